@@ -1,0 +1,1 @@
+"""Your data: one file a kind, each named in YAML by its dotted path."""

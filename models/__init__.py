@@ -1,0 +1,1 @@
+"""Your models: one file an architecture, one a task, each named in YAML by its dotted path."""
