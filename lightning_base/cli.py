@@ -1,0 +1,63 @@
+"""The console script: help and version without importing torch, then the verbs; a user's mistake is one line."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from lightning_base import __version__
+from lightning_base.errors import UserError, suggest
+
+VERBS = {
+    "fit": "train on fold 0 of data.split, and score it on the samples held out",
+    "validate": "score a checkpoint on the samples its fold held out",
+    "test": "score a checkpoint, or the ensemble of a crossval directory, on the sealed test samples",
+    "predict": "write the predictions of a checkpoint, or of the ensemble of a crossval directory",
+    "crossval": "train every fold of data.split, and report scores with honest intervals",
+}
+HELP = f"""usage: lightning-base VERB --config FILE.yaml [--config OVERLAY.yaml …] [--key.sub value …]
+
+From raw data to a model you can trust, from one YAML file.
+
+verbs:
+{chr(10).join(f"  {verb:<10}{text}" for verb, text in VERBS.items())}
+
+  lightning-base VERB --help                              the options of a verb
+  lightning-base VERB --config FILE.yaml --print_config   the whole configuration, defaults and all
+  lightning-base --version
+
+LIGHTNING_BASE_DEBUG=1 shows the traceback behind an error message.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0, 2 for a user's mistake, 130 when interrupted.
+
+    Args:
+        argv: the arguments after the program's name; by default those of the process.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if arguments[0] == "--version":
+        print(f"lightning-base {__version__}")
+        return 0
+    if os.getcwd() not in sys.path:  # models/ and datamodules/ are the working directory's
+        sys.path.insert(0, os.getcwd())
+    try:
+        if arguments[0] not in VERBS:
+            raise UserError(f"no verb {arguments[0]!r}; the verbs are {', '.join(VERBS)}{suggest(arguments[0], VERBS)}")
+        from lightning_base.command import run_verb
+
+        run_verb(arguments)
+    except UserError as error:
+        if os.environ.get("LIGHTNING_BASE_DEBUG"):
+            raise
+        print(f"lightning-base: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lightning-base: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except SystemExit as stop:  # --help and --print_config end the parser so; Lightning ends an interrupt so
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
+    return 0

@@ -1,0 +1,272 @@
+"""The verbs as a LightningCLI: one configuration, parsed once and instantiated afresh for every fold."""
+
+import logging
+import time
+from argparse import ArgumentError
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from lightning_base import crossval, evaluate
+from lightning_base.config_errors import explain
+from lightning_base.data import BaseDataModule, Role
+from lightning_base.display import console, score_table
+from lightning_base.errors import UserError, one_line
+from lightning_base.files import read_json, write_json, write_parquet
+from lightning_base.module import BaseModule
+from lightning_base.resume import STAMP
+from lightning_base.run import Experiment, Run, build, preflight
+from lightning_base.trainer import Trainer
+
+
+def run_verb(arguments: Sequence[str]) -> None:
+    """Runs one verb with its options.
+
+    Raises:
+        UserError: for any mistake in the configuration, before anything is written.
+    """
+    arguments = with_saved_config(list(arguments))
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # folds would repeat the same notices
+    try:
+        Command(arguments)
+    except MisconfigurationException as error:
+        raise UserError(one_line(error)) from error
+
+
+def with_saved_config(arguments: list[str]) -> list[str]:
+    """The arguments, with the configuration saved beside --ckpt_path in front where no --config is given."""
+    if any(a.split("=")[0] in ("--config", "-c") for a in arguments) or arguments[0] == "fit":
+        return arguments
+    for i, argument in enumerate(arguments):
+        if argument.split("=")[0] == "--ckpt_path":
+            path = Path(argument.partition("=")[2] or "".join(arguments[i + 1 : i + 2]))
+            for folder in (path, *path.parents)[:4]:
+                if (folder / "config.yaml").is_file():
+                    return [arguments[0], "--config", str(folder / "config.yaml"), *arguments[1:]]
+    return arguments
+
+
+class Command(LightningCLI):
+    """LightningCLI with `crossval`, and with runs that are built by `lightning_base.run.build` alone."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.files = [
+            arguments[i + 1] if a in ("--config", "-c") and i + 1 < len(arguments) else a.partition("=")[2]
+            for i, a in enumerate(arguments)
+            if a.split("=")[0] in ("--config", "-c")
+        ]
+        own = {"exit_on_error": False, "allow_abbrev": False}
+        super().__init__(
+            BaseModule,
+            BaseDataModule,
+            save_config_callback=None,  # saved by the verbs, whole and by rename
+            trainer_class=Trainer,
+            seed_everything_default=0,
+            parser_kwargs=own | {verb: dict(own) for verb in self.subcommands()},
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            args=list(arguments),
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # hyperparameters in checkpoints break weights-only loading
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The verbs, each with the arguments of the Trainer's method that are not options."""
+        hidden = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
+        return {
+            "fit": hidden,
+            "validate": hidden | {"verbose"},
+            "test": hidden | {"verbose"},
+            "predict": hidden | {"return_predictions"},
+            "crossval": hidden,
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds `name`."""
+        parser.add_argument(
+            "--name", type=str | None, default=None, help="Results go to runs/NAME; by default the first config's name."
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses into `self.config`; a complaint becomes one line."""
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            known = self._subcommand_parsers[args[0]].get_defaults(skip_validation=True).keys()
+            raise UserError(explain(str(error), self.files, list(known))) from error
+        except (yaml.YAMLError, OSError) as error:
+            raise UserError(f"{', '.join(self.files)}: {one_line(error)}") from error
+        config = self.config[self.config.subcommand]
+        for key in ("model", "data"):
+            if config.get(key) is None:
+                raise UserError(f"{key}: missing; give --config FILE.yaml with {key}.class_path")
+        config.name = config.name or (Path(self.files[0]).stem if self.files else "experiment")
+        if Path(config.name).name != config.name:
+            raise UserError(f"name: {config.name!r} is not the plain name of a folder")
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: the configuration is the YAML's, not the checkpoint's."""
+
+    def instantiate_classes(self) -> None:
+        """Builds the run of one fold, without writing anything; `crossval` builds the others from the same config."""
+        self.config_init = self.config
+        config = self.config[self.subcommand]
+        self.experiment = Experiment(self._parser(self.subcommand), config)
+        self.path = Path(config.ckpt_path) if config.get("ckpt_path") else None
+        if self.path is not None and not self.path.exists():
+            raise UserError(f"--ckpt_path: no file or directory {self.path}")
+        fold, directory = 0, self.experiment.root / str(self.subcommand)
+        if self.subcommand == "fit":
+            directory = next_version(directory)
+        elif self.path is not None and self.path.is_file():
+            fold = read_stamp(self.path).get("fold", 0)
+        self.run = build(self.experiment, fold, directory, quiet=self.subcommand != "fit")
+        self.model, self.datamodule, self.trainer = self.run.model, self.run.datamodule, self.run.trainer
+
+    def fit(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
+        """Trains fold 0 of data.split in runs/<name>/fit/version_<n>, and scores the samples it holds out."""
+        preflight(self.run)
+        if self.run.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.run.trainer.fit(self.run.model, datamodule=self.run.datamodule)
+            return
+        self.experiment.save(self.run.directory / "config.yaml")
+        write_parquet(self.run.directory / "split.parquet", self.run.datamodule.split.table())
+        result = crossval.train(self.run, self.path)
+        held_out = evaluate.predict(self.run, "val")
+        self._report("held-out samples of fold 0", held_out, result["metrics"])
+        console().print(f"scored: {result['selection']}\nresults: {self.run.directory}")
+
+    def validate(
+        self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None
+    ) -> None:
+        """Scores a checkpoint on the samples that its fold held out."""
+        if self.path is None or self.path.is_dir():
+            raise UserError(
+                "validate needs --ckpt_path of one run's checkpoint; the held-out scores of a crossval directory "
+                "stand in its summary.json"
+            )
+        predictions = evaluate.predict(self.run, "val", self.path)
+        self._report(f"held-out samples of fold {self.run.fold}", predictions)
+
+    def test(
+        self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None
+    ) -> None:
+        """Scores a checkpoint, or the ensemble of a crossval directory, on the sealed test samples."""
+        members, home = self._members()
+        record = home / "test.json"
+        reads = read_json(record)["reads"] if record.is_file() else []
+        predictions = self._ensemble("test", members)
+        if predictions.target is None:
+            raise UserError(f"{predictions.samples.origin}: the test samples have no target; use predict")
+        scores = evaluate.scores(self.run.model, predictions)
+        intervals = self._report(f"test samples, {describe(members)}", predictions, scores)
+        reads = [*reads, time.strftime("%Y-%m-%dT%H:%M:%S%z")]
+        if len(reads) > 1:
+            console().print(
+                f"the test samples were read {len(reads)} times for this run, first {reads[0]}: what was chosen in "
+                "between is fitted to them"
+            )
+        write_parquet(home / "test.parquet", evaluate.frame(self.run.model, predictions))
+        write_json(
+            record,
+            {
+                "metrics": {k: {"value": v, "ci95": list(intervals[k])} for k, v in scores.items()},
+                "details": evaluate.details(self.run.model, predictions),
+                "n": len(predictions.rows),
+                "members": len(members),
+                "interval": "percentile bootstrap over test samples, model held fixed",
+                "data_fingerprint": predictions.samples.fingerprint,
+                "reads": reads,
+            },
+        )
+        console().print(f"results: {record}")
+
+    def predict(
+        self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None
+    ) -> None:
+        """Writes predictions.parquet for the predict source, by a checkpoint or a crossval directory's ensemble."""
+        members, home = self._members()
+        predictions = self._ensemble("predict", members)
+        path = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
+        write_parquet(path, evaluate.frame(self.run.model, predictions))
+        console().print(f"{len(predictions.rows)} samples predicted by {describe(members)}\nresults: {path}")
+
+    def crossval(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        folds: list[int] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """See lightning_base.crossval."""
+        crossval.crossval(self.experiment, folds, overwrite)
+
+    def _members(self) -> tuple[list[Path], Path]:
+        """The checkpoints that --ckpt_path names, and the directory that their results go to."""
+        if self.path is None:
+            raise UserError(f"{self.subcommand} needs --ckpt_path: a checkpoint, or a crossval directory")
+        if self.path.is_file():
+            home = self.path.parent.parent if self.path.parent.name == "checkpoints" else self.path.parent
+            return [self.path], home
+        if (alone := self.path / "checkpoints" / "last.ckpt").is_file():
+            return [alone], self.path
+        folds = sorted(self.path.glob("fold_*"), key=lambda p: int(p.name.removeprefix("fold_")))
+        unfinished = [fold.name for fold in folds if not (fold / "result.json").is_file()]
+        if not (self.path / "summary.json").is_file() or unfinished:
+            raise UserError(
+                f"--ckpt_path: {self.path} is no finished crossval directory"
+                f"{' (unfinished: ' + ', '.join(unfinished) + ')' if unfinished else ''}; run crossval to its end"
+            )
+        return [fold / "checkpoints" / "last.ckpt" for fold in folds], self.path
+
+    def _ensemble(self, role: Role, members: Sequence[Path]) -> evaluate.Predictions:
+        found = []
+        for checkpoint in members:
+            run = build(self.experiment, read_stamp(checkpoint).get("fold", 0), checkpoint.parent.parent, quiet=True)
+            found.append(evaluate.predict(run, role, checkpoint))
+            self.run = run
+        return evaluate.ensemble(found)
+
+    def _report(
+        self, title: str, predictions: evaluate.Predictions, scores: dict[str, float] | None = None
+    ) -> dict[str, tuple[float, float]]:
+        """Prints the scores with their intervals; returns the intervals."""
+        scores = scores or evaluate.scores(self.run.model, predictions)
+        intervals = evaluate.score_intervals(self.run.model, predictions)
+        console().print(
+            score_table(f"{self.experiment.name}: {title}", scores, intervals, len(predictions.rows))
+        )
+        return intervals
+
+
+def describe(members: Sequence[Path]) -> str:
+    """ "1 checkpoint", or "the mean of n folds"."""
+    return "one checkpoint" if len(members) == 1 else f"the mean of {len(members)} folds' predictions"
+
+
+def next_version(directory: Path) -> Path:
+    """version_<n> with the first n that is free."""
+    taken = [int(p.name.removeprefix("version_")) for p in directory.glob("version_*") if p.name[8:].isdigit()]
+    return directory / f"version_{max(taken, default=-1) + 1}"
+
+
+def read_stamp(checkpoint: Path) -> dict[str, Any]:
+    """The fold and split that a checkpoint was stamped with; empty for a checkpoint that is none of ours.
+
+    Raises:
+        UserError: for a file that is no checkpoint, or one that would need unsafe loading.
+    """
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises many kinds for a broken file
+        raise UserError(f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {one_line(error)[:200]}") from error
+    stamp = content.get(STAMP, {}) if isinstance(content, dict) else {}
+    return stamp if isinstance(stamp, dict) else {}

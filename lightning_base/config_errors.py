@@ -1,0 +1,93 @@
+"""Turns the parser's nested complaints into one line that names the key, the file and line, and the mend."""
+
+import importlib
+import inspect
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_base.errors import one_line, suggest
+
+_KEY = re.compile(r'Parser key "([^"]+)"')
+_CLASS = re.compile(r"Problem with given class_path '([^']+)'")
+_OPTION = re.compile(r"(?:Option|option) '([^']+)' is not accepted|does not accept option '([^']+)'")
+_UNKNOWN = re.compile(r"Key '([^']+)' is not expected|[Uu]nrecognized arguments?: -*(\S+)")
+_NOT_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
+_MODULE = re.compile(r"[Mm]odule '([^']+)' has no attribute '([^']+)'|No module named '([^']+)'")
+_NO_FILE = re.compile(r"File does not exist: '([^']+)'")
+
+
+def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> str:
+    """One line for a parser's message.
+
+    Args:
+        message: what jsonargparse said, over many lines where classes nest.
+        files: the configuration files given, in order.
+        known: every dotted key of the verb, for a suggestion.
+    """
+    if found := _NO_FILE.search(message):
+        return f"--config: no file {found[1]}; give the path of a YAML file, from the working directory"
+    key = ".".join(dict.fromkeys(_KEY.findall(message)))
+    if found := _OPTION.search(message) or _UNKNOWN.search(message):
+        return _unknown_option(next(filter(None, found.groups())), key, message[: found.start()], files, known)
+    if found := _MODULE.search(message):
+        module, name, missing = found.groups()
+        if missing:
+            return f"{key}: no module {missing!r}{_where(missing, files)}; mend the class_path, or install it"
+        hint = suggest(name, _names(module))
+        return f"{key}: {module} has no class {name!r}{_where(name, files)}{hint or '; mend the class_path'}"
+    if wrong := _NOT_SUBCLASS.findall(message):
+        path, wanted = wrong[0][0], " or ".join(dict.fromkeys(base for _, base in wrong))
+        return f"{key}: {path} is not a {wanted}{_where(path, files)}; name a class that is one"
+    if "Expected a" in message or "Invalid" in message or "invalid" in message:
+        return f"{key or 'configuration'}: {_leaf(message)}{_where(key.rsplit('.', 1)[-1], files)}"
+    return f"{key}: {one_line(message)}" if key and not message.startswith("Parser key") else one_line(message)
+
+
+def _unknown_option(option: str, key: str, before: str, files: Sequence[str], known: Sequence[str]) -> str:
+    """`key.option` is no option, of which class, in which file, and the nearest option there is."""
+    owners = _CLASS.findall(before)
+    last = option.rsplit(".", 1)[-1]
+    if owners:
+        return f"{key}.{option}: {owners[-1]} has no option {last!r}{_where(last, files)}{suggest(last, _options(owners[-1]))}"
+    head = option.split(".", 1)[0]
+    tops = {name.split(".", 1)[0] for name in known}
+    if head not in tops:
+        return f"{head}: no such key{_where(head, files)}{suggest(head, tops)}"
+    return f"{option}: no such key{_where(last, files)}{suggest(option, known)}"
+
+
+def _leaf(message: str) -> str:
+    """The first complaints about a value, without the types' module paths."""
+    leaves = re.findall(r"(Expected an? [^\n]+|Invalid [^\n]+|invalid [^\n]+|Not [^\n]+)", message)
+    wanted = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", leaf).rstrip(". ") for leaf in leaves]
+    wanted = [leaf for leaf in dict.fromkeys(wanted) if "NoneType" not in leaf]
+    value = re.search(r"(?:Given value|Got value|value): ?(\S+)", message)
+    return one_line("; ".join(wanted[:3]) + (f"; got {value[1].rstrip('.')}" if value else ""))
+
+
+def _options(class_path: str) -> list[str]:
+    """The constructor's arguments of a class, its bases' included."""
+    module, _, name = class_path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+        return [n for base in found.__mro__[:-1] for n in inspect.signature(base.__init__).parameters]
+    except (ImportError, AttributeError, ValueError, TypeError):
+        return []
+
+
+def _names(module: str) -> list[str]:
+    try:
+        return dir(importlib.import_module(module))
+    except ImportError:
+        return []
+
+
+def _where(word: str, files: Sequence[str]) -> str:
+    """` (FILE, line n)` of the last configuration file in which the word stands."""
+    for file in reversed(files):
+        if word and Path(file).is_file():
+            for number, line in enumerate(Path(file).read_text().splitlines(), start=1):
+                if re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", line) or f".{word}" in line:
+                    return f" ({file}, line {number})"
+    return ""

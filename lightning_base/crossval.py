@@ -1,0 +1,277 @@
+"""Cross-validation: functions over `build(experiment, fold)` that train, skip what is done, collect and summarise."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from rich.console import Console
+
+from lightning_base.data import BaseDataModule
+from lightning_base.display import FoldProgress, console, fold_table, show_scores
+from lightning_base.errors import UserError
+from lightning_base.evaluate import Predictions, details, frame, predict, scores
+from lightning_base.files import read_json, write_json, write_parquet
+from lightning_base.run import Experiment, Run, build, close, git_commit, preflight, versions
+from lightning_base.stats import Estimate, corrected_interval
+
+# keys that change what is shown and nothing that is computed: a run may be continued with others
+FREE_KEYS = ("trainer.enable_progress_bar", "trainer.enable_model_summary")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A cross-validation in its directory: the experiment, and the data as its first fold saw it."""
+
+    experiment: Experiment
+    directory: Path
+    data: BaseDataModule
+
+    @property
+    def k(self) -> int:
+        """Number of folds, over all repeats."""
+        return len(self.data.split.folds)
+
+    def fold_directory(self, fold: int) -> Path:
+        """Where a fold's run lives."""
+        return self.directory / f"fold_{fold}"
+
+    def is_done(self, fold: int) -> bool:
+        """A fold is done when its result stands: it is the last file that the fold writes."""
+        return (self.fold_directory(fold) / "result.json").is_file()
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change between two runs in one directory, beside the configuration."""
+        pool = self.data.samples("pool")
+        return {"split_hash": self.data.split.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
+
+
+def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwrite: bool = False) -> Path:
+    """Trains every fold that is not done, then collects; returns the directory.
+
+    Args:
+        experiment: the configuration.
+        folds: numbers of the folds to train; all by default.
+        overwrite: delete what an earlier run left, and begin anew.
+
+    Raises:
+        UserError: for a mistake in the configuration or the data (nothing is written then), or a directory that
+            holds another experiment.
+    """
+    out = console()
+    directory = experiment.root / "crossval"
+    first = build(experiment, 0, directory / "fold_0", quiet=True)
+    preflight(first)
+    plan = Plan(experiment, directory, first.datamodule)
+    chosen = list(range(plan.k)) if folds is None else sorted(set(folds))
+    for fold in chosen:
+        if not 0 <= fold < plan.k:
+            raise UserError(f"--folds: fold {fold} does not exist, data.split has folds 0 to {plan.k - 1}")
+    if first.trainer.fast_dev_run:  # type: ignore[attr-defined]
+        for fold in chosen:
+            run = build(experiment, fold, plan.fold_directory(fold), quiet=True)
+            run.trainer.fit(run.model, datamodule=run.datamodule)
+        out.print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
+        return directory
+    if overwrite and directory.exists():
+        shutil.rmtree(directory)
+    claim(plan)
+    del first
+    waiting = [fold for fold in chosen if not plan.is_done(fold)]
+    if len(waiting) < len(chosen):
+        out.print(f"{directory}: {len(chosen) - len(waiting)} of {len(chosen)} folds are done already")
+    progress = FoldProgress(out, len(waiting), plan.k)
+    with progress.progress:
+        for fold in waiting:
+            result = train_fold(plan, fold, progress)
+            shown = {key: value for key, value in result["metrics"].items() if "/" not in key}
+            progress.finish(fold, f"{show_scores(shown)}  {result['epochs']} epochs  {result['seconds']:.1f} s")
+    missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]
+    if missing:
+        out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}")
+    else:
+        show(plan, collect(plan), out)
+    return directory
+
+
+def claim(plan: Plan) -> None:
+    """Makes the directory this experiment's, or checks that it already is.
+
+    Raises:
+        UserError: naming the first difference, where the directory holds another experiment.
+    """
+    mend = "give another --name, or --overwrite true to delete what is there"
+    path, identity = plan.directory / "config.yaml", plan.identity()
+    if path.is_file():
+        theirs, ours = flatten(yaml.safe_load(path.read_text())), flatten(plan.experiment.dump())
+        for key in sorted(theirs.keys() | ours.keys()):
+            if key not in FREE_KEYS and theirs.get(key) != ours.get(key):
+                raise UserError(
+                    f"{plan.directory} holds another experiment: {key} was {theirs.get(key)!r}, is now "
+                    f"{ours.get(key)!r}; {mend}"
+                )
+    if (plan.directory / "identity.json").is_file():
+        stored = read_json(plan.directory / "identity.json")
+        for key, what in (("n", "the number of samples"), ("data_fingerprint", "the data"), ("split_hash", "the split")):
+            if stored.get(key) != identity[key]:
+                raise UserError(
+                    f"{plan.directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is "
+                    f"now {identity[key]!r}); {mend}"
+                )
+    else:
+        write_parquet(plan.directory / "split.parquet", plan.data.split.table())
+        plan.experiment.save(path)
+        write_json(plan.directory / "identity.json", identity)
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> dict[str, Any]:
+    """Trains one fold, from its last checkpoint where it has one, and scores it; returns its result."""
+    run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
+    if progress is not None:
+        run.trainer.callbacks.insert(0, progress.watch(fold))  # type: ignore[attr-defined]
+    return train(run, run.last_checkpoint if run.last_checkpoint.is_file() else None)
+
+
+def train(run: Run, checkpoint: Path | None = None) -> dict[str, Any]:
+    """Trains a run and scores its last weights on the held-out samples, each predicted once.
+
+    Writes predictions.parquet, then result.json, which marks the run as done.
+
+    Args:
+        run: a run as built.
+        checkpoint: where to go on from.
+    """
+    began = time.perf_counter()
+    run.trainer.fit(
+        run.model, datamodule=run.datamodule, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True
+    )
+    epochs = run.trainer.current_epoch
+    held_out = predict(run, "val")
+    result = {
+        "fold": run.fold,
+        "seed": run.seed,
+        "n_train": len(run.datamodule.rows("train")),
+        "n_val": len(run.datamodule.rows("val")),
+        "epochs": epochs,
+        "seconds": time.perf_counter() - began,
+        "resumed": checkpoint is not None,
+        "selection": selection(run),
+        "split_hash": run.datamodule.split.hash,
+        "metrics": scores(run.model, held_out),
+        "details": details(run.model, held_out),
+    }
+    if run.trainer.is_global_zero:
+        write_parquet(run.directory / "predictions.parquet", frame(run.model, held_out))
+        write_json(run.directory / "result.json", result)
+    close(run)
+    return result
+
+
+def selection(run: Run) -> str:
+    """What chose the weights that are scored, in words for the summary."""
+    if any(isinstance(callback, EarlyStopping) for callback in run.trainer.early_stopping_callbacks):
+        return "last epoch, stopped early by the held-out samples that also score it: the scores are optimistic"
+    if any(c.monitor for c in run.trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)):
+        return "last epoch; the monitored checkpoints beside it are not what is scored"
+    return "last epoch"
+
+
+def collect(plan: Plan) -> dict[str, Any]:
+    """Writes oof.parquet and summary.json from the finished folds; returns the summary."""
+    results = [read_json(plan.fold_directory(fold) / "result.json") for fold in range(plan.k)]
+    parts = []
+    for fold, assignment in enumerate(plan.data.split.folds):
+        if results[fold]["split_hash"] != plan.data.split.hash:
+            raise UserError(f"{plan.fold_directory(fold)} was trained on another split; delete it and run again")
+        part = pd.read_parquet(plan.fold_directory(fold) / "predictions.parquet")
+        part.insert(1, "fold", fold)
+        part.insert(2, "repeat", assignment.repeat)
+        parts.append(part)
+    oof = pd.concat(parts, ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
+    write_parquet(plan.directory / "oof.parquet", oof)
+    estimates = estimate(results)
+    n = len(plan.data.samples("pool"))
+    repeats = plan.data.split.folds[-1].repeat + 1
+    summary = {
+        "metrics": {
+            name: {"mean": e.mean, "std": e.std, "ci95": list(e.ci95), "folds": list(e.folds)}
+            for name, e in estimates.items()
+        },
+        "details": pooled_details(results),
+        "n": n,
+        "n_oof": len(oof),
+        "every_sample_once_per_repeat": len(oof) == n * repeats and not oof.duplicated(["id", "repeat"]).any(),
+        "k": plan.k,
+        "repeats": repeats,
+        "interval": "corrected resampled t, Nadeau & Bengio 2003",
+        "selection": results[0]["selection"],
+        "classes": list(plan.data.classes),
+        "splitter": plan.data.split.splitter,
+        "split_hash": plan.data.split.hash,
+        "data_fingerprint": plan.data.samples("pool").fingerprint,
+        "seed": plan.experiment.seed,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "seconds": sum(result["seconds"] for result in results),
+    }
+    write_json(plan.directory / "summary.json", summary)
+    return summary
+
+
+def estimate(results: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
+    """Per metric, the folds' values with mean, standard deviation and corrected interval."""
+    n_train, n_val = (float(np.mean([r[key] for r in results])) for key in ("n_train", "n_val"))
+    return {
+        name: corrected_interval(
+            [np.nan if r["metrics"][name] is None else r["metrics"][name] for r in results], n_train, n_val
+        )
+        for name in results[0]["metrics"]
+    }
+
+
+def pooled_details(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The folds' confusion matrices added up; other details as their mean over folds."""
+    pooled: dict[str, Any] = {}
+    for name in results[0]["details"]:
+        values = np.array([result["details"][name] for result in results], dtype=np.float64)
+        pooled[name] = (
+            values.sum(axis=0).astype(int).tolist() if name == "confusion_matrix" else values.mean(axis=0).tolist()
+        )
+    return pooled
+
+
+def show(plan: Plan, summary: dict[str, Any], out: Console) -> None:
+    """Prints the table of scores, and where the results are."""
+    estimates = {
+        name: Estimate(
+            *(np.nan if m[key] is None else m[key] for key in ("mean", "std")),
+            (np.nan if None in m["ci95"] else m["ci95"][0], np.nan if None in m["ci95"] else m["ci95"][1]),
+            tuple(np.nan if v is None else v for v in m["folds"]),
+        )
+        for name, m in summary["metrics"].items()
+    }
+    title = f"{plan.experiment.name}: {plan.k} folds, held-out samples, {summary['seconds']:.0f} s"
+    out.print(fold_table(title, estimates, summary["n"]))
+    out.print(f"interval: {summary['interval']}; scored: {summary['selection']}")
+    out.print(f"results: {plan.directory}")
+
+
+__all__ = ["Plan", "Predictions", "claim", "collect", "crossval", "estimate", "selection", "train", "train_fold"]

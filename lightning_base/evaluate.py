@@ -1,0 +1,114 @@
+"""Exact predictions of a role, their scores, and the ensemble of several runs' predictions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from lightning_base.data import Role, Samples, source_of
+from lightning_base.errors import UserError
+from lightning_base.module import BaseModule
+from lightning_base.run import Run
+from lightning_base.split import Rows
+from lightning_base.stats import bootstrap_interval
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions (N, ...) float32 of rows (N,) of a source's samples, on the CPU."""
+
+    samples: Samples
+    rows: Rows
+    preds: Tensor
+
+    @property
+    def target(self) -> Tensor | None:
+        """(N,), or None where the source has no target."""
+        return None if self.samples.target is None else torch.from_numpy(self.samples.target[self.rows])
+
+
+def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions:
+    """Predictions of every sample of a role, each once, whatever the number of ranks.
+
+    Args:
+        run: its network as it stands, or as the checkpoint has it.
+        role: which samples.
+        checkpoint: the weights and statistics to take.
+
+    Raises:
+        UserError: where trainer.limit_predict_batches leaves samples out.
+    """
+    if run.trainer.limit_predict_batches not in (1.0, None):
+        raise UserError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
+    run.datamodule.predict_role = role
+    # Lightning types the result as one list; it is one a loader, and there is one loader
+    batches: Any = run.trainer.predict(
+        run.model,
+        datamodule=run.datamodule,
+        ckpt_path=str(checkpoint) if checkpoint else None,
+        weights_only=True,
+    )
+    rows = np.concatenate([index.numpy() for index, _ in batches])
+    preds = torch.cat([values for _, values in batches])
+    if run.trainer.world_size > 1:
+        shares: list[Any] = [None] * run.trainer.world_size
+        torch.distributed.all_gather_object(shares, (rows, preds))
+        rows = np.concatenate([share[0] for share in shares])
+        preds = torch.cat([share[1] for share in shares])
+    order = np.argsort(rows, kind="stable")
+    rows, preds = rows[order], preds[torch.from_numpy(order)]
+    if not np.array_equal(rows, run.datamodule.rows(role)):
+        raise RuntimeError(f"{len(rows)} predictions for {len(run.datamodule.rows(role))} {role} samples")
+    return Predictions(run.datamodule.samples(source_of(role)), rows, preds)
+
+
+def ensemble(members: Sequence[Predictions]) -> Predictions:
+    """The mean of the members' predictions (for classes: of their probabilities) of the same samples."""
+    first = members[0]
+    return Predictions(first.samples, first.rows, torch.stack([m.preds for m in members]).mean(dim=0))
+
+
+def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
+    """The task's metrics over all predictions at once."""
+    assert predictions.target is not None
+    return _numbers(task.metrics(), predictions.preds, predictions.target)
+
+
+def _numbers(metrics: MetricCollection, preds: Tensor, target: Tensor) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics(preds, target).items()}
+
+
+def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
+    """The task's vectors and matrices (a class's F1, the confusion matrix), as lists."""
+    assert predictions.target is not None
+    metrics = task.details()
+    if not len(metrics):
+        return {}
+    return {name: value.tolist() for name, value in metrics(predictions.preds, predictions.target).items()}
+
+
+def score_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap intervals of the task's metrics over these samples."""
+    metrics, target, preds = task.metrics(), predictions.target, predictions.preds
+    assert target is not None
+
+    def score(rows: Rows) -> dict[str, float]:
+        drawn = torch.from_numpy(rows)
+        metrics.reset()
+        return _numbers(metrics, preds[drawn], target[drawn])
+
+    return bootstrap_interval(score, len(preds))
+
+
+def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
+    """One line a sample: id, target where there is one, and the task's columns (pred, prob_0, …)."""
+    table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})
+    if predictions.target is not None:
+        table["target"] = predictions.target.numpy()
+    return table.assign(**task.columns(predictions.preds))

@@ -1,0 +1,190 @@
+"""BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from lightning_base.data import BaseDataModule
+from lightning_base.errors import UserError, one_line
+from lightning_base.loader import Batch
+
+
+class Output(NamedTuple):
+    """What a step returns: the mean loss (), the predictions (B, ...) that metrics take, the targets (B, ...)."""
+
+    loss: Tensor
+    preds: Tensor
+    target: Tensor
+
+
+class BaseModule(LightningModule, ABC):
+    """A task: wraps any fitting network and trains it.
+
+    A subclass implements `step` and `forward`, and names its metrics. The L1 and L2 penalties are *coupled*: the
+    terms l1·Σ|w| and l2/2·Σw² are added to the training loss, so an adaptive optimizer rescales their gradient
+    (Loshchilov & Hutter 2019, section 2); for decoupled decay take AdamW and its weight_decay. They cover
+    parameters of two or more dimensions: biases and the scales and shifts of norm layers have one and are left
+    out unless `penalize_all` is set.
+
+    Args:
+        network: any nn.Module, by class_path.
+        optimizer: called with the parameters, e.g. torch.optim.SGD with its lr; by default Adam with lr 1e-3.
+        scheduler: called with the optimizer; stepped once an epoch.
+        l1: weight of Σ|w|.
+        l2: weight of Σw²/2.
+        penalize_all: let the penalties cover biases and norm layers too.
+        channels_last: hold convolution weights and image batches in channels-last memory, faster on most devices.
+
+    Raises:
+        UserError: for a negative penalty.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        penalize_all: bool = False,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        for key, weight in (("l1", l1), ("l2", l2)):
+            if weight < 0:
+                raise UserError(f"model.{key}: {weight} is negative; give 0 or more")
+        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
+        self.scores = nn.ModuleDict()
+        self._loss_sum: Tensor | float = 0.0
+        self._count = 0
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Output:
+        """Loss, predictions and targets of a batch: a function of the network and the batch alone."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """The predictions (B, ...) of normalised inputs (B, ...): what metrics, ensembles and exports use."""
+
+    @abstractmethod
+    def metrics(self) -> MetricCollection:
+        """New metrics of one number each, over (preds, target)."""
+
+    def details(self) -> MetricCollection:
+        """New metrics that are vectors or matrices, for the reports; none by default."""
+        return MetricCollection({})
+
+    def columns(self, preds: Tensor) -> dict[str, npt.NDArray[Any]]:
+        """The columns of a prediction table, from predictions (N, ...): `pred` as they are, by default."""
+        return {"pred": preds.numpy()}
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """The batch in the memory format that the network's weights have."""
+        return x.contiguous(memory_format=torch.channels_last) if self.channels_last and x.ndim == 4 else x
+
+    def use(self, data: BaseDataModule) -> None:
+        """Takes from the data what the task needs before training (class names, class weights); none by default."""
+
+    def check(self, batch: Batch) -> None:
+        """One forward pass without gradient, to find a misfit of network and data before anything is written.
+
+        Raises:
+            UserError: where the network does not take the batch, or gives what the targets do not fit.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                self.step(batch)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise UserError(
+                f"model.network: {type(self.network).__name__} does not fit the data, whose batch has shape "
+                f"{tuple(batch.x.shape)}: {one_line(error)}; mend model.network or the data"
+            ) from error
+        finally:
+            self.train(was_training)
+
+    def penalty(self) -> Tensor:
+        """l1·Σ|w| + l2/2·Σw² over the penalised weights, a scalar ()."""
+        weights = [p for p in self.network.parameters() if p.requires_grad and (self.penalize_all or p.ndim > 1)]
+        total = torch.zeros((), device=self.device)
+        if self.l1:
+            total = total + self.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
+        if self.l2:
+            total = total + self.l2 / 2 * torch.stack([w.square().sum() for w in weights]).sum()
+        return total
+
+    def setup(self, stage: str) -> None:
+        """Lightning's hook: meets the data, and makes the metrics of validation and test."""
+        data = self.trainer.datamodule if self._trainer is not None else None  # type: ignore[attr-defined]
+        if isinstance(data, BaseDataModule):
+            self.use(data)
+        for name in ("val", "test"):
+            self.scores[name] = self.metrics().clone(prefix=f"{name}_")
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
+        out = self.step(batch)
+        self._loss_sum = self._loss_sum + out.loss.detach() * len(batch.index)
+        self._count += len(batch.index)
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.index))
+        return out.loss + self.penalty() if self.l1 or self.l2 else out.loss
+
+    def on_train_epoch_end(self) -> None:
+        """Lightning's hook: the epoch's mean training loss, without penalties, and the learning rate."""
+        if self._count:
+            self.log("train_loss", self._loss_sum / self._count, sync_dist=self.trainer.world_size > 1)
+        self._loss_sum, self._count = 0.0, 0
+        optimizer = self.optimizers()
+        if isinstance(optimizer, torch.optim.Optimizer):
+            self.log("lr", float(optimizer.param_groups[0]["lr"]))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Lightning's hook."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Lightning's hook."""
+        self._evaluate("test", batch)
+
+    def _evaluate(self, name: str, batch: Batch) -> None:
+        out = self.step(batch)
+        scores: Any = self.scores[name]
+        scores.update(out.preds, out.target)
+
+    def on_validation_epoch_end(self) -> None:
+        """Lightning's hook."""
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Lightning's hook."""
+        self._log_scores("test")
+
+    def _log_scores(self, name: str) -> None:
+        scores: Any = self.scores[name]
+        self.log_dict(scores.compute())  # reduced over ranks by torchmetrics, from true counts
+        scores.reset()
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Lightning's hook: rows (B,) and predictions (B, ...) on the CPU."""
+        return batch.index.cpu(), self(batch.x).float().cpu()
+
+    def configure_optimizers(self) -> Any:
+        """Lightning's hook: the optimizer and, where the YAML names one, the scheduler."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        scheduler = self.make_scheduler(optimizer)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": scheduler.monitor}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
+

@@ -1,0 +1,201 @@
+"""Runs: `build(experiment, fold, directory)` makes one training in one directory; nothing else creates one."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy
+import sklearn
+import torch
+import torchmetrics
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from lightning_base import __version__
+from lightning_base.data import BaseDataModule
+from lightning_base.errors import UserError, one_line
+from lightning_base.files import write_text
+from lightning_base.logs import MetricsCSV
+from lightning_base.module import BaseModule
+from lightning_base.resume import EpochSeed, LastCheckpoint, derive_seed, seed_all
+from lightning_base.trainer import Trainer
+
+SHARED_KEYS = ("name", "seed_everything", "trainer", "model", "data")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One parsed configuration, from which every fold is built afresh."""
+
+    parser: LightningArgumentParser
+    config: Namespace
+
+    @property
+    def name(self) -> str:
+        """What the results' folder is called."""
+        return str(self.config.name)
+
+    @property
+    def seed(self) -> int:
+        """Everything random is drawn from it."""
+        return int(self.config.seed_everything)
+
+    @property
+    def root(self) -> Path:
+        """trainer.default_root_dir, or runs/<name>."""
+        return Path(self.config.trainer.default_root_dir or Path("runs") / self.name)
+
+    def dump(self) -> dict[str, Any]:
+        """The whole configuration as plain values, without the options of one verb."""
+        everything = yaml.safe_load(self.parser.dump(self.config, skip_none=False, skip_validation=True))
+        return {key: everything[key] for key in SHARED_KEYS if key in everything}
+
+    def save(self, path: Path) -> None:
+        """Writes the configuration as YAML that `--config` takes."""
+        write_text(path, yaml.safe_dump(self.dump(), sort_keys=False))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its objects, its directory, its fold and the seed drawn for it."""
+
+    model: BaseModule
+    datamodule: BaseDataModule
+    trainer: Trainer
+    directory: Path
+    fold: int
+    seed: int
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Where the run keeps the checkpoint of its last finished epoch."""
+        return self.directory / "checkpoints" / "last.ckpt"
+
+
+def build(experiment: Experiment, fold: int, directory: Path, quiet: bool = False) -> Run:
+    """A run that shares nothing with any other: seeded from (seed, fold), then built from the configuration.
+
+    Nothing is written until the run trains.
+
+    Args:
+        experiment: the configuration.
+        fold: which fold of data.split the run trains on, from 0.
+        directory: where the run's checkpoints, logs and predictions go.
+        quiet: without Lightning's own progress bar and model summary.
+
+    Raises:
+        UserError: where a class refuses its arguments, or the Trainer what it is asked for.
+    """
+    seed = derive_seed(experiment.seed, fold)
+    seed_all(seed)
+    config = experiment.config.clone()
+    config.trainer.default_root_dir = str(directory)
+    _place_loggers(config, experiment, fold, directory)
+    try:
+        objects = experiment.parser.instantiate(config)
+        data: BaseDataModule = objects.data
+        data.fold, data.seed, data.fold_seed = fold, experiment.seed, seed
+        arguments = dict(objects.trainer)
+        arguments["logger"] = _loggers(arguments["logger"], directory)
+        arguments["callbacks"] = _callbacks(arguments["callbacks"], directory, seed)
+        if arguments["enable_checkpointing"] is False:
+            raise UserError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
+        if quiet:
+            arguments |= {"enable_progress_bar": False, "enable_model_summary": False}
+        if arguments.get("fast_dev_run"):
+            arguments["logger"] = False
+        trainer = Trainer(**arguments)
+    except (ValueError, TypeError, ImportError, OSError, RuntimeError, AssertionError) as error:
+        raise UserError(f"the experiment cannot be built: {one_line(error)}") from error
+    return Run(objects.model, data, trainer, directory, fold, seed)
+
+
+def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directory: Path) -> None:
+    """Sends loggers of the YAML into the run's directory, where the YAML does not say otherwise."""
+    loggers = config.trainer.logger
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        if not isinstance(logger, Namespace):
+            continue
+        arguments = logger.get("init_args") or Namespace()
+        if str(arguments.get("save_dir", "set")) in ("None", "."):
+            arguments.save_dir = str(directory)
+        if logger.class_path.endswith("WandbLogger") and arguments.get("name") is None:
+            arguments.name = f"{experiment.name}/fold_{fold}"
+            logger.dict_kwargs = {"group": experiment.name, **(logger.get("dict_kwargs") or {})}
+
+
+def _loggers(given: Any, directory: Path) -> list[Logger]:
+    """The YAML's loggers (TensorBoard where it names none), and always the CSV."""
+    if given is False:
+        loggers: list[Logger] = []
+    elif given is None or given is True:
+        loggers = [TensorBoardLogger(save_dir=str(directory), name="tensorboard", version="")]
+    else:
+        loggers = list(given) if isinstance(given, list | tuple) else [given]
+    return [*loggers, MetricsCSV(directory / "metrics.csv")]
+
+
+def _callbacks(given: Any, directory: Path, seed: int) -> list[Any]:
+    """The YAML's callbacks, their checkpoints kept inside the run's directory, and those that make it resumable."""
+    callbacks = list(given) if isinstance(given, list | tuple) else [given] if given else []
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            callback.dirpath = str(directory / "checkpoints")
+    return [*callbacks, EpochSeed(seed), LastCheckpoint(directory / "checkpoints")]
+
+
+def preflight(run: Run) -> None:
+    """Everything that can be known to be wrong before training starts; nothing is written.
+
+    Raises:
+        UserError: for data that cannot be read, split or normalised, a network that does not fit it, or an
+            optimizer that refuses its arguments.
+    """
+    if not isinstance(run.model, BaseModule) or not isinstance(run.datamodule, BaseDataModule):
+        raise UserError("model must be a BaseModule and data a BaseDataModule for this verb")
+    data = run.datamodule
+    data.prepare_data()
+    data.setup("fit")
+    run.model.use(data)
+    batch = data.loader("train").gather(data.rows("train")[:2])
+    run.model.check(data.on_after_batch_transfer(batch, 0))
+    try:
+        run.model.configure_optimizers()
+    except (ValueError, TypeError) as error:
+        raise UserError(f"model.optimizer or model.scheduler: {one_line(error)}") from error
+
+
+def close(run: Run) -> None:
+    """Ends what a run's loggers hold open, so that the next fold's begin anew."""
+    for logger in run.trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
+
+
+def versions() -> dict[str, str]:
+    """The versions that results depend on."""
+    return {
+        "lightning_base": __version__,
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+        "torchmetrics": torchmetrics.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+def git_commit() -> str | None:
+    """The commit of the working directory, with "+changes" where it has uncommitted ones; None outside git."""
+    if shutil.which("git") is None:
+        return None
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if head.returncode:
+        return None
+    changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=False)
+    return head.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
