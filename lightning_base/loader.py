@@ -76,6 +76,7 @@ class BatchLoader:
         self.drop_last = drop_last and train and len(rows) >= batch_size
         self.rank, self.world_size = rank, world_size
         self.sampler = EpochOrder(rows, seed, shuffle=train)
+        self.batch_sampler = None  # Lightning looks for it beside `sampler`
 
     def __len__(self) -> int:
         batches, rest = divmod(len(self.sampler.rows), self.batch_size)

@@ -1,0 +1,50 @@
+"""MLP: a multilayer perceptron over flattened inputs."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "silu": nn.SiLU}
+
+
+class MLP(nn.Module):
+    """Hidden layers of (affine, optional batch norm, activation, dropout), then an affine output layer.
+
+    Args:
+        in_features: numbers in one sample.
+        num_classes: number of outputs: logits, or 1 for regression.
+        hidden: width of each hidden layer.
+        dropout: probability of zeroing a hidden unit in training (Srivastava et al. 2014).
+        activation: between the layers.
+        batch_norm: normalise before each activation (Ioffe & Szegedy 2015).
+
+    Takes (B, ...) float32 with in_features numbers a sample, gives (B, num_classes).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        hidden: Sequence[int] = (128,),
+        dropout: float = 0.0,
+        activation: Literal["relu", "gelu", "tanh", "silu"] = "relu",
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Flatten()]
+        width = in_features
+        for size in hidden:
+            layers.append(nn.Linear(width, size))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(size))
+            layers.append(ACTIVATIONS[activation]())
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            width = size
+        self.layers = nn.Sequential(*layers, nn.Linear(width, num_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs (B, num_classes)."""
+        y: Tensor = self.layers(x)
+        return y
