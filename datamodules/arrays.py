@@ -21,8 +21,8 @@ class Arrays(BaseDataModule):
     """Inputs and targets that fit in memory.
 
     An `.npz` holds `x` (N, ...) and `y` (N,): integers or strings are classes, floating-point numbers a regression
-    target. Beside them it may hold `id`, `group`, `time` (N,), `classes` (C,) (the names of classes 0 to C-1), `x_test` and `y_test` (the
-    sealed test source), `x_predict`. Images are (N, C, H, W).
+    target. Beside them it may hold `id`, `group`, `time` (N,), `classes` (C,) (the names of classes 0 to C-1),
+    `x_test` and `y_test` (the sealed test source), `x_predict`. Images are (N, C, H, W).
 
     Args:
         source: digits, breast_cancer, wine, iris, diabetes, or the path of an `.npz`.
@@ -79,9 +79,7 @@ class Arrays(BaseDataModule):
             return to_samples(arrays, "_test", self.source, pool.classes)
         rest, sealed = seal(pool, self.test_size, self.test_seed)
         rows = rest if source == "pool" else sealed
-        return Samples(
-            pool.inputs[rows], pool.table.iloc[rows].reset_index(drop=True), pool.classes, pool.origin
-        )
+        return Samples(pool.inputs[rows], pool.table.iloc[rows].reset_index(drop=True), pool.classes, pool.origin)
 
 
 def seal(samples: Samples, test_size: float, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any
 
 import torch
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lightning_base import crossval, evaluate
 from lightning_base.config_errors import explain
@@ -21,8 +22,14 @@ from lightning_base.errors import UserError, one_line
 from lightning_base.files import read_json, write_json, write_parquet
 from lightning_base.module import BaseModule
 from lightning_base.resume import STAMP
-from lightning_base.run import Experiment, Run, build, preflight
+from lightning_base.run import Experiment, build, preflight
 from lightning_base.trainer import Trainer
+
+# warnings that a user can do nothing about
+QUIET = (
+    r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.15
+    r"The number of training batches .* is smaller than the logging interval",  # steps are counted over epochs here
+)
 
 
 def run_verb(arguments: Sequence[str]) -> None:
@@ -34,10 +41,13 @@ def run_verb(arguments: Sequence[str]) -> None:
     arguments = with_saved_config(list(arguments))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # folds would repeat the same notices
-    try:
-        Command(arguments)
-    except MisconfigurationException as error:
-        raise UserError(one_line(error)) from error
+    with warnings.catch_warnings():
+        for message in QUIET:
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            Command(arguments)
+        except MisconfigurationException as error:
+            raise UserError(one_line(error)) from error
 
 
 def with_saved_config(arguments: list[str]) -> list[str]:
@@ -80,7 +90,14 @@ class Command(LightningCLI):
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """The verbs, each with the arguments of the Trainer's method that are not options."""
-        hidden = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
+        hidden = {
+            "model",
+            "dataloaders",
+            "train_dataloaders",
+            "val_dataloaders",
+            "datamodule",
+            "weights_only",
+        }
         return {
             "fit": hidden,
             "validate": hidden | {"verbose"},
@@ -92,7 +109,10 @@ class Command(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds `name`."""
         parser.add_argument(
-            "--name", type=str | None, default=None, help="Results go to runs/NAME; by default the first config's name."
+            "--name",
+            type=str | None,
+            default=None,
+            help="Results go to runs/NAME; by default the first config's name.",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -139,14 +159,11 @@ class Command(LightningCLI):
             return
         self.experiment.save(self.run.directory / "config.yaml")
         write_parquet(self.run.directory / "split.parquet", self.run.datamodule.split.table())
-        result = crossval.train(self.run, self.path)
-        held_out = evaluate.predict(self.run, "val")
+        result, held_out = crossval.train(self.run, self.path)
         self._report("held-out samples of fold 0", held_out, result["metrics"])
         console().print(f"scored: {result['selection']}\nresults: {self.run.directory}")
 
-    def validate(
-        self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None
-    ) -> None:
+    def validate(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Scores a checkpoint on the samples that its fold held out."""
         if self.path is None or self.path.is_dir():
             raise UserError(
@@ -156,9 +173,7 @@ class Command(LightningCLI):
         predictions = evaluate.predict(self.run, "val", self.path)
         self._report(f"held-out samples of fold {self.run.fold}", predictions)
 
-    def test(
-        self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None
-    ) -> None:
+    def test(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Scores a checkpoint, or the ensemble of a crossval directory, on the sealed test samples."""
         members, home = self._members()
         record = home / "test.json"
@@ -182,16 +197,14 @@ class Command(LightningCLI):
                 "details": evaluate.details(self.run.model, predictions),
                 "n": len(predictions.rows),
                 "members": len(members),
-                "interval": "percentile bootstrap over test samples, model held fixed",
+                "interval": "accuracy: exact binomial; others: percentile bootstrap over test samples",
                 "data_fingerprint": predictions.samples.fingerprint,
                 "reads": reads,
             },
         )
         console().print(f"results: {record}")
 
-    def predict(
-        self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None
-    ) -> None:
+    def predict(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Writes predictions.parquet for the predict source, by a checkpoint or a crossval directory's ensemble."""
         members, home = self._members()
         predictions = self._ensemble("predict", members)
@@ -241,14 +254,12 @@ class Command(LightningCLI):
         """Prints the scores with their intervals; returns the intervals."""
         scores = scores or evaluate.scores(self.run.model, predictions)
         intervals = evaluate.score_intervals(self.run.model, predictions)
-        console().print(
-            score_table(f"{self.experiment.name}: {title}", scores, intervals, len(predictions.rows))
-        )
+        console().print(score_table(f"{self.experiment.name}: {title}", scores, intervals, len(predictions.rows)))
         return intervals
 
 
 def describe(members: Sequence[Path]) -> str:
-    """ "1 checkpoint", or "the mean of n folds"."""
+    """What predicted, in words."""
     return "one checkpoint" if len(members) == 1 else f"the mean of {len(members)} folds' predictions"
 
 
@@ -267,6 +278,8 @@ def read_stamp(checkpoint: Path) -> dict[str, Any]:
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a broken file
-        raise UserError(f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {one_line(error)[:200]}") from error
+        raise UserError(
+            f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {one_line(error)[:200]}"
+        ) from error
     stamp = content.get(STAMP, {}) if isinstance(content, dict) else {}
     return stamp if isinstance(stamp, dict) else {}

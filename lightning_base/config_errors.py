@@ -49,7 +49,8 @@ def _unknown_option(option: str, key: str, before: str, files: Sequence[str], kn
     owners = _CLASS.findall(before)
     last = option.rsplit(".", 1)[-1]
     if owners:
-        return f"{key}.{option}: {owners[-1]} has no option {last!r}{_where(last, files)}{suggest(last, _options(owners[-1]))}"
+        hint = suggest(last, _options(owners[-1]))
+        return f"{key}.{option}: {owners[-1]} has no option {last!r}{_where(last, files)}{hint}"
     head = option.split(".", 1)[0]
     tops = {name.split(".", 1)[0] for name in known}
     if head not in tops:

@@ -97,7 +97,7 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
     if missing:
         out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}")
     else:
-        show(plan, collect(plan), out)
+        show(plan, *collect(plan), out)
     return directory
 
 
@@ -119,7 +119,11 @@ def claim(plan: Plan) -> None:
                 )
     if (plan.directory / "identity.json").is_file():
         stored = read_json(plan.directory / "identity.json")
-        for key, what in (("n", "the number of samples"), ("data_fingerprint", "the data"), ("split_hash", "the split")):
+        for key, what in (
+            ("n", "the number of samples"),
+            ("data_fingerprint", "the data"),
+            ("split_hash", "the split"),
+        ):
             if stored.get(key) != identity[key]:
                 raise UserError(
                     f"{plan.directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is "
@@ -146,11 +150,11 @@ def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> d
     run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
     if progress is not None:
         run.trainer.callbacks.insert(0, progress.watch(fold))  # type: ignore[attr-defined]
-    return train(run, run.last_checkpoint if run.last_checkpoint.is_file() else None)
+    return train(run, run.last_checkpoint if run.last_checkpoint.is_file() else None)[0]
 
 
-def train(run: Run, checkpoint: Path | None = None) -> dict[str, Any]:
-    """Trains a run and scores its last weights on the held-out samples, each predicted once.
+def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Predictions]:
+    """Trains a run and scores its last weights on the held-out samples, each predicted once; the result and these.
 
     Writes predictions.parquet, then result.json, which marks the run as done.
 
@@ -160,7 +164,10 @@ def train(run: Run, checkpoint: Path | None = None) -> dict[str, Any]:
     """
     began = time.perf_counter()
     run.trainer.fit(
-        run.model, datamodule=run.datamodule, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True
+        run.model,
+        datamodule=run.datamodule,
+        ckpt_path=str(checkpoint) if checkpoint else None,
+        weights_only=True,
     )
     epochs = run.trainer.current_epoch
     held_out = predict(run, "val")
@@ -181,7 +188,7 @@ def train(run: Run, checkpoint: Path | None = None) -> dict[str, Any]:
         write_parquet(run.directory / "predictions.parquet", frame(run.model, held_out))
         write_json(run.directory / "result.json", result)
     close(run)
-    return result
+    return result, held_out
 
 
 def selection(run: Run) -> str:
@@ -193,8 +200,8 @@ def selection(run: Run) -> str:
     return "last epoch"
 
 
-def collect(plan: Plan) -> dict[str, Any]:
-    """Writes oof.parquet and summary.json from the finished folds; returns the summary."""
+def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
+    """Writes oof.parquet and summary.json from the finished folds; returns the summary and its estimates."""
     results = [read_json(plan.fold_directory(fold) / "result.json") for fold in range(plan.k)]
     parts = []
     for fold, assignment in enumerate(plan.data.split.folds):
@@ -233,7 +240,7 @@ def collect(plan: Plan) -> dict[str, Any]:
         "seconds": sum(result["seconds"] for result in results),
     }
     write_json(plan.directory / "summary.json", summary)
-    return summary
+    return summary, estimates
 
 
 def estimate(results: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
@@ -258,20 +265,9 @@ def pooled_details(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return pooled
 
 
-def show(plan: Plan, summary: dict[str, Any], out: Console) -> None:
+def show(plan: Plan, summary: dict[str, Any], estimates: dict[str, Estimate], out: Console) -> None:
     """Prints the table of scores, and where the results are."""
-    estimates = {
-        name: Estimate(
-            *(np.nan if m[key] is None else m[key] for key in ("mean", "std")),
-            (np.nan if None in m["ci95"] else m["ci95"][0], np.nan if None in m["ci95"] else m["ci95"][1]),
-            tuple(np.nan if v is None else v for v in m["folds"]),
-        )
-        for name, m in summary["metrics"].items()
-    }
     title = f"{plan.experiment.name}: {plan.k} folds, held-out samples, {summary['seconds']:.0f} s"
     out.print(fold_table(title, estimates, summary["n"]))
     out.print(f"interval: {summary['interval']}; scored: {summary['selection']}")
     out.print(f"results: {plan.directory}")
-
-
-__all__ = ["Plan", "Predictions", "claim", "collect", "crossval", "estimate", "selection", "train", "train_fold"]

@@ -307,4 +307,4 @@ class BaseDataModule(LightningDataModule, ABC):
 
 def source_of(role: Role) -> Source:
     """The source a role's samples come from: train and val are two views of the pool."""
-    return "pool" if role in ("train", "val") else role
+    return "pool" if role == "train" or role == "val" else role

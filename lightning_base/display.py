@@ -5,14 +5,23 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from lightning_base.stats import Estimate
 
+
 def console() -> Console:
-    """Standard output; eighty columns or more where it is no terminal."""
-    return Console(highlight=False, soft_wrap=False)
+    """Standard output; a hundred columns where it is no terminal."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=100)
 
 
 class FoldProgress:
@@ -39,7 +48,7 @@ class FoldProgress:
     def finish(self, fold: int, line: str) -> None:
         """Moves the folds' bar, and leaves a line."""
         self.progress.advance(self.folds)
-        self.out.print(f"fold {fold} ({fold + 1} of {self.total})  {line}")
+        self.out.print(f"fold {fold} ({fold + 1} of {self.total})  {line}", soft_wrap=True)
 
 
 class _Epochs(Callback):
@@ -49,17 +58,13 @@ class _Epochs(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning's hook."""
         total = trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None
-        self.progress.update(
-            self.bar, total=total, completed=trainer.current_epoch, description=f"fold {self.fold}"
-        )
+        self.progress.update(self.bar, total=total, completed=trainer.current_epoch, description=f"fold {self.fold}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning's hook."""
         loss = trainer.callback_metrics.get("val_loss")
         shown = "" if loss is None else f"  val_loss {float(loss):.4g}"
-        self.progress.update(
-            self.bar, completed=trainer.current_epoch + 1, description=f"fold {self.fold}{shown}"
-        )
+        self.progress.update(self.bar, completed=trainer.current_epoch + 1, description=f"fold {self.fold}{shown}")
 
 
 def show_scores(scores: Mapping[str, float]) -> str:
@@ -89,15 +94,14 @@ def fold_table(title: str, estimates: Mapping[str, Estimate], n: int) -> Table:
     return table
 
 
-def score_table(
-    title: str, scores: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], n: int
-) -> Table:
-    """Per metric its value, its 95 % bootstrap interval and n."""
+def score_table(title: str, scores: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], n: int) -> Table:
+    """Per metric its value, its 95 % interval ("-" where the samples cannot give one) and n."""
     table = Table(title=title, title_justify="left")
     table.add_column("metric")
     for heading in ("value", "95 % interval", "n"):
         table.add_column(heading, justify="right")
     for name, value in scores.items():
         low, high = intervals[name]
-        table.add_row(name, number(value), f"{number(low)} … {number(high)}", str(n))
+        interval = f"{number(low)} … {number(high)}" if low < high else "-"
+        table.add_row(name, number(value), interval, str(n))
     return table

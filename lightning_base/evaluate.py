@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lightning_base.errors import UserError
 from lightning_base.module import BaseModule
 from lightning_base.run import Run
 from lightning_base.split import Rows
-from lightning_base.stats import bootstrap_interval
+from lightning_base.stats import bootstrap_interval, proportion_interval
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,11 @@ def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
 
 
 def score_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap intervals of the task's metrics over these samples."""
+    """95 % intervals of the task's metrics over these samples, the model held fixed.
+
+    Accuracy is a proportion and has the exact binomial interval; the others are bootstrapped. Where every resample
+    scores the same (no error among few samples), a bootstrap knows no interval: NaN.
+    """
     metrics, target, preds = task.metrics(), predictions.target, predictions.preds
     assert target is not None
 
@@ -103,7 +108,12 @@ def score_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tup
         metrics.reset()
         return _numbers(metrics, preds[drawn], target[drawn])
 
-    return bootstrap_interval(score, len(preds))
+    intervals = bootstrap_interval(score, len(preds))
+    intervals = {name: (low, high) if low < high else (nan, nan) for name, (low, high) in intervals.items()}
+    if "accuracy" in intervals:
+        correct = int((preds.argmax(dim=1) == target).sum())
+        intervals["accuracy"] = proportion_interval(correct, len(preds))
+    return intervals
 
 
 def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:

@@ -18,12 +18,12 @@ class Batch(NamedTuple):
 
     x: (B, ...) inputs, in the source's dtype until the data module normalises them to float32.
     y: (B,) int64 class numbers or float32 values; None where the data has no target.
-    index: (B,) int64, each sample's row in its role's sample table.
+    rows: (B,) int64, each sample's row in its role's sample table.
     """
 
     x: Tensor
     y: Tensor | None
-    index: Tensor
+    rows: Tensor
 
 
 class EpochOrder:
@@ -98,5 +98,5 @@ class BatchLoader:
         return Batch(
             x=torch.from_numpy(np.asarray(self.samples.inputs[rows])),
             y=None if target is None else torch.from_numpy(target[rows]),
-            index=torch.from_numpy(rows),
+            rows=torch.from_numpy(rows),
         )

@@ -133,10 +133,10 @@ class BaseModule(LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
         out = self.step(batch)
-        self._loss_sum = self._loss_sum + out.loss.detach() * len(batch.index)
-        self._count += len(batch.index)
+        self._loss_sum = self._loss_sum + out.loss.detach() * len(batch.rows)
+        self._count += len(batch.rows)
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.index))
+            self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.rows))
         return out.loss + self.penalty() if self.l1 or self.l2 else out.loss
 
     def on_train_epoch_end(self) -> None:
@@ -176,7 +176,7 @@ class BaseModule(LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Lightning's hook: rows (B,) and predictions (B, ...) on the CPU."""
-        return batch.index.cpu(), self(batch.x).float().cpu()
+        return batch.rows.cpu(), self(batch.x).float().cpu()
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook: the optimizer and, where the YAML names one, the scheduler."""
@@ -185,6 +185,8 @@ class BaseModule(LightningModule, ABC):
             return optimizer
         scheduler = self.make_scheduler(optimizer)
         if isinstance(scheduler, ReduceLROnPlateau):
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": scheduler.monitor}}
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": scheduler, "monitor": scheduler.monitor},
+            }
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
-

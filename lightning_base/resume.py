@@ -58,9 +58,7 @@ class LastCheckpoint(ModelCheckpoint):
         )
         self._stop = False
 
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Lightning's hook: every checkpoint of the run gets the stamp."""
         stamp: dict[str, Any] = {"should_stop": trainer.should_stop}
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -68,9 +66,7 @@ class LastCheckpoint(ModelCheckpoint):
             stamp |= {"fold": data.fold, "split_hash": data.split.hash}
         checkpoint[STAMP] = stamp
 
-    def on_load_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Lightning's hook."""
         self._stop = bool(checkpoint.get(STAMP, {}).get("should_stop", False))
 

@@ -108,6 +108,8 @@ def build(experiment: Experiment, fold: int, directory: Path, quiet: bool = Fals
             raise UserError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
         if quiet:
             arguments |= {"enable_progress_bar": False, "enable_model_summary": False}
+        if arguments["num_sanity_val_steps"] is None:
+            arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
         if arguments.get("fast_dev_run"):
             arguments["logger"] = False
         trainer = Trainer(**arguments)
@@ -122,7 +124,9 @@ def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directo
     for logger in loggers if isinstance(loggers, list) else [loggers]:
         if not isinstance(logger, Namespace):
             continue
-        arguments = logger.get("init_args") or Namespace()
+        arguments = logger.get("init_args")
+        if arguments is None:
+            continue
         if str(arguments.get("save_dir", "set")) in ("None", "."):
             arguments.save_dir = str(directory)
         if logger.class_path.endswith("WandbLogger") and arguments.get("name") is None:

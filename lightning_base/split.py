@@ -101,8 +101,7 @@ def make_split(table: pd.DataFrame, splitter: Splitter, seed: int) -> Split:
         pairs = list(splitter.split(np.zeros((len(table), 1)), target, groups))
     except ValueError as error:
         raise UserError(
-            f"data.split: {name} cannot split {len(table)} samples: {one_line(error)}; "
-            "change data.split or the data"
+            f"data.split: {name} cannot split {len(table)} samples: {one_line(error)}; change data.split or the data"
         ) from error
     folds: list[Fold] = []
     repeat, seen = 0, np.zeros(len(table), dtype=bool)

@@ -21,9 +21,7 @@ class Estimate:
     folds: tuple[float, ...]
 
 
-def corrected_interval(
-    folds: Sequence[float], n_train: float, n_val: float, confidence: float = 0.95
-) -> Estimate:
+def corrected_interval(folds: Sequence[float], n_train: float, n_val: float, confidence: float = 0.95) -> Estimate:
     """Mean of the folds' scores with the corrected resampled t interval.
 
     Folds share training samples, so std/√k is too small; the variance of the mean is taken as
@@ -71,3 +69,12 @@ def bootstrap_interval(
         name: tuple(map(float, np.nanquantile([draw[name] for draw in draws], [tail, 1 - tail])))  # type: ignore[misc]
         for name in draws[0]
     }
+
+
+def proportion_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a proportion of n independent samples.
+
+    Source: Clopper & Pearson 1934, Biometrika 26.
+    """
+    interval = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
+    return float(interval.low), float(interval.high)

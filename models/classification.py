@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
-    MulticlassAUROC,
     MulticlassCalibrationError,
     MulticlassConfusionMatrix,
     MulticlassF1Score,
     MulticlassPrecision,
     MulticlassRecall,
 )
+from torchmetrics.functional.classification import binary_auroc
+from torchmetrics.utilities import dim_zero_cat
 
 from lightning_base.data import BaseDataModule
 from lightning_base.errors import UserError
@@ -48,6 +49,39 @@ class CrossEntropy(Metric):
     def compute(self) -> Tensor:
         """The mean, as float32 ()."""
         return (self.total / self.count).float()
+
+
+class MacroAUROC(Metric):
+    """Mean of the one-against-the-rest areas under the ROC curve, over probabilities (B, C) and targets (B,).
+
+    Classes without a positive or a negative sample have no area and are left out, as in scikit-learn; NaN where no
+    class has one. torchmetrics' own macro average counts a class without positives as 0.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    preds: list[Tensor]
+    target: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("preds", [], dist_reduce_fx="cat")
+        self.add_state("target", [], dist_reduce_fx="cat")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Keeps a batch."""
+        self.preds.append(preds)
+        self.target.append(target)
+
+    def compute(self) -> Tensor:
+        """The mean, as float32 ()."""
+        preds, target = dim_zero_cat(self.preds), dim_zero_cat(self.target)
+        count = torch.bincount(target, minlength=preds.shape[1])
+        areas = [
+            binary_auroc(preds[:, c], (target == c).long(), validate_args=False)
+            for c in ((count > 0) & (count < len(target))).nonzero().flatten().tolist()
+        ]
+        return torch.stack(areas).mean() if areas else torch.tensor(torch.nan, device=preds.device)
 
 
 class Classification(BaseModule):
@@ -165,7 +199,7 @@ class Classification(BaseModule):
                 "precision": MulticlassPrecision(c, average="macro"),
                 "recall": MulticlassRecall(c, average="macro"),
                 "f1": MulticlassF1Score(c, average="macro"),
-                "auroc": MulticlassAUROC(c, average="macro"),
+                "auroc": MacroAUROC(),
                 "ece": MulticlassCalibrationError(c, n_bins=15, norm="l1"),
             }
         )

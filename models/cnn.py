@@ -27,7 +27,11 @@ class CNN(nn.Module):
         channels = in_channels
         for width in widths:
             for source in (channels, width):
-                layers += [nn.Conv2d(source, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+                layers += [
+                    nn.Conv2d(source, width, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(width),
+                    nn.ReLU(),
+                ]
             layers.append(nn.MaxPool2d(2))
             channels = width
         self.stages = nn.Sequential(*layers)

@@ -18,9 +18,7 @@ class Linear(nn.Module):
     Takes (B, ...) float32 with in_features numbers a sample, gives (B, out_features).
     """
 
-    def __init__(
-        self, in_features: int, out_features: int = 1, bias: bool = True, zero_init: bool = True
-    ) -> None:
+    def __init__(self, in_features: int, out_features: int = 1, bias: bool = True, zero_init: bool = True) -> None:
         super().__init__()
         self.affine = nn.Linear(in_features, out_features, bias=bias)
         if zero_init:

@@ -1,5 +1,6 @@
 """Regression: trains any network that gives one number a sample, by squared or absolute error."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -45,7 +46,12 @@ class Regression(BaseModule):
         channels_last: bool = False,
     ) -> None:
         super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last)
-        self.criterion = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}[loss]
+        losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "mse": F.mse_loss,
+            "mae": F.l1_loss,
+            "huber": F.huber_loss,
+        }
+        self.criterion = losses[loss]
 
     def use(self, data: BaseDataModule) -> None:
         """Checks that the target is continuous."""
