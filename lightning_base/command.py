@@ -27,6 +27,7 @@ from lightning_base.trainer import Trainer
 
 # warnings that a user can do nothing about
 QUIET = (
+    r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on in its own directory
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.15
     r"The number of training batches .* is smaller than the logging interval",  # steps are counted over epochs here
 )
@@ -47,7 +48,7 @@ def run_verb(arguments: Sequence[str]) -> None:
         try:
             Command(arguments)
         except MisconfigurationException as error:
-            raise UserError(one_line(error)) from error
+            raise UserError(f"trainer: {one_line(error)}") from error
 
 
 def with_saved_config(arguments: list[str]) -> list[str]:

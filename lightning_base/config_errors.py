@@ -14,6 +14,7 @@ _OPTION = re.compile(r"(?:Option|option) '([^']+)' is not accepted|does not acce
 _UNKNOWN = re.compile(r"Key '([^']+)' is not expected|[Uu]nrecognized arguments?: -*(\S+)")
 _NOT_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
 _MODULE = re.compile(r"[Mm]odule '([^']+)' has no attribute '([^']+)'|No module named '([^']+)'")
+_PARSER_LEAF = re.compile(r"Import path|Expected a|Does not validate|Problem with")
 _NO_FILE = re.compile(r"File does not exist: '([^']+)'")
 
 
@@ -27,6 +28,8 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> st
     """
     if found := _NO_FILE.search(message):
         return f"--config: no file {found[1]}; give the path of a YAML file, from the working directory"
+    if message.startswith("Problems parsing config"):
+        return f"{', '.join(files)}: not valid YAML: {one_line(message.partition(':')[2])}"
     key = ".".join(dict.fromkeys(_KEY.findall(message)))
     if found := _OPTION.search(message) or _UNKNOWN.search(message):
         return _unknown_option(next(filter(None, found.groups())), key, message[: found.start()], files, known)
@@ -42,6 +45,13 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> st
     if "Expected a" in message or "Invalid" in message or "invalid" in message:
         return f"{key or 'configuration'}: {_leaf(message)}{_where(key.rsplit('.', 1)[-1], files)}"
     return f"{key}: {one_line(message)}" if key and not message.startswith("Parser key") else one_line(message)
+
+
+def refusal(error: Exception) -> str:
+    """One line for a constructor's complaint, which the parser may have wrapped in those of every type it tried."""
+    message = str(error)
+    leaves = [leaf for leaf in re.findall(r"^\s*- (.+)$", message, re.MULTILINE) if not _PARSER_LEAF.match(leaf)]
+    return one_line(leaves[0] if leaves and "Does not validate" in message else message)
 
 
 def _unknown_option(option: str, key: str, before: str, files: Sequence[str], known: Sequence[str]) -> str:
@@ -60,6 +70,9 @@ def _unknown_option(option: str, key: str, before: str, files: Sequence[str], kn
 
 def _leaf(message: str) -> str:
     """The first complaints about a value, without the types' module paths."""
+    if found := re.search(r"Expected a path but (\S+\.\S+) either not accessible or invalid", message):
+        return f"no class {found[1]} can be imported; mend its path"
+    message = re.sub(r"Expected a (?:path but|dot import path string)[^\n]*", "", message)
     leaves = re.findall(r"(Expected an? [^\n]+|Invalid [^\n]+|invalid [^\n]+|Not [^\n]+)", message)
     wanted = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", leaf).rstrip(". ") for leaf in leaves]
     wanted = [leaf for leaf in dict.fromkeys(wanted) if "NoneType" not in leaf]

@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from lightning_base import __version__
+from lightning_base.config_errors import refusal
 from lightning_base.data import BaseDataModule
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import write_text
@@ -53,7 +54,7 @@ class Experiment:
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""
-        everything = yaml.safe_load(self.parser.dump(self.config, skip_none=False, skip_validation=True))
+        everything = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, skip_validation=True))
         return {key: everything[key] for key in SHARED_KEYS if key in everything}
 
     def save(self, path: Path) -> None:
@@ -114,7 +115,7 @@ def build(experiment: Experiment, fold: int, directory: Path, quiet: bool = Fals
             arguments["logger"] = False
         trainer = Trainer(**arguments)
     except (ValueError, TypeError, ImportError, OSError, RuntimeError, AssertionError) as error:
-        raise UserError(f"the experiment cannot be built: {one_line(error)}") from error
+        raise UserError(f"the experiment cannot be built: {refusal(error)}") from error
     return Run(objects.model, data, trainer, directory, fold, seed)
 
 
