@@ -27,6 +27,7 @@ from lightning_base.trainer import Trainer
 
 # warnings that a user can do nothing about
 QUIET = (
+    r"The dirpath has changed from",  # a run's directory may be moved
     r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on in its own directory
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.15
     r"The number of training batches .* is smaller than the logging interval",  # steps are counted over epochs here

@@ -1,0 +1,133 @@
+"""Every shipped configuration runs, through the command line's entry point, and leaves what it promises."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer
+
+from tests.conftest import CONFIGS
+
+Command = Callable[..., None]
+ALL = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_config_runs(name: str, run: Command, work: Path, images: Path) -> None:
+    options: list[object] = [
+        "--config",
+        CONFIGS / f"{name}.yaml",
+        "--trainer.max_epochs",
+        1,
+        "--trainer.accelerator",
+        "cpu",
+    ]
+    if name.startswith("cifar10"):
+        options += ["--data.root", images, "--data.split.n_splits", 3]
+    run("crossval", *options)
+    directory = work / "runs" / name / "crossval"
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["every_sample_once_per_repeat"]
+    assert len(pd.read_parquet(directory / "oof.parquet")) == summary["n"] * summary["repeats"]
+    assert all(np.isfinite(m["mean"]) for m in summary["metrics"].values())
+    assert all(len(m["folds"]) == summary["k"] for m in summary["metrics"].values())
+    if name != "linear_regression_gd":
+        run("test", "--ckpt_path", directory)
+        assert json.loads((directory / "test.json").read_text())["members"] == summary["k"]
+
+
+def test_the_demo_reaches_97_percent(run: Command, work: Path) -> None:
+    run("crossval", "--config", CONFIGS / "digits_cnn.yaml")
+    summary = json.loads((work / "runs" / "digits_cnn" / "crossval" / "summary.json").read_text())
+    assert summary["metrics"]["accuracy"]["mean"] >= 0.97
+    assert summary["n"] == 1437
+
+
+def test_repeats_predict_each_sample_once_a_repeat(run: Command, work: Path) -> None:
+    run("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", "--trainer.max_epochs", 1)
+    oof = pd.read_parquet(work / "runs" / "breast_cancer_mlp" / "crossval" / "oof.parquet")
+    assert not oof.duplicated(["id", "repeat"]).any()
+    assert (oof.groupby("id").size() == 2).all()
+
+
+def npz(path: str) -> None:
+    """The breast cancer table with ten groups, a time, and names for classes."""
+    data = load_breast_cancer()
+    n = len(data.target)
+    names = np.array(["malignant", "benign"])[data.target]
+    np.savez(
+        path, x=data.data, y=names, group=np.arange(n) % 10, time=np.arange(n)[::-1], id=[f"p{i}" for i in range(n)]
+    )
+
+
+OWN = ("--data.source", "own.npz", "--data.test_size", "null", "--trainer.max_epochs", 1)
+
+
+def test_groups_stay_together(run: Command, work: Path) -> None:
+    npz("own.npz")
+    run(
+        *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", *OWN),
+        *("--data.split", "sklearn.model_selection.GroupKFold", "--data.split.n_splits", 5),
+    )
+    split = pd.read_parquet(work / "runs" / "breast_cancer_mlp" / "crossval" / "split.parquet")
+    group = split["id"].str[1:].astype(int) % 10
+    for _, part in split.assign(group=group).groupby("fold"):
+        roles = part.groupby("group")["role"].nunique()
+        assert (roles == 1).all()
+
+
+def test_a_temporal_split_never_trains_on_the_future(run: Command, work: Path) -> None:
+    npz("own.npz")
+    run(
+        *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", *OWN),
+        *("--data.split", "sklearn.model_selection.TimeSeriesSplit", "--data.split.n_splits", 3),
+    )
+    directory = work / "runs" / "breast_cancer_mlp" / "crossval"
+    split = pd.read_parquet(directory / "split.parquet")
+    when = -split["id"].str[1:].astype(int)  # time runs backwards through the rows
+    for _, part in split.assign(time=when).groupby("fold"):
+        train, val = (part[part["role"] == role]["time"] for role in ("train", "val"))
+        assert train.max() < val.min()
+    assert not json.loads((directory / "summary.json").read_text())["every_sample_once_per_repeat"]
+
+
+def test_wandb_by_one_line_logs_each_fold_offline(run: Command, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    run(
+        *("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 1, "--folds", "[0, 1]"),
+        *("--trainer.logger", "lightning.pytorch.loggers.WandbLogger"),
+    )
+    for fold in range(2):
+        directory = work / "runs" / "digits_cnn" / "crossval" / f"fold_{fold}"
+        assert len(list(directory.glob("wandb/offline-run-*/*.wandb"))) == 1
+        assert (directory / "metrics.csv").is_file()
+    assert not (work / "wandb").exists()
+
+
+def test_row_order_does_not_matter_to_the_split(run: Command, work: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    ids = np.array([f"s{i:02d}" for i in range(60)])
+    hashes = []
+    for order in (np.arange(60), rng.permutation(60)):
+        np.savez("own.npz", x=x[order], y=y[order], id=ids[order])
+        run(
+            *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", *OWN, "--overwrite", "true"),
+            *("--model.network.in_features", 3),
+        )
+        summary = json.loads((work / "runs" / "breast_cancer_mlp" / "crossval" / "summary.json").read_text())
+        hashes.append(summary["split_hash"])
+    assert hashes[0] == hashes[1]
+
+
+def test_checkpoints_load_without_unpickling(run: Command, work: Path) -> None:
+    run("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 1, "--folds", "[0]")
+    path = work / "runs" / "digits_cnn" / "crossval" / "fold_0" / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    assert content["lightning_base"]["fold"] == 0
+    assert len(content["lightning_base"]["split_hash"]) == 64
