@@ -185,6 +185,7 @@ class BaseDataModule(LightningDataModule, ABC):
         self.predict_role: Role = "predict"
         self.statistics: Statistics | None = None
         self._split: Split | None = None
+        self._trained_on: tuple[str, int] | None = None
         self._samples: dict[Source, Samples] = {}
         self._classes: tuple[str, ...] | None = None
 
@@ -215,8 +216,21 @@ class BaseDataModule(LightningDataModule, ABC):
         if self._split is None:
             pool = self.samples("pool")
             splitter = self.splitter or default_splitter(bool(pool.classes))
-            self._split = make_split(pool.table, splitter, self.seed)
+            split = make_split(pool.table, splitter, self.seed)
+            self._check_split(split)
+            self._split = split
         return self._split
+
+    def _check_split(self, split: Split) -> None:
+        """Refuses a split, or a fold of it, other than the loaded checkpoint's."""
+        if self._trained_on is None or self._trained_on == (split.hash, self.fold):
+            return
+        theirs = self._trained_on
+        raise UserError(
+            f"the checkpoint was trained on fold {theirs[1]} of split {theirs[0][:12]}, this run is fold {self.fold} "
+            f"of split {split.hash[:12]}: held-out samples would have been trained on; give the data, data.split and seed "
+            "that the checkpoint was trained with"
+        )
 
     def setup(self, stage: str) -> None:
         """Splits the pool and fits the statistics on this fold's training role, where the stage reads the pool."""
@@ -291,16 +305,12 @@ class BaseDataModule(LightningDataModule, ABC):
         """Takes a checkpoint's statistics and classes; refuses the checkpoint of another split or fold.
 
         Raises:
-            UserError: when the pool is split here, and the checkpoint saw another split or another fold of it.
+            UserError: when the pool is split here, and the checkpoint saw another split or another fold of it; else
+                the split, when it is made, raises it.
         """
+        self._trained_on = (state_dict["split_hash"], state_dict["fold"])
         if self._split is not None:
-            theirs, ours = (state_dict["split_hash"], state_dict["fold"]), (self._split.hash, self.fold)
-            if theirs != ours:
-                raise UserError(
-                    f"the checkpoint was trained on fold {theirs[1]} of split {theirs[0][:12]}, this run is fold "
-                    f"{ours[1]} of split {ours[0][:12]}: held-out samples would have been trained on; give the "
-                    "data, data.split and seed that the checkpoint was trained with"
-                )
+            self._check_split(self._split)
         self.statistics = Statistics(state_dict["mean"], state_dict["std"])
         self._classes = tuple(state_dict["classes"])
 

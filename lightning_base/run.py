@@ -13,6 +13,7 @@ import torch
 import torchmetrics
 import yaml
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
@@ -113,9 +114,12 @@ def build(experiment: Experiment, fold: int, directory: Path, quiet: bool = Fals
             arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
         if arguments.get("fast_dev_run"):
             arguments["logger"] = False
-        trainer = Trainer(**arguments)
     except (ValueError, TypeError, ImportError, OSError, RuntimeError, AssertionError) as error:
         raise UserError(f"the experiment cannot be built: {refusal(error)}") from error
+    try:
+        trainer = Trainer(**arguments)
+    except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
+        raise UserError(f"trainer: {one_line(error)}") from error
     return Run(objects.model, data, trainer, directory, fold, seed)
 
 

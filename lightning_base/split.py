@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -98,7 +99,9 @@ def make_split(table: pd.DataFrame, splitter: Splitter, seed: int) -> Split:
             "or take a splitter without groups"
         )
     try:
-        pairs = list(splitter.split(np.zeros((len(table), 1)), target, groups))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The groups parameter is ignored")
+            pairs = list(splitter.split(np.zeros((len(table), 1)), target, groups))
     except ValueError as error:
         raise UserError(
             f"data.split: {name} cannot split {len(table)} samples: {one_line(error)}; change data.split or the data"

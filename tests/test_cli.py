@@ -109,7 +109,7 @@ OPTIONS = {
     "a negative rate": (["--config", DIGITS, "--model.optimizer.lr", "-1"], "model.optimizer", "learning rate"),
     "a negative penalty": (["--config", DIGITS, "--model.l1", "-1"], "model.l1", "0 or more"),
     "an empty batch": (["--config", DIGITS, "--data.batch_size", "0"], "data.batch_size", "positive"),
-    "an absent accelerator": (["--config", DIGITS, "--trainer.accelerator", "tpu"], "trainer", "TPU"),
+    "an absent accelerator": (["--config", DIGITS, "--trainer.accelerator", "tpu"], "trainer: ", "torch_xla"),
     "a regression of classes": (["--config", DIGITS, "--model", "models.regression.Regression"], "classes", "models."),
     "a name that is a path": (["--config", DIGITS, "--name", "../up"], "name", "folder"),
     "three weights": (["--config", DIGITS, "--model.class_weights", "[1, 2, 3]"], "class_weights", "10 classes"),

@@ -1,0 +1,104 @@
+"""Claims about the networks: sizes from the papers, and outputs equal to another implementation's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+
+from lightning_base.errors import UserError
+from models.cnn import CNN
+from models.lenet import LeNet
+from models.linear import Linear
+from models.mlp import MLP
+from models.resnet import ResNet
+
+
+def size(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_lenet_has_the_papers_widths() -> None:
+    network = LeNet()
+    shapes = [tuple(p.shape) for p in network.parameters() if p.ndim > 1]
+    assert shapes == [(6, 3, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (10, 84)]
+    assert size(network) == 62_006
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85), (110, 1.7)])
+def test_cifar_resnets_have_the_papers_sizes(depth: int, millions: float) -> None:
+    network = ResNet(depth)
+    assert size(network) / 1e6 == pytest.approx(millions, rel=0.025)  # table 6 of the paper, rounded there
+    assert sum(isinstance(m, torch.nn.Conv2d | torch.nn.Linear) for m in network.modules()) == depth
+    assert network.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50])
+def test_imagenet_resnets_compute_what_torchvisions_do(depth: int) -> None:
+    theirs = torchvision.models.get_model(f"resnet{depth}", weights=None).eval()
+    ours = ResNet(depth, num_classes=1000, stem="imagenet").eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_pretrained_weights_come_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = torchvision.models.resnet18(weights=None)
+    weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
+    file = tmp_path / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+    file.parent.mkdir()
+    torch.save(theirs.state_dict(), file)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    network = ResNet(18, num_classes=3, stem="imagenet", pretrained="IMAGENET1K_V1")
+    assert torch.equal(network.get_parameter("layer4.1.conv2.weight"), theirs.layer4[1].conv2.weight)
+    assert network.fc.weight.shape == (3, 512)
+
+
+def test_absent_pretrained_weights_are_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(UserError, match=r"resnet18-.*\.pth and cannot be downloaded .*pretrained: null"):
+        ResNet(18, stem="imagenet", pretrained="IMAGENET1K_V1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"depth": 19}, "no ResNet of depth 19"),
+        ({"depth": 20, "stem": "imagenet"}, "take stem cifar"),
+        ({"depth": 18, "stem": "imagenet", "pretrained": "V9"}, "no weights 'V9'; take one of IMAGENET1K_V1"),
+        ({"depth": 18, "pretrained": "IMAGENET1K_V1"}, "stem imagenet and 3 channels"),
+    ],
+)
+def test_resnets_that_do_not_exist_are_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        ResNet(**arguments)
+
+
+def test_mlp_is_affine_maps_with_activations_between() -> None:
+    network = MLP(6, 3, hidden=(5, 4), activation="tanh", dropout=0.5).eval()
+    x = torch.randn(7, 2, 3)
+    (w1, b1, w2, b2, w3, b3) = network.parameters()
+    expected = torch.tanh(torch.tanh(x.reshape(7, 6) @ w1.T + b1) @ w2.T + b2) @ w3.T + b3
+    torch.testing.assert_close(network(x), expected)
+
+
+def test_linear_is_one_affine_map_that_begins_at_zero() -> None:
+    network = Linear(6, 2)
+    assert torch.equal(network(torch.randn(4, 2, 3)), torch.zeros(4, 2))
+    network = Linear(6, 2, zero_init=False)
+    x = torch.randn(4, 2, 3)
+    torch.testing.assert_close(network(x), F.linear(x.reshape(4, 6), network.affine.weight, network.affine.bias))
+
+
+def test_cnn_takes_images_down_to_its_number_of_halvings() -> None:
+    network = CNN(1, 10, widths=(4, 8, 16)).eval()
+    for side in (8, 9, 32):
+        assert network(torch.zeros(2, 1, side, side)).shape == (2, 10)
+    assert size(CNN(1, 10, widths=(4,))) == 4 * 9 + 4 * 4 * 9 + 2 * 8 + 4 * 10 + 10
