@@ -80,9 +80,11 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
             run.trainer.fit(run.model, datamodule=run.datamodule)
         out.print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
         return directory
-    if overwrite and directory.exists():
+    main = first.trainer.is_global_zero
+    if main and overwrite and directory.exists():
         shutil.rmtree(directory)
-    claim(plan)
+    if main:
+        claim(plan)
     del first
     waiting = [fold for fold in chosen if not plan.is_done(fold)]
     if len(waiting) < len(chosen):
@@ -93,6 +95,8 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
             result = train_fold(plan, fold, progress)
             shown = {key: value for key, value in result["metrics"].items() if "/" not in key}
             progress.finish(fold, f"{show_scores(shown)}  {result['epochs']} epochs  {result['seconds']:.1f} s")
+    if not main:
+        return directory
     missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]
     if missing:
         out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}")
@@ -184,9 +188,9 @@ def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Pre
         "metrics": scores(run.model, held_out),
         "details": details(run.model, held_out),
     }
-    if run.trainer.is_global_zero:
-        write_parquet(run.directory / "predictions.parquet", frame(run.model, held_out))
-        write_json(run.directory / "result.json", result)
+    write_parquet(run.directory / "predictions.parquet", frame(run.model, held_out))
+    write_json(run.directory / "result.json", result)
+    run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
     close(run)
     return result, held_out
 

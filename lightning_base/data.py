@@ -228,8 +228,8 @@ class BaseDataModule(LightningDataModule, ABC):
         theirs = self._trained_on
         raise UserError(
             f"the checkpoint was trained on fold {theirs[1]} of split {theirs[0][:12]}, this run is fold {self.fold} "
-            f"of split {split.hash[:12]}: held-out samples would have been trained on; give the data, data.split and seed "
-            "that the checkpoint was trained with"
+            f"of split {split.hash[:12]}: held-out samples would have been trained on; give the data, data.split and "
+            "seed that the checkpoint was trained with"
         )
 
     def setup(self, stage: str) -> None:

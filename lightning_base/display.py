@@ -1,9 +1,11 @@
 """What a person sees in the terminal: progress of folds over epochs, and tables of scores."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,9 +21,10 @@ from lightning_base.stats import Estimate
 
 
 def console() -> Console:
-    """Standard output; a hundred columns where it is no terminal."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=100)
+    """Standard output; a hundred columns where it is no terminal; silent in all processes but the main one."""
+    silent = rank_zero_only.rank not in (0, None)  # type: ignore[attr-defined]
+    width = None if sys.stdout.isatty() else 100
+    return Console(highlight=False, width=width, quiet=silent)
 
 
 class FoldProgress:

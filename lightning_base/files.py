@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and the JSON and Parquet that runs leave."""
+"""Writing files whole or not at all, by the main process alone: the JSON, YAML and Parquet that runs leave."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_base.errors import UserError, one_line
 
@@ -24,12 +25,14 @@ def replace(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@rank_zero_only
 def write_text(path: Path, text: str) -> None:
     """Writes a text file."""
     with replace(path) as temporary:
         temporary.write_text(text)
 
 
+@rank_zero_only
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes an indented JSON file; NaN and infinity, which JSON lacks, become null."""
     write_text(path, json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
@@ -44,6 +47,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+@rank_zero_only
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
     """Writes a table."""
     with replace(path) as temporary:

@@ -146,7 +146,7 @@ class BaseModule(LightningModule, ABC):
         self._loss_sum, self._count = 0.0, 0
         optimizer = self.optimizers()
         if isinstance(optimizer, torch.optim.Optimizer):
-            self.log("lr", float(optimizer.param_groups[0]["lr"]))
+            self.log("lr", float(optimizer.param_groups[0]["lr"]), sync_dist=self.trainer.world_size > 1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Lightning's hook."""
@@ -171,7 +171,8 @@ class BaseModule(LightningModule, ABC):
 
     def _log_scores(self, name: str) -> None:
         scores: Any = self.scores[name]
-        self.log_dict(scores.compute())  # reduced over ranks by torchmetrics, from true counts
+        # torchmetrics has reduced the counts over ranks: the mean over ranks is a mean of equal numbers
+        self.log_dict(scores.compute(), sync_dist=self.trainer.world_size > 1)
         scores.reset()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:

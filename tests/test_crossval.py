@@ -273,3 +273,30 @@ def test_fast_dev_run_writes_nothing(run: Command, work: Path) -> None:
     run("crossval", *DIGITS, "--trainer.fast_dev_run", "true")
     run("fit", *DIGITS, "--trainer.fast_dev_run", "true")
     assert list(work.iterdir()) == []
+
+
+def test_two_ddp_processes_predict_each_sample_once_and_speak_once(work: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    strategy = (
+        "--trainer.devices",
+        "2",
+        "--trainer.strategy",
+        "ddp",
+        "--folds",
+        "[0, 1]",
+        "--data.split.n_splits",
+        "2",
+    )
+    command = [sys.executable, "-m", "lightning_base", "crossval", *map(str, DIGITS), *strategy]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("fold 1 (2 of 2)") == 1
+    directory = work / "runs" / "digits_cnn" / "crossval"
+    oof = pd.read_parquet(directory / "oof.parquet")
+    assert oof["id"].is_unique
+    assert len(oof) == summary(directory)["n"] == 1437
+    for fold, part in oof.groupby("fold"):
+        expected = accuracy_score(part["target"], part["pred"])
+        assert summary(directory)["metrics"]["accuracy"]["folds"][fold] == pytest.approx(expected, abs=1e-6)
+        log = pd.read_csv(directory / f"fold_{fold}" / "metrics.csv").dropna(subset="val_accuracy")
+        assert log["val_accuracy"].iloc[-1] == pytest.approx(expected, abs=1e-6)
