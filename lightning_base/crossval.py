@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from rich.console import Console
 
 from lightning_base.data import BaseDataModule
@@ -151,9 +151,8 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> dict[str, Any]:
     """Trains one fold, from its last checkpoint where it has one, and scores it; returns its result."""
-    run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
-    if progress is not None:
-        run.trainer.callbacks.insert(0, progress.watch(fold))  # type: ignore[attr-defined]
+    watchers = [] if progress is None else [progress.watch(fold)]
+    run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True, watchers=watchers)
     return train(run, run.last_checkpoint if run.last_checkpoint.is_file() else None)[0]
 
 
@@ -197,8 +196,10 @@ def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Pre
 
 def selection(run: Run) -> str:
     """What chose the weights that are scored, in words for the summary."""
-    if any(isinstance(callback, EarlyStopping) for callback in run.trainer.early_stopping_callbacks):
+    if any(not c.monitor.startswith("train") for c in run.trainer.early_stopping_callbacks if c.monitor):
         return "last epoch, stopped early by the held-out samples that also score it: the scores are optimistic"
+    if any(c.reduce_on_plateau and "train" not in str(c.monitor) for c in run.trainer.lr_scheduler_configs):
+        return "last epoch, the learning rate led by the held-out samples that also score it: optimistic scores"
     if any(c.monitor for c in run.trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)):
         return "last epoch; the monitored checkpoints beside it are not what is scored"
     return "last epoch"

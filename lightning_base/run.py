@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torchmetrics
 import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
@@ -80,7 +81,9 @@ class Run:
         return self.directory / "checkpoints" / "last.ckpt"
 
 
-def build(experiment: Experiment, fold: int, directory: Path, quiet: bool = False) -> Run:
+def build(
+    experiment: Experiment, fold: int, directory: Path, quiet: bool = False, watchers: Sequence[Callback] = ()
+) -> Run:
     """A run that shares nothing with any other: seeded from (seed, fold), then built from the configuration.
 
     Nothing is written until the run trains.
@@ -90,6 +93,7 @@ def build(experiment: Experiment, fold: int, directory: Path, quiet: bool = Fals
         fold: which fold of data.split the run trains on, from 0.
         directory: where the run's checkpoints, logs and predictions go.
         quiet: without Lightning's own progress bar and model summary.
+        watchers: callbacks beside the configuration's, which only look on.
 
     Raises:
         UserError: where a class refuses its arguments, or the Trainer what it is asked for.
@@ -105,7 +109,7 @@ def build(experiment: Experiment, fold: int, directory: Path, quiet: bool = Fals
         data.fold, data.seed, data.fold_seed = fold, experiment.seed, seed
         arguments = dict(objects.trainer)
         arguments["logger"] = _loggers(arguments["logger"], directory)
-        arguments["callbacks"] = _callbacks(arguments["callbacks"], directory, seed)
+        arguments["callbacks"] = [*watchers, *_callbacks(arguments["callbacks"], directory, seed)]
         if arguments["enable_checkpointing"] is False:
             raise UserError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
         if quiet:

@@ -300,3 +300,12 @@ def test_two_ddp_processes_predict_each_sample_once_and_speak_once(work: Path) -
         assert summary(directory)["metrics"]["accuracy"]["folds"][fold] == pytest.approx(expected, abs=1e-6)
         log = pd.read_csv(directory / f"fold_{fold}" / "metrics.csv").dropna(subset="val_accuracy")
         assert log["val_accuracy"].iloc[-1] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_summary_names_a_learning_rate_that_followed_the_held_out_samples(run: Command, work: Path) -> None:
+    run(
+        *("crossval", *DIGITS, "--folds", "[0]", "--model.scheduler", "lightning.pytorch.cli.ReduceLROnPlateau"),
+        *("--model.scheduler.monitor", "val_loss"),
+    )
+    result = work / "runs" / "digits_cnn" / "crossval" / "fold_0" / "result.json"
+    assert "optimistic" in json.loads(result.read_text())["selection"]
