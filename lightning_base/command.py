@@ -262,7 +262,7 @@ class Command(LightningCLI):
 
 def describe(members: Sequence[Path]) -> str:
     """What predicted, in words."""
-    return "one checkpoint" if len(members) == 1 else f"the mean of {len(members)} folds' predictions"
+    return "one checkpoint" if len(members) == 1 else f"ensemble of {len(members)} folds"
 
 
 def next_version(directory: Path) -> Path:
