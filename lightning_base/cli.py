@@ -56,8 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lightning-base: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("lightning-base: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+        return interrupted()
     except SystemExit as stop:  # --help and --print_config end the parser so; Lightning ends an interrupt so
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return interrupted()
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     return 0
+
+
+def interrupted() -> int:
+    """Says how to go on after an interrupt; returns the exit status."""
+    print("lightning-base: interrupted; `crossval` goes on from the last finished epoch if run again", file=sys.stderr)
+    return 130

@@ -93,8 +93,9 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
     with progress.progress:
         for fold in waiting:
             result = train_fold(plan, fold, progress)
-            shown = {key: value for key, value in result["metrics"].items() if "/" not in key}
-            progress.finish(fold, f"{show_scores(shown)}  {result['epochs']} epochs  {result['seconds']:.1f} s")
+            progress.finish(
+                fold, f"{show_scores(result['metrics'])}  {result['epochs']} epochs  {result['seconds']:.1f} s"
+            )
     if not main:
         return directory
     missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]

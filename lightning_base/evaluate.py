@@ -82,7 +82,8 @@ def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
 
 
 def _numbers(metrics: MetricCollection, preds: Tensor, target: Tensor) -> dict[str, float]:
-    return {name: float(value) for name, value in metrics(preds, target).items()}
+    # metrics are float32: more than seven digits would be noise (an F1 of 1.0000001)
+    return {name: float(f"{float(value):.7g}") for name, value in metrics(preds, target).items()}
 
 
 def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A callback that makes epochs long enough for a test to kill a run inside one."""
+"""Callbacks for tests: epochs long enough to be killed in, and an interrupt in the second epoch."""
 
 import time
 
@@ -10,3 +10,11 @@ class SlowEpoch(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         time.sleep(0.25)
+
+
+class Interrupt(Callback):
+    """Ctrl-C, as the second epoch starts."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt

@@ -85,6 +85,7 @@ def test_reported_scores_are_those_scikit_learn_computes_from_the_predictions(di
 
 
 def test_the_log_of_the_last_epoch_agrees_with_the_result(digits: Path) -> None:
+    assert all(v <= 1 for v in summary(digits)["metrics"]["f1"]["folds"])
     log = pd.read_csv(digits / "fold_1" / "metrics.csv").dropna(subset="val_accuracy")
     assert log["epoch"].tolist() == [0, 1]
     for name in ("accuracy", "auroc", "ece", "loss"):
@@ -309,3 +310,16 @@ def test_the_summary_names_a_learning_rate_that_followed_the_held_out_samples(ru
     )
     result = work / "runs" / "digits_cnn" / "crossval" / "fold_0" / "result.json"
     assert "optimistic" in json.loads(result.read_text())["selection"]
+
+
+def test_an_interrupt_says_how_to_go_on(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    handler = signal.getsignal(signal.SIGINT)  # Lightning ignores further interrupts from then on
+    try:
+        status = main(["crossval", *map(str, DIGITS), "--trainer.callbacks+", "tests.slow.Interrupt"])
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert status == 130
+    assert "run again" in capsys.readouterr().err
+    fold = work / "runs" / "digits_cnn" / "crossval" / "fold_0"
+    assert (fold / "checkpoints" / "last.ckpt").exists()
+    assert not (fold / "result.json").exists()
