@@ -150,7 +150,13 @@ class Command(LightningCLI):
             directory = next_version(directory)
         elif self.path is not None and self.path.is_file():
             fold = read_stamp(self.path).get("fold", 0)
-        self.run = build(self.experiment, fold, directory, quiet=self.subcommand != "fit")
+        self.run = build(
+            self.experiment,
+            fold,
+            directory,
+            quiet=self.subcommand != "fit",
+            training=self.subcommand in ("fit", "crossval"),
+        )
         self.model, self.datamodule, self.trainer = self.run.model, self.run.datamodule, self.run.trainer
 
     def fit(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
@@ -245,7 +251,8 @@ class Command(LightningCLI):
     def _ensemble(self, role: Role, members: Sequence[Path]) -> evaluate.Predictions:
         found = []
         for checkpoint in members:
-            run = build(self.experiment, read_stamp(checkpoint).get("fold", 0), checkpoint.parent.parent, quiet=True)
+            fold = read_stamp(checkpoint).get("fold", 0)
+            run = build(self.experiment, fold, checkpoint.parent.parent, quiet=True, training=False)
             found.append(evaluate.predict(run, role, checkpoint))
             self.run = run
         return evaluate.ensemble(found)

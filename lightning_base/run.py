@@ -82,7 +82,12 @@ class Run:
 
 
 def build(
-    experiment: Experiment, fold: int, directory: Path, quiet: bool = False, watchers: Sequence[Callback] = ()
+    experiment: Experiment,
+    fold: int,
+    directory: Path,
+    quiet: bool = False,
+    watchers: Sequence[Callback] = (),
+    training: bool = True,
 ) -> Run:
     """A run that shares nothing with any other: seeded from (seed, fold), then built from the configuration.
 
@@ -94,6 +99,7 @@ def build(
         directory: where the run's checkpoints, logs and predictions go.
         quiet: without Lightning's own progress bar and model summary.
         watchers: callbacks beside the configuration's, which only look on.
+        training: False for a run that only predicts, and so logs nothing.
 
     Raises:
         UserError: where a class refuses its arguments, or the Trainer what it is asked for.
@@ -102,13 +108,18 @@ def build(
     seed_all(seed)
     config = experiment.config.clone()
     config.trainer.default_root_dir = str(directory)
-    _place_loggers(config, experiment, fold, directory)
+    logs = training and not config.trainer.fast_dev_run
+    if logs:
+        _place_loggers(config, experiment, fold, directory)
+    else:
+        config.trainer.logger = False
     try:
         objects = experiment.parser.instantiate(config)
         data: BaseDataModule = objects.data
         data.fold, data.seed, data.fold_seed = fold, experiment.seed, seed
         arguments = dict(objects.trainer)
-        arguments["logger"] = _loggers(arguments["logger"], directory)
+        if logs:
+            arguments["logger"] = _loggers(arguments["logger"], directory)
         arguments["callbacks"] = [*watchers, *_callbacks(arguments["callbacks"], directory, seed)]
         if arguments["enable_checkpointing"] is False:
             raise UserError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
@@ -116,8 +127,6 @@ def build(
             arguments |= {"enable_progress_bar": False, "enable_model_summary": False}
         if arguments["num_sanity_val_steps"] is None:
             arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
-        if arguments.get("fast_dev_run"):
-            arguments["logger"] = False
     except (ValueError, TypeError, ImportError, OSError, RuntimeError, AssertionError) as error:
         raise UserError(f"the experiment cannot be built: {refusal(error)}") from error
     try:

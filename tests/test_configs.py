@@ -107,6 +107,8 @@ def test_wandb_by_one_line_logs_each_fold_offline(run: Command, work: Path, monk
         assert len(list(directory.glob("wandb/offline-run-*/*.wandb"))) == 1
         assert (directory / "metrics.csv").is_file()
     assert not (work / "wandb").exists()
+    run("test", "--ckpt_path", directory)
+    assert len(list(work.rglob("*.wandb"))) == 2, "a run that only predicts logs nothing"
 
 
 def test_row_order_does_not_matter_to_the_split(run: Command, work: Path) -> None:
