@@ -1,6 +1,8 @@
-"""Arrays: the data sets that scikit-learn ships, and any `.npz` of arrays; nothing is downloaded."""
+"""Arrays: the data sets that scikit-learn ships, an `.npz`, or a folder of `.npy` files that stay on the disk."""
 
+import hashlib
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,92 +10,61 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn import datasets
-from sklearn.model_selection import train_test_split
 
-from lightning_base.data import BaseDataModule, Normalize, Samples, Source
+from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line, suggest
-from lightning_base.split import Splitter
+from lightning_base.files import replace
+from lightning_base.pack import cache_root
+from lightning_base.samples import hash_payload
 
 EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 
 
+@dataclass(kw_only=True, eq=False)
 class Arrays(BaseDataModule):
-    """Inputs and targets that fit in memory.
+    """Inputs and targets as arrays.
 
-    An `.npz` holds `x` (N, ...) and `y` (N,): integers or strings are classes, floating-point numbers a regression
-    target. Beside them it may hold `id`, `group`, `time` (N,), `classes` (C,) (the names of classes 0 to C-1),
-    `x_test` and `y_test` (the sealed test source), `x_predict`. Images are (N, C, H, W).
+    An `.npz`, which is read into memory, holds `x` (N, ...) and `y` (N,): integers or strings are classes,
+    floating-point numbers a regression target. Beside them it may hold `id`, `group`, `time` (N,), `classes` (C,)
+    (the names of classes 0 to C-1), `x_test` and `y_test` (the sealed test source), `x_predict`. Images are
+    (N, C, H, W).
+
+    A folder holds the same arrays as `x.npy`, `y.npy`, …; its `x` is uint8 or float32 and stays memory-mapped, so
+    that it may be larger than memory.
 
     Args:
-        source: digits, breast_cancer, wine, iris, diabetes, or the path of an `.npz`.
-        predict: the path of an `.npz` with the `x` that `predict` reads; else `x_predict` of the source.
-        test_size: share of the source that is sealed as the test source before anything else is done, stratified
-            where there are classes; for sources without an `x_test`.
-        test_seed: draws the sealed share; its own, so that another experiment seed cannot move samples out of it.
-        split: see BaseDataModule, as are the arguments after it.
-        batch_size: see BaseDataModule.
-        eval_batch_size: see BaseDataModule.
-        normalize: see BaseDataModule.
-        drop_last: see BaseDataModule.
+        source: digits, breast_cancer, wine, iris, diabetes, or the path of an `.npz` or of a folder of `.npy` files.
+        predict: the path of one with the `x` that `predict` reads; else `x_predict` of the source.
 
     Raises:
         UserError: for a source that is neither embedded nor a readable `.npz` with fitting arrays.
     """
 
-    def __init__(
-        self,
-        source: str,
-        predict: str | None = None,
-        test_size: float | None = None,
-        test_seed: int = 0,
-        split: Splitter | None = None,
-        batch_size: int | None = 64,
-        eval_batch_size: int | None = None,
-        normalize: Normalize = "standard",
-        drop_last: bool = False,
-    ) -> None:
-        super().__init__(split, batch_size, eval_batch_size, normalize, drop_last)
-        if test_size is not None and not 0 < test_size < 1:
-            raise UserError(f"data.test_size: {test_size} is not between 0 and 1; give a share such as 0.2 or null")
-        self.source, self.predict, self.test_size, self.test_seed = source, predict, test_size, test_seed
+    source: str
+    predict: str | None = None
 
     def dataset(self, source: Source) -> Samples:
         """See BaseDataModule."""
         if source == "predict" and self.predict is not None:
-            arrays = {"x_predict": need(read_npz(self.predict), "x", self.predict)}
+            arrays = {"x_predict": need(read_arrays(self.predict), "x", self.predict)}
         else:
-            arrays = read_embedded(self.source) if self.source in EMBEDDED else read_npz(self.source)
+            arrays = read_embedded(self.source) if self.source in EMBEDDED else read_arrays(self.source)
         if source == "predict":
             if "x_predict" not in arrays:
                 raise UserError(f"{self.source} has no `x_predict`; name an .npz with data.predict")
             x = numeric(arrays["x_predict"], "x_predict", self.predict or self.source)
-            return Samples(x, pd.DataFrame({"id": row_ids(len(x))}), origin=self.predict or self.source)
-        if self.test_size is not None and "x_test" in arrays:
-            raise UserError(f"data.test_size: {self.source} has an `x_test` of its own; leave test_size out")
+            table = pd.DataFrame({"id": row_ids(len(x))})
+            return Samples(x, table, hashes=stored_hashes(x), origin=self.predict or self.source)
+        if self.seals and "x_test" in arrays:
+            raise UserError(
+                f"data.test_size or data.split: {self.source} has an `x_test` of its own; do not seal another share"
+            )
         pool = to_samples(arrays, "", self.source)
-        if self.test_size is None:
-            if source == "pool":
-                return pool
-            if "x_test" not in arrays:
-                raise UserError(f"{self.source} has no test samples; seal a share with data.test_size, e.g. 0.2")
-            return to_samples(arrays, "_test", self.source, pool.classes)
-        rest, sealed = seal(pool, self.test_size, self.test_seed)
-        rows = rest if source == "pool" else sealed
-        return Samples(pool.inputs[rows], pool.table.iloc[rows].reset_index(drop=True), pool.classes, pool.origin)
-
-
-def seal(samples: Samples, test_size: float, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of the pool and rows of the sealed test share, both in row order."""
-    try:
-        rest, sealed = train_test_split(
-            np.arange(len(samples)),
-            test_size=test_size,
-            random_state=seed,
-            stratify=samples.target if samples.classes else None,
-        )
-    except ValueError as error:
-        raise UserError(f"data.test_size: {samples.origin} cannot be divided: {one_line(error)}") from error
-    return np.sort(rest), np.sort(sealed)
+        if source == "pool":
+            return pool
+        if "x_test" not in arrays:
+            raise UserError(f"{self.source} has no test samples; seal a share with data.test_size, e.g. 0.2")
+        return to_samples(arrays, "_test", self.source, pool.classes)
 
 
 def read_embedded(name: str) -> dict[str, npt.NDArray[Any]]:
@@ -105,6 +76,37 @@ def read_embedded(name: str) -> dict[str, npt.NDArray[Any]]:
     if name != "diabetes":
         arrays["classes"] = np.array([str(c) for c in bunch.target_names])
     return arrays
+
+
+def read_arrays(path: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an `.npz`, or of a folder of `.npy` files: inputs memory-mapped, the others read."""
+    if not Path(path).is_dir():
+        return read_npz(path)
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for file in sorted(Path(path).glob("*.npy")):
+        mapped = file.stem in ("x", "x_test", "x_predict")
+        try:
+            arrays[file.stem] = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise UserError(f"{file} is not a readable .npy of plain numbers ({one_line(error)})") from error
+        if mapped and arrays[file.stem].dtype not in (np.uint8, np.float32):
+            raise UserError(f"{file}: type {arrays[file.stem].dtype}; write uint8 or float32, which stay on the disk")
+    return arrays
+
+
+def stored_hashes(x: npt.NDArray[Any]) -> npt.NDArray[np.uint64] | None:
+    """The content hashes of a memory-mapped array, kept in the cache folder by its file's path, size and time."""
+    if not isinstance(x, np.memmap) or x.filename is None:
+        return None
+    file = Path(x.filename)
+    status = file.stat()
+    key = hashlib.sha256(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:32]
+    path = cache_root() / "arrays" / f"{key}.npy"
+    if not path.is_file():
+        with replace(path) as temporary, temporary.open("wb") as out:
+            np.save(out, hash_payload(x))
+    hashes: npt.NDArray[np.uint64] = np.load(path, allow_pickle=False)
+    return hashes
 
 
 def read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
@@ -134,7 +136,7 @@ def numeric(x: npt.NDArray[Any], key: str, path: str) -> npt.NDArray[Any]:
     """The inputs as uint8 where they are, else as float32."""
     if x.ndim < 2 or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
         raise UserError(f"{path}: {key} has shape {x.shape} and type {x.dtype}; inputs are numbers (N, …)")
-    return x if x.dtype == np.uint8 else x.astype(np.float32)
+    return x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
 
 
 def row_ids(n: int) -> list[str]:
@@ -164,13 +166,13 @@ def to_samples(
     if "classes" in arrays:
         classes = tuple(map(str, arrays["classes"]))
         if np.issubdtype(y.dtype, np.integer):  # class numbers already
-            return Samples(x, table, classes, origin)
+            return Samples(x, table, classes, origin, hashes=stored_hashes(x))
     elif np.issubdtype(y.dtype, np.floating):
-        return Samples(x, table, (), origin)
+        return Samples(x, table, (), origin, hashes=stored_hashes(x))
     elif classes is None:
         classes = tuple(map(str, np.unique(y)))
     number = {name: i for i, name in enumerate(classes)}
     if unknown := sorted({str(v) for v in y} - number.keys()):
         raise UserError(f"{origin}: y{suffix} has {unknown[0]!r}, which is none of the classes {', '.join(classes)}")
     table["target"] = [number[str(v)] for v in y]
-    return Samples(x, table, classes, origin)
+    return Samples(x, table, classes, origin, hashes=stored_hashes(x))

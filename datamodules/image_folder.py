@@ -1,72 +1,71 @@
 """Image folders: one folder a class, or torchvision's CIFAR-10 layout; decoded once into a memory-mapped array."""
 
-import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from PIL import Image
+import pyarrow as pa
 from torchvision.datasets import CIFAR10
 
-from lightning_base.data import BaseDataModule, Normalize, Samples, Source
-from lightning_base.errors import UserError, one_line
-from lightning_base.files import replace
-from lightning_base.split import Splitter
+from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.image_pack import pack_images
+from lightning_base.images import SUFFIXES, Mode, Size
+from lightning_base.pack import check_inside, list_files
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 CIFAR10_FOLDER = "cifar-10-batches-py"
 
 
+@dataclass(kw_only=True, eq=False)
 class ImageFolder(BaseDataModule):
     """Images (N, C, H, W) uint8 from `<root>/train/<class>/*` (the pool) and `<root>/test/<class>/*` (sealed).
 
-    Without a `train` folder the class folders stand in the root, and there is no test source. Where the root holds
-    torchvision's `cifar-10-batches-py`, that is read instead, through torchvision, which compares the files' MD5
-    sums first. Decoded images are kept as `.npy` in `<root>/.packed`, keyed by every file's path, size and time.
+    Without a `train` folder the class folders stand in the root, and there is no test source. With a `val` folder
+    beside `train` the pool is both: ids begin with `train/` or `val/`, and a column `role` says which, for
+    `lightning_base.splitters.ByColumn`. Where the root holds torchvision's `cifar-10-batches-py`, that is read
+    instead, through torchvision, which compares the files' MD5 sums first.
+
+    Nothing is written to the root: decoded images are kept in the cache folder ($LIGHTNING_BASE_CACHE, else
+    ~/.cache/lightning_base), and only files that are new or changed are decoded again. Files that cannot be read or
+    have another mode or size are findings, which `clean` acts on. EXIF orientation is not applied.
 
     Args:
         root: the folder.
-        image_size: height and width that every image is resized to (bilinear); by default all must have one size.
+        image_size: height and width that every image is resized to (bilinear); by default the pool's most common
+            size, and images that have another one are findings.
         mode: RGB (3 channels) or L (grey, 1 channel).
         predict: a folder of images that `predict` reads; its subfolders are no classes.
         download: fetch CIFAR-10 into the root with torchvision, if it is not there.
-        split: see BaseDataModule, as are the arguments after it.
-        batch_size: see BaseDataModule.
-        eval_batch_size: see BaseDataModule.
-        normalize: see BaseDataModule.
-        drop_last: see BaseDataModule.
+        labels: a CSV or Parquet file with columns id and target (a class name) that corrects targets in the pool.
+        pack: keep the decoded images in the cache folder; false decodes them whenever they are needed, for data
+            larger than the disk: then give `workers`.
 
     Raises:
-        UserError: for a folder without images or with one class only, an image that cannot be read or has another
-            size than the first, or a download that fails; the message names the file.
+        UserError: for a folder without images, with one class only or an empty one, images outside class folders,
+            labels that fit no image, or a download that fails; the message names the file.
     """
 
-    def __init__(
-        self,
-        root: str,
-        image_size: tuple[int, int] | None = None,
-        mode: Literal["RGB", "L"] = "RGB",
-        predict: str | None = None,
-        download: bool = False,
-        split: Splitter | None = None,
-        batch_size: int | None = 64,
-        eval_batch_size: int | None = None,
-        normalize: Normalize = "standard",
-        drop_last: bool = False,
-    ) -> None:
-        super().__init__(split, batch_size, eval_batch_size, normalize, drop_last)
-        self.root, self.image_size, self.mode = Path(root), image_size, mode
-        self.predict, self.download = predict, download
+    root: str
+    image_size: Size | None = None
+    mode: Mode = "RGB"
+    predict: str | None = None
+    download: bool = False
+    labels: str | None = None
+    pack: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size(self.image_size)
 
     def prepare_data(self) -> None:
-        """Downloads CIFAR-10 where asked to."""
-        if self.download and not (self.root / CIFAR10_FOLDER).is_dir():
+        """Fetches as BaseDataModule does, and downloads CIFAR-10 where asked to."""
+        super().prepare_data()
+        if self.download and not (Path(self.root) / CIFAR10_FOLDER).is_dir():
             try:
-                CIFAR10(str(self.root), download=True)
+                CIFAR10(self.root, download=True)
             except (OSError, RuntimeError) as error:
                 raise UserError(
                     f"data.download: CIFAR-10 cannot be fetched into {self.root} ({one_line(error)}); put class "
@@ -76,101 +75,191 @@ class ImageFolder(BaseDataModule):
     def dataset(self, source: Source) -> Samples:
         """See BaseDataModule."""
         if source == "predict":
-            if self.predict is None:
-                raise UserError("data.predict: not given; name a folder of images")
-            return self._folder(Path(self.predict), classes=None)
-        if not self.root.is_dir():
-            raise UserError(f"data.root: no folder {self.root}; unpack the images there, or name their folder")
-        if (self.root / CIFAR10_FOLDER).is_dir():
-            return self._cifar10(train=source == "pool")
-        pool = self.root / "train" if (self.root / "train").is_dir() else self.root
-        classes = sorted(p.name for p in pool.iterdir() if p.is_dir() and not p.name.startswith("."))
-        if len(classes) < 2:
-            raise UserError(f"{pool}: {len(classes)} class folders; classification needs two or more, one a class")
-        if source == "test":
-            if pool == self.root or not (self.root / "test").is_dir():
-                raise UserError(f"{self.root} has no folders train and test, so no test samples; make them")
-            pool = self.root / "test"
-        return self._folder(pool, classes)
+            return predict_samples(self.predict, self.mode, self.image_size, self.pack)
+        root = Path(self.root)
+        if not root.is_dir():
+            raise UserError(f"data.root: no folder {root}; unpack the images there, or name their folder")
+        if (root / CIFAR10_FOLDER).is_dir():
+            samples = self._cifar10(root, source)
+            return self._corrected(samples, samples.table["id"]) if source == "pool" else samples
+        parts = pool_parts(root)
+        folder, files, found = list_parts(root, parts)
+        classes, names = _classes(folder, parts, files, set(found["id"]))
+        if source == "pool":
+            samples = self._samples_of(folder, files, found, classes, names, self.image_size)
+            if len(parts) > 1:
+                role = [name.split("/", 1)[0] for name in samples.table["id"]]
+                samples = replace(samples, table=samples.table.assign(role=role))
+            return self._corrected(samples, files["name"])
+        if parts == [""] or not (root / "test").is_dir():
+            raise UserError(
+                f"{root} has no folders train and test, so no test samples; make them, or seal a share with "
+                "data.test_size, e.g. 0.2"
+            )
+        size = self.image_size or pack_images(folder, files, self.mode, None, self.pack).size
+        folder, files, found = list_parts(root, ["test"])
+        return self._samples_of(folder, files, found, classes, _named(folder, files, classes, 0), size)
 
-    def _cifar10(self, train: bool) -> Samples:
+    def _samples_of(
+        self, folder: Path, files: pd.DataFrame, found: pd.DataFrame, classes: list[str], names: list[str], size: Any
+    ) -> Samples:
+        """The samples of listed files; `names` holds each file's class."""
+        pack = pack_images(folder, files, self.mode, size, self.pack)
+        number = {name: i for i, name in enumerate(classes)}
+        usable = (pack.rows["error"] == "").to_numpy()
+        rows = pack.readable
+        table = pd.DataFrame({"id": rows["name"], "target": np.array([number[name] for name in names])[usable]})
+        findings = pd.concat([found, pack.findings(self.mode, self.image_size is not None)], ignore_index=True)
+        return Samples(
+            pack.images,
+            table,
+            tuple(classes),
+            str(folder),
+            findings=findings,
+            hashes=rows["content"].to_numpy(),
+            looks=rows["look"].to_numpy(),
+        )
+
+    def _cifar10(self, root: Path, source: Source) -> Samples:
+        if self.mode != "RGB" or self.image_size not in (None, (32, 32)):
+            raise UserError(
+                f"{root / CIFAR10_FOLDER}: is read as RGB images of 32x32; leave data.mode and data.image_size out"
+            )
         try:
-            data: Any = CIFAR10(str(self.root), train=train)
+            data: Any = CIFAR10(str(root), train=source == "pool")
         except RuntimeError as error:
             raise UserError(
-                f"{self.root / CIFAR10_FOLDER}: files are missing or damaged (their MD5 sums differ); fetch them again "
+                f"{root / CIFAR10_FOLDER}: files are missing or damaged (their MD5 sums differ); fetch them again "
                 "with data.download: true"
             ) from error
-        part = "train" if train else "test"
+        part = "train" if source == "pool" else "test"
         table = pd.DataFrame({"id": [f"{part}/{i:05d}" for i in range(len(data.data))], "target": data.targets})
         inputs = np.ascontiguousarray(data.data.transpose(0, 3, 1, 2))  # (N, H, W, C) -> (N, C, H, W)
-        return Samples(inputs, table, tuple(data.classes), str(self.root))
+        return Samples(inputs, table, tuple(data.classes), str(root))
 
-    def _folder(self, folder: Path, classes: list[str] | None) -> Samples:
-        """The images of one folder; ids are paths from it. `classes` None: no targets."""
-        files = sorted(image_files(folder), key=lambda entry: entry[0])
-        if not files:
-            raise UserError(f"{folder}: no images ({', '.join(SUFFIXES)})")
-        table = pd.DataFrame({"id": [name for name, _, _ in files]})
-        if classes is not None:
-            number = {name: i for i, name in enumerate(classes)}
-            names = [name.split("/")[0] for name, _, _ in files]
-            for name, (path, _, _) in zip(names, files, strict=True):
-                if name not in number:
-                    raise UserError(f"{folder / path}: {name!r} is none of the classes {', '.join(classes)}; move it")
-            table["target"] = [number[name] for name in names]
-        return Samples(self._pack(folder, files), table, tuple(classes or ()), str(folder))
-
-    def _pack(self, folder: Path, files: list[tuple[str, int, int]]) -> npt.NDArray[np.uint8]:
-        """The decoded images, memory-mapped; decoded only where the listing or the settings are new."""
-        key = hashlib.sha256(repr((files, self.image_size, self.mode)).encode()).hexdigest()[:32]
-        packed = folder / ".packed" / f"{key}.npy"
-        if not packed.is_file():
-            with ThreadPoolExecutor() as pool:  # PIL decodes outside the interpreter's lock
-                images = pool.map(lambda entry: self._decode(folder / entry[0]), files, chunksize=64)
-                first = next(images)
-                with replace(packed) as temporary:
-                    array = np.lib.format.open_memmap(
-                        temporary, mode="w+", dtype=np.uint8, shape=(len(files), *first.shape)
-                    )
-                    array[0] = first
-                    for i, image in enumerate(images, start=1):
-                        if image.shape != first.shape:
-                            raise UserError(
-                                f"{folder / files[i][0]}: size {image.shape[1:]} where {files[0][0]} has "
-                                f"{first.shape[1:]}; give data.image_size, and all are resized"
-                            )
-                        array[i] = image
-                    array.flush()
-        mapped: npt.NDArray[np.uint8] = np.load(packed, mmap_mode="r", allow_pickle=False)
-        return mapped
-
-    def _decode(self, path: Path) -> npt.NDArray[np.uint8]:
-        """One image as (C, H, W) uint8."""
-        try:
-            with Image.open(path) as image:
-                converted = image.convert(self.mode)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{path}: not a readable image ({one_line(error)}); mend or remove it") from error
-        if self.image_size is not None and converted.size != self.image_size[::-1]:
-            converted = converted.resize(self.image_size[::-1], Image.Resampling.BILINEAR)
-        array = np.asarray(converted, dtype=np.uint8)
-        return np.ascontiguousarray(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
+    def _corrected(self, samples: Samples, names: "pd.Series[str]") -> Samples:
+        """The samples with targets as `labels` gives them; `names` are all files', readable or not."""
+        if self.labels is None:
+            return samples
+        number, known = {name: i for i, name in enumerate(samples.classes)}, set(names)
+        targets: dict[str, int] = {}
+        for row, (name, target) in enumerate(read_labels(self.labels), start=1):
+            where = f"{self.labels}: row {row} (id {name!r})"
+            if name not in known:
+                raise UserError(f"{where}: no such image in {samples.origin}; mend the row")
+            if target not in number:
+                raise UserError(
+                    f"{where}: target {target!r} is none of the classes {', '.join(number)}{suggest(target, number)}; "
+                    "mend the row"
+                )
+            if targets.setdefault(name, number[target]) != number[target]:
+                raise UserError(f"{where}: another row gives this id another target; remove one")
+        pairs = zip(samples.table["id"], samples.table["target"], strict=True)
+        corrected = np.array([targets.get(name, old) for name, old in pairs], dtype=np.int64)
+        return replace(samples, table=samples.table.assign(target=corrected))
 
 
-def image_files(folder: Path, prefix: str = "") -> list[tuple[str, int, int]]:
-    """Every image below a folder as (path from it, bytes, time of change in ns), hidden folders left out."""
-    found: list[tuple[str, int, int]] = []
+def check_size(size: Size | None) -> None:
+    """Refuses an image size that is none."""
+    if size is not None and min(size) < 1:
+        raise UserError(f"data.image_size: {list(size)} is no height and width; give two positive numbers, or null")
+
+
+def predict_samples(predict: str | None, mode: Mode, size: Size | None, keep: bool) -> Samples:
+    """The images below a folder, without targets; without a size, in the most common one among them."""
+    if predict is None:
+        raise UserError("data.predict: not given; name a folder of images")
+    folder = Path(predict)
+    if not folder.is_dir():
+        raise UserError(f"data.predict: no folder {folder}; name a folder of images")
+    files, found = list_files(folder, SUFFIXES)
+    if files.empty:
+        raise UserError(f"{folder}: no images ({', '.join(SUFFIXES)}); name a folder that has some")
+    pack = pack_images(folder, files, mode, size, keep)
+    rows = pack.readable
+    return Samples(
+        pack.images,
+        pd.DataFrame({"id": rows["name"]}),
+        origin=str(folder),
+        findings=pd.concat([found, pack.findings(mode, size is not None)], ignore_index=True),
+        hashes=rows["content"].to_numpy(),
+        looks=rows["look"].to_numpy(),
+    )
+
+
+def pool_parts(root: Path) -> list[str]:
+    """The folders that make up the pool, as paths from the root: train, train and val, or the root itself."""
+    if (root / "train").is_dir():
+        return ["train", "val"] if (root / "val").is_dir() else ["train"]
+    for part in ("val", "test"):
+        if (root / part).is_dir():
+            raise UserError(f"{root}: a folder {part} but none named train; put the training images into train")
+    return [""]
+
+
+def list_parts(root: Path, parts: Sequence[str]) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
+    """The folder that names start from (the part where there is one), and its files and findings as `list_files`.
+
+    Raises:
+        UserError: where a part is a link out of the root, or a folder cannot be read.
+    """
+    if len(parts) == 1:
+        folder = check_inside(root, root / parts[0])
+        return folder, *list_files(folder, SUFFIXES)
+    listed = [list_files(check_inside(root, root / part), SUFFIXES) for part in parts]
+    files = [table.assign(name=f"{part}/" + table["name"]) for part, (table, _) in zip(parts, listed, strict=True)]
+    found = [table.assign(id=f"{part}/" + table["id"]) for part, (_, table) in zip(parts, listed, strict=True)]
+    return root, pd.concat(files, ignore_index=True), pd.concat(found, ignore_index=True)
+
+
+def _classes(
+    folder: Path, parts: Sequence[str], files: pd.DataFrame, left_out: set[str]
+) -> tuple[list[str], list[str]]:
+    """The pool's classes, sorted, and each file's."""
+    prefix = f"{parts[0]}/" if len(parts) > 1 else ""
+    names = (path.name for path in (folder / prefix).iterdir() if path.is_dir() and not path.name.startswith("."))
+    classes = sorted(name for name in names if prefix + name not in left_out)
+    if len(classes) < 2:
+        raise UserError(
+            f"{folder / prefix}: {len(classes)} class folders; classification needs two or more, one a class"
+        )
+    named = _named(folder, files, classes, depth=len(parts) - 1)
+    if empty := sorted(set(classes) - set(named)):
+        raise UserError(
+            f"{folder / prefix / empty[0]}: no images ({', '.join(SUFFIXES)}) in this class; put some there, or remove "
+            "the folder"
+        )
+    return classes, named
+
+
+def _named(folder: Path, files: pd.DataFrame, classes: list[str], depth: int) -> list[str]:
+    """The class of each file: the folder at that depth."""
+    known, named = set(classes), []
+    for name in files["name"]:
+        steps = name.split("/")
+        if len(steps) < depth + 2 or steps[depth] not in known:
+            raise UserError(
+                f"{folder / name}: stands in no folder of the classes {', '.join(classes)}; move or remove it"
+            )
+        named.append(steps[depth])
+    return named
+
+
+def read_labels(path: str) -> list[tuple[str, str]]:
+    """The rows (id, class name) of a CSV or Parquet file.
+
+    Raises:
+        UserError: for a file that cannot be read or lacks a column.
+    """
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    found += image_files(folder / entry.name, f"{prefix}{entry.name}/")
-                elif entry.name.lower().endswith(SUFFIXES):
-                    status = entry.stat()
-                    found.append((prefix + entry.name, status.st_size, status.st_mtime_ns))
-    except OSError as error:
-        raise UserError(f"data: folder {folder} cannot be read ({error.strerror}); mend its path or rights") from error
-    return found
+        table = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path, dtype=str, na_filter=False)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(
+            f"data.labels: {path} cannot be read ({one_line(error)}); give a CSV or Parquet file"
+        ) from error
+    if missing := {"id", "target"} - set(table.columns):
+        raise UserError(
+            f"data.labels: {path} has no column {min(missing)!r}, only {', '.join(map(str, table.columns))}; give id "
+            "and target"
+        )
+    return list(zip(table["id"].astype(str), table["target"].astype(str), strict=True))

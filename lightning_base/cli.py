@@ -8,6 +8,8 @@ from lightning_base import __version__
 from lightning_base.errors import UserError, suggest
 
 VERBS = {
+    "prepare": "fetch what the data declares, clean it, pack it, split it, and show what was found",
+    "audit": "look for leaks between training, held-out and test samples; --show draws augmented samples",
     "fit": "train on fold 0 of data.split, and score it on the samples held out",
     "validate": "score a checkpoint on the samples its fold held out",
     "test": "score a checkpoint, or the ensemble of a crossval directory, on the sealed test samples",
@@ -30,7 +32,9 @@ LIGHTNING_BASE_DEBUG=1 shows the traceback behind an error message.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, 2 for a user's mistake, 130 when interrupted.
+    """Runs one command; returns the exit status.
+
+    0; 1 for leaks that `audit: fail` refuses; 2 for a user's mistake; 130 when interrupted.
 
     Args:
         argv: the arguments after the program's name; by default those of the process.
@@ -54,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("LIGHTNING_BASE_DEBUG"):
             raise
         print(f"lightning-base: error: {error}", file=sys.stderr)
-        return 2
+        return error.status
     except KeyboardInterrupt:
         return interrupted()
     except SystemExit as stop:  # --help and --print_config end the parser so; Lightning ends an interrupt so

@@ -6,7 +6,7 @@ import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightning_base import crossval, evaluate
+from lightning_base import crossval, evaluate, inspection
 from lightning_base.config_errors import explain
 from lightning_base.data import BaseDataModule, Role
 from lightning_base.display import console, score_table
@@ -32,6 +32,9 @@ QUIET = (
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.15
     r"The number of training batches .* is smaller than the logging interval",  # steps are counted over epochs here
 )
+
+
+DATA_VERBS = ("prepare", "audit")  # these need no model
 
 
 def run_verb(arguments: Sequence[str]) -> None:
@@ -106,15 +109,29 @@ class Command(LightningCLI):
             "test": hidden | {"verbose"},
             "predict": hidden | {"return_predictions"},
             "crossval": hidden,
+            "prepare": hidden,
+            "audit": hidden,
         }
 
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds trainer, model and data; LightningCLI would demand a model of every verb."""
+        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        parser.add_lightning_class_args(BaseModule, "model", subclass_mode=True, required=False)
+        parser.add_lightning_class_args(BaseDataModule, "data", subclass_mode=True)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds `name`."""
+        """Adds `name` and `audit`."""
         parser.add_argument(
             "--name",
             type=str | None,
             default=None,
             help="Results go to runs/NAME; by default the first config's name.",
+        )
+        parser.add_argument(
+            "--audit",
+            type=Literal["off", "warn", "fail"] | bool,
+            default="warn",
+            help="What fit and crossval do about leaks that the audit finds before they begin.",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -127,7 +144,7 @@ class Command(LightningCLI):
         except (yaml.YAMLError, OSError) as error:
             raise UserError(f"{', '.join(self.files)}: {one_line(error)}") from error
         config = self.config[self.config.subcommand]
-        for key in ("model", "data"):
+        for key in ("data",) if self.config.subcommand in DATA_VERBS else ("model", "data"):
             if config.get(key) is None:
                 raise UserError(f"{key}: missing; give --config FILE.yaml with {key}.class_path")
         config.name = config.name or (Path(self.files[0]).stem if self.files else "experiment")
@@ -162,11 +179,12 @@ class Command(LightningCLI):
     def fit(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Trains fold 0 of data.split in runs/<name>/fit/version_<n>, and scores the samples it holds out."""
         preflight(self.run)
+        inspection.inspect(self.experiment, self.run.datamodule)
         if self.run.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.run.trainer.fit(self.run.model, datamodule=self.run.datamodule)
             return
         self.experiment.save(self.run.directory / "config.yaml")
-        write_parquet(self.run.directory / "split.parquet", self.run.datamodule.split.table())
+        inspection.write_split(self.run.directory, self.run.datamodule)
         result, held_out = crossval.train(self.run, self.path)
         self._report("held-out samples of fold 0", held_out, result["metrics"])
         console().print(f"scored: {result['selection']}\nresults: {self.run.directory}")
@@ -219,6 +237,14 @@ class Command(LightningCLI):
         path = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
         write_parquet(path, evaluate.frame(self.run.model, predictions))
         console().print(f"{len(predictions.rows)} samples predicted by {describe(members)}\nresults: {path}")
+
+    def prepare(self, model: LightningModule | None, datamodule: LightningDataModule) -> None:
+        """See lightning_base.inspection."""
+        inspection.prepare(self.experiment, self.run.datamodule)
+
+    def audit(self, model: LightningModule | None, datamodule: LightningDataModule, show: str | None = None) -> None:
+        """See lightning_base.inspection."""
+        inspection.audit_verb(self.experiment, self.run.datamodule, None if show is None else Path(show))
 
     def crossval(
         self,

@@ -19,11 +19,13 @@ from lightning_base.display import FoldProgress, console, fold_table, show_score
 from lightning_base.errors import UserError
 from lightning_base.evaluate import Predictions, details, frame, predict, scores
 from lightning_base.files import read_json, write_json, write_parquet
+from lightning_base.inspection import inspect, write_findings
+from lightning_base.manifest import read_manifest, write_manifest
 from lightning_base.run import Experiment, Run, build, close, git_commit, preflight, versions
 from lightning_base.stats import Estimate, corrected_interval
 
 # keys that change what is shown and nothing that is computed: a run may be continued with others
-FREE_KEYS = ("trainer.enable_progress_bar", "trainer.enable_model_summary")
+FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Plan:
     @property
     def k(self) -> int:
         """Number of folds, over all repeats."""
-        return len(self.data.split.folds)
+        return len(self.data.folds.folds)
 
     def fold_directory(self, fold: int) -> Path:
         """Where a fold's run lives."""
@@ -50,7 +52,7 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What must not change between two runs in one directory, beside the configuration."""
         pool = self.data.samples("pool")
-        return {"split_hash": self.data.split.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
+        return {"split_hash": self.data.folds.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
 
 
 def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwrite: bool = False) -> Path:
@@ -69,6 +71,7 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
     directory = experiment.root / "crossval"
     first = build(experiment, 0, directory / "fold_0", quiet=True)
     preflight(first)
+    inspect(experiment, first.datamodule)
     plan = Plan(experiment, directory, first.datamodule)
     chosen = list(range(plan.k)) if folds is None else sorted(set(folds))
     for fold in chosen:
@@ -134,8 +137,10 @@ def claim(plan: Plan) -> None:
                     f"{plan.directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is "
                     f"now {identity[key]!r}); {mend}"
                 )
+        read_manifest(plan.directory / "split.parquet")  # refuses one that was changed by hand
     else:
-        write_parquet(plan.directory / "split.parquet", plan.data.split.table())
+        write_findings(plan.directory, plan.data)
+        write_manifest(plan.directory / "split.parquet", plan.data.folds.table(), identity["data_fingerprint"])
         plan.experiment.save(path)
         write_json(plan.directory / "identity.json", identity)
 
@@ -184,7 +189,7 @@ def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Pre
         "seconds": time.perf_counter() - began,
         "resumed": checkpoint is not None,
         "selection": selection(run),
-        "split_hash": run.datamodule.split.hash,
+        "split_hash": run.datamodule.folds.hash,
         "metrics": scores(run.model, held_out),
         "details": details(run.model, held_out),
     }
@@ -210,8 +215,8 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
     """Writes oof.parquet and summary.json from the finished folds; returns the summary and its estimates."""
     results = [read_json(plan.fold_directory(fold) / "result.json") for fold in range(plan.k)]
     parts = []
-    for fold, assignment in enumerate(plan.data.split.folds):
-        if results[fold]["split_hash"] != plan.data.split.hash:
+    for fold, assignment in enumerate(plan.data.folds.folds):
+        if results[fold]["split_hash"] != plan.data.folds.hash:
             raise UserError(f"{plan.fold_directory(fold)} was trained on another split; delete it and run again")
         part = pd.read_parquet(plan.fold_directory(fold) / "predictions.parquet")
         part.insert(1, "fold", fold)
@@ -221,7 +226,7 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
     write_parquet(plan.directory / "oof.parquet", oof)
     estimates = estimate(results)
     n = len(plan.data.samples("pool"))
-    repeats = plan.data.split.folds[-1].repeat + 1
+    repeats = plan.data.folds.folds[-1].repeat + 1
     summary = {
         "metrics": {
             name: {"mean": e.mean, "std": e.std, "ci95": list(e.ci95), "folds": list(e.folds)}
@@ -236,8 +241,8 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
         "interval": "corrected resampled t, Nadeau & Bengio 2003",
         "selection": results[0]["selection"],
         "classes": list(plan.data.classes),
-        "splitter": plan.data.split.splitter,
-        "split_hash": plan.data.split.hash,
+        "splitter": plan.data.folds.splitter,
+        "split_hash": plan.data.folds.hash,
         "data_fingerprint": plan.data.samples("pool").fingerprint,
         "seed": plan.experiment.seed,
         "threads": torch.get_num_threads(),

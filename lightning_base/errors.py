@@ -7,8 +7,16 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake in what the user gave: one line that names the key, file or row, and the mend.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with its status, 2.
     """
+
+    status = 2
+
+
+class AuditError(UserError):
+    """Leaks that `audit: fail` refuses; the command line exits with status 1."""
+
+    status = 1
 
 
 def one_line(message: object) -> str:

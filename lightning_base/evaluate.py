@@ -16,7 +16,7 @@ from lightning_base.data import Role, Samples, source_of
 from lightning_base.errors import UserError
 from lightning_base.module import BaseModule
 from lightning_base.run import Run
-from lightning_base.split import Rows
+from lightning_base.samples import Rows
 from lightning_base.stats import bootstrap_interval, proportion_interval
 
 

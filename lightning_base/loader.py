@@ -1,36 +1,70 @@
-"""Batches gathered from arrays, in an order that is a function of (seed, epoch) and of nothing else."""
+"""Batches gathered from payloads, in an order that is a function of (seed, epoch) and of nothing else."""
 
+from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lightning_base.split import Rows
+from lightning_base.samples import Rows, Samples, gather
 
 if TYPE_CHECKING:
-    from lightning_base.data import Samples
+    from lightning_base.preprocess import Encoder
+
+
+class Boxes(NamedTuple):
+    """The targets of detection, padded to the batch's largest number of boxes.
+
+    boxes: (B, M, 4) float32 as (x1, y1, x2, y2) in pixels, x2 and y2 exclusive; padding is 0.
+    labels: (B, M) int64 class numbers; padding is -1.
+    """
+
+    boxes: Tensor
+    labels: Tensor
 
 
 class Batch(NamedTuple):
     """What a step gets.
 
-    x: (B, ...) inputs, in the source's dtype until the data module normalises them to float32.
-    y: (B,) int64 class numbers or float32 values; None where the data has no target.
-    rows: (B,) int64, each sample's row in its role's sample table.
+    x: (B, ...) inputs, in the source's dtype until the data module preprocesses them; samples of different lengths
+        are padded with 0 to (B, T, ...).
+    y: (B,) int64 class numbers or float32 values, (B, C) float32 probabilities where augmentation mixed classes,
+        Boxes for detection; None where the data has no target.
+    rows: (B,) int64, each sample's row in its source's sample table.
+    key: (B,) int64, a hash of each sample's id, which augmentation draws from.
+    lengths: (B,) int64, the true lengths of padded samples along axis 1; None where nothing is padded.
+    partner: in training with mixing augmentations, another training sample for each one.
     """
 
     x: Tensor
-    y: Tensor | None
+    y: Tensor | Boxes | None
     rows: Tensor
+    key: Tensor | None = None
+    lengths: Tensor | None = None
+    partner: "Batch | None" = None
 
 
 class EpochOrder:
-    """The order of an epoch's samples. Lightning calls `set_epoch` on a loader's `sampler` before each epoch."""
+    """The order of an epoch's samples. Lightning calls `set_epoch` on a loader's `sampler` before each epoch.
 
-    def __init__(self, rows: Rows, seed: int, shuffle: bool) -> None:
+    Args:
+        rows: (N,) int64 rows that the epoch covers.
+        seed: what the order is drawn from.
+        shuffle: draw an order for each epoch, or keep the rows'.
+        blocks: (N,) the stored block (shard, chunk) of each row, where reading block by block is what is fast: then
+            blocks are shuffled, and samples within every `window` blocks that follow each other.
+        window: see blocks.
+    """
+
+    def __init__(
+        self, rows: Rows, seed: int, shuffle: bool, blocks: npt.NDArray[Any] | None = None, window: int = 8
+    ) -> None:
         self.rows, self.seed, self.shuffle, self.epoch = rows, seed, shuffle, 0
+        self.blocks, self.window = blocks, window
 
     def set_epoch(self, epoch: int) -> None:
         """Names the epoch (from 0) that the next iteration is."""
@@ -40,7 +74,12 @@ class EpochOrder:
         """The rows (N,) int64 in this epoch's order."""
         if not self.shuffle:
             return self.rows
-        return np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+        rng = np.random.default_rng([self.seed, self.epoch])
+        if self.blocks is None:
+            return rng.permutation(self.rows)
+        names, block = np.unique(self.blocks, return_inverse=True)
+        place = rng.permutation(len(names))[block] // self.window  # the window that a sample's block falls into
+        return self.rows[np.lexsort([rng.random(len(self.rows)), place])]
 
 
 class BatchLoader:
@@ -48,7 +87,11 @@ class BatchLoader:
 
     Evaluation (`train=False`) is exact: each sample once, nothing padded, so the shares of ranks may differ by
     one sample. Training gives ranks equal shares: a remainder in the last batch wraps round to the batch's start
-    unless `drop_last` leaves an incomplete last batch out.
+    unless `drop_last` leaves an incomplete last batch out. What a batch holds depends neither on `workers` nor, for
+    the ranks together, on their number.
+
+    The position within an epoch is kept in checkpoints: Lightning saves `state_dict` and gives it back before the
+    epoch is resumed, and the next iteration begins with the batch after the last that was handed out.
 
     Args:
         samples: where inputs and targets are gathered from.
@@ -59,11 +102,16 @@ class BatchLoader:
         drop_last: in training, leave an incomplete last batch out.
         rank: this process.
         world_size: all processes.
+        encoder: maps gathered inputs to fitted codes.
+        longest: cut ragged samples after so many values.
+        fixed: pad ragged samples to `longest`.
+        partners: give each sample of a training batch another one of the same rows, drawn from (seed, epoch, id).
+        workers: threads that gather (and decode) batches ahead; 0 gathers each when it is asked for.
     """
 
     def __init__(
         self,
-        samples: "Samples",
+        samples: Samples,
         rows: Rows,
         batch_size: int,
         seed: int = 0,
@@ -71,32 +119,101 @@ class BatchLoader:
         drop_last: bool = False,
         rank: int = 0,
         world_size: int = 1,
+        encoder: "Encoder | None" = None,
+        longest: int | None = None,
+        fixed: bool = False,
+        partners: bool = False,
+        workers: int = 0,
     ) -> None:
         self.samples, self.batch_size, self.train = samples, batch_size, train
         self.drop_last = drop_last and train and len(rows) >= batch_size
         self.rank, self.world_size = rank, world_size
-        self.sampler = EpochOrder(rows, seed, shuffle=train)
+        self.encoder, self.longest, self.fixed = encoder, longest, fixed
+        self.partners, self.workers = partners and train, workers
+        blocks = getattr(samples.inputs, "blocks", None)
+        self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=None if blocks is None else blocks[rows])
         self.batch_sampler = None  # Lightning looks for it beside `sampler`
+        self._position = 0
 
     def __len__(self) -> int:
         batches, rest = divmod(len(self.sampler.rows), self.batch_size)
         return batches if self.drop_last or not rest else batches + 1
 
-    def __iter__(self) -> Iterator[Batch]:
-        order = self.sampler.order()
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            rows = order[start : start + self.batch_size]
-            if self.world_size > 1:
-                if self.train and (short := -len(rows) % self.world_size):
-                    rows = np.concatenate([rows, np.resize(rows, short)])
-                rows = rows[self.rank :: self.world_size]
-            yield self.gather(rows)
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the epoch have been handed out."""
+        return {"position": self._position % max(len(self), 1)}
 
-    def gather(self, rows: Rows) -> Batch:
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """The next iteration begins behind so many batches."""
+        self._position = state["position"]
+
+    def __iter__(self) -> Iterator[Batch]:
+        first, self._position = self._position % max(len(self), 1), 0
+        order, epoch = self.sampler.order(), self.sampler.epoch
+        shares = (self._share(order, i) for i in range(first, len(self)))
+        for i, batch in enumerate(self._ahead(shares, epoch), start=first):
+            self._position = i + 1
+            yield batch
+
+    def _share(self, order: Rows, i: int) -> Rows:
+        """This rank's rows of global batch i."""
+        rows = order[i * self.batch_size : (i + 1) * self.batch_size]
+        if self.world_size > 1:
+            if self.train and (short := -len(rows) % self.world_size):
+                rows = np.concatenate([rows, np.resize(rows, short)])
+            rows = rows[self.rank :: self.world_size]
+        return rows
+
+    def _ahead(self, shares: Iterator[Rows], epoch: int) -> Iterator[Batch]:
+        """The batches in order, gathered in threads where there are workers."""
+        if not self.workers:
+            yield from (self.gather(rows, epoch) for rows in shares)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            waiting: deque[Future[Batch]] = deque()
+            try:
+                for rows in shares:
+                    waiting.append(pool.submit(self.gather, rows, epoch))
+                    if len(waiting) > self.workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def gather(self, rows: Rows, epoch: int = 0) -> Batch:
         """The batch of these rows: one indexing operation for the inputs, one for the targets."""
-        target = self.samples.target
+        batch = self._gather(rows)
+        if not self.partners:
+            return batch
+        drawn = _mix(self.samples.keys[rows], self.sampler.seed, epoch) % np.uint64(len(self.sampler.rows))
+        return batch._replace(partner=self._gather(self.sampler.rows[drawn.astype(np.int64)]))
+
+    def _gather(self, rows: Rows) -> Batch:
+        x, lengths = gather(self.samples.inputs, rows, self.longest, self.fixed)
+        if self.encoder is not None:
+            x = self.encoder(x)
+        target, boxes = self.samples.target, self.samples.boxes
+        y: Tensor | Boxes | None = None if target is None else torch.from_numpy(target[rows])
+        if boxes is not None:
+            found, counts = boxes.padded(rows)
+            labels = np.where(np.arange(found.shape[1]) < counts[:, None], found[:, :, 4], -1)
+            y = Boxes(torch.from_numpy(found[:, :, :4].copy()), torch.from_numpy(labels.astype(np.int64)))
         return Batch(
-            x=torch.from_numpy(np.asarray(self.samples.inputs[rows])),
-            y=None if target is None else torch.from_numpy(target[rows]),
+            x=torch.from_numpy(x if x.flags.writeable else x.copy()),
+            y=y,
             rows=torch.from_numpy(rows),
+            key=torch.from_numpy(self.samples.keys[rows]),
+            lengths=None if lengths is None else torch.from_numpy(lengths),
         )
+
+
+def _mix(keys: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.uint64]:
+    """(B,) uint64 numbers, uniform for each (key, seed, epoch): SplitMix64's finaliser, Steele, Lea & Flood 2014."""
+    salt = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+    z = keys.view(np.uint64) ^ np.uint64(salt)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return mixed

@@ -63,7 +63,7 @@ class LastCheckpoint(ModelCheckpoint):
         stamp: dict[str, Any] = {"should_stop": trainer.should_stop}
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, BaseDataModule):
-            stamp |= {"fold": data.fold, "split_hash": data.split.hash}
+            stamp |= {"fold": data.fold, "split_hash": data.folds.hash}
         checkpoint[STAMP] = stamp
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

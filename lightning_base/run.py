@@ -29,7 +29,7 @@ from lightning_base.module import BaseModule
 from lightning_base.resume import EpochSeed, LastCheckpoint, derive_seed, seed_all
 from lightning_base.trainer import Trainer
 
-SHARED_KEYS = ("name", "seed_everything", "trainer", "model", "data")
+SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Experiment:
     def root(self) -> Path:
         """trainer.default_root_dir, or runs/<name>."""
         return Path(self.config.trainer.default_root_dir or Path("runs") / self.name)
+
+    @property
+    def audit(self) -> str:
+        """ "off", "warn" or "fail"; YAML reads a bare `off` as false."""
+        return str({False: "off", True: "warn"}.get(self.config.audit, self.config.audit))
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""
@@ -116,6 +121,8 @@ def build(
     try:
         objects = experiment.parser.instantiate(config)
         data: BaseDataModule = objects.data
+        if not isinstance(data, BaseDataModule):
+            raise UserError("data must be a BaseDataModule for this verb")
         data.fold, data.seed, data.fold_seed = fold, experiment.seed, seed
         arguments = dict(objects.trainer)
         if logs:
@@ -133,7 +140,7 @@ def build(
         trainer = Trainer(**arguments)
     except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
         raise UserError(f"trainer: {one_line(error)}") from error
-    return Run(objects.model, data, trainer, directory, fold, seed)
+    return Run(objects.get("model"), data, trainer, directory, fold, seed)
 
 
 def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directory: Path) -> None:
@@ -179,14 +186,14 @@ def preflight(run: Run) -> None:
         UserError: for data that cannot be read, split or normalised, a network that does not fit it, or an
             optimizer that refuses its arguments.
     """
-    if not isinstance(run.model, BaseModule) or not isinstance(run.datamodule, BaseDataModule):
-        raise UserError("model must be a BaseModule and data a BaseDataModule for this verb")
+    if not isinstance(run.model, BaseModule):
+        raise UserError("model must be a BaseModule for this verb")
     data = run.datamodule
     data.prepare_data()
     data.setup("fit")
     run.model.use(data)
-    batch = data.loader("train").gather(data.rows("train")[:2])
-    run.model.check(data.on_after_batch_transfer(batch, 0))
+    run.model.check(data.transform(data.loader("train").gather(data.rows("train")[:2])))
+    data.check()
     try:
         run.model.configure_optimizers()
     except (ValueError, TypeError) as error:

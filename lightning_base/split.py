@@ -1,8 +1,8 @@
-"""Splits: any scikit-learn splitter turned into a table of (id, repeat, fold, role) with a hash."""
+"""Splits: any splitter turned into a table of (id, repeat, fold, role) with a hash; sealed test shares."""
 
 import copy
-import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -13,15 +13,20 @@ import pandas as pd
 from sklearn.model_selection import (
     BaseCrossValidator,
     BaseShuffleSplit,
+    GroupKFold,
     KFold,
     RepeatedKFold,
     RepeatedStratifiedKFold,
+    StratifiedGroupKFold,
     StratifiedKFold,
+    TimeSeriesSplit,
 )
 
 from lightning_base.errors import UserError, one_line
+from lightning_base.manifest import hash_table
+from lightning_base.samples import Rows
+from lightning_base.splitters import TableSplitter, share
 
-Rows: TypeAlias = npt.NDArray[np.int64]
 # scikit-learn has no common base: repeated splitters and shuffle splits stand beside BaseCrossValidator
 Splitter: TypeAlias = BaseCrossValidator | BaseShuffleSplit | RepeatedKFold | RepeatedStratifiedKFold
 
@@ -37,41 +42,73 @@ class Fold:
 
 @dataclass(frozen=True)
 class Split:
-    """All folds over one pool. `ids` (N,) are the pool's sample ids, in the pool's row order."""
+    """All folds over one pool.
+
+    ids: (N,) the pool's sample ids, in the pool's row order.
+    folds: the folds, over all repeats.
+    splitter: what made them, as text.
+    fingerprint: SHA-256 of the pool's content.
+    sealed: ids of the test samples that were taken out of the source first.
+    """
 
     ids: npt.NDArray[Any]
     folds: tuple[Fold, ...]
     splitter: str
+    fingerprint: str = ""
+    sealed: npt.NDArray[Any] | None = None
 
     def table(self) -> pd.DataFrame:
-        """One line a (sample, fold) with columns id, repeat, fold, role; role is "train" or "val".
+        """One line a (sample, fold) with columns id, repeat, fold, role; role is "train", "val" or "test".
 
-        Samples that a fold uses in neither role (the future, for a temporal split) have no line in it.
+        Samples that a fold uses in neither role (the future, for a temporal split) have no line in it. Sealed test
+        samples belong to no fold: their repeat and fold are -1.
         """
         parts = []
         for k, fold in enumerate(self.folds):
             rows = np.concatenate([fold.train, fold.val])
             role = np.repeat(["train", "val"], [len(fold.train), len(fold.val)])
             parts.append(pd.DataFrame({"id": self.ids[rows], "repeat": fold.repeat, "fold": k, "role": role}))
+        if self.sealed is not None:
+            parts.append(pd.DataFrame({"id": self.sealed, "repeat": -1, "fold": -1, "role": "test"}))
         return pd.concat(parts, ignore_index=True).sort_values(["fold", "id"], ignore_index=True)
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 (64 hex digits) over every (fold, id, role); row order does not matter."""
-        digest = hashlib.sha256()
-        for k, fold in enumerate(self.folds):
-            for role, rows in (("train", fold.train), ("val", fold.val)):
-                digest.update(f"fold {k} {role}\n".encode())
-                digest.update("\n".join(sorted(map(str, self.ids[rows]))).encode())
-        return digest.hexdigest()
+        return hash_table(self.table())
 
 
-def default_splitter(classification: bool) -> Splitter:
-    """What splits when the YAML names nothing: five shuffled folds, stratified where there are classes."""
+def default_splitter(table: pd.DataFrame, classification: bool) -> Splitter:
+    """What splits when the YAML names nothing: five folds that leak neither the future nor a group.
+
+    Over time where the table has a time, with whole groups where it has groups, else shuffled; stratified where
+    there are classes.
+    """
+    if "time" in table:
+        return TimeSeriesSplit(5)
+    if "group" in table:
+        return StratifiedGroupKFold(5, shuffle=True) if classification else GroupKFold(5, shuffle=True)
     return StratifiedKFold(5, shuffle=True) if classification else KFold(5, shuffle=True)
 
 
-def make_split(table: pd.DataFrame, splitter: Splitter, seed: int) -> Split:
+def seal(table: pd.DataFrame, test_size: float, seed: int, origin: str) -> Rows:
+    """Rows of a sealed test share: the latest, or whole groups, or stratified by class, as the table has columns.
+
+    Raises:
+        UserError: where the share cannot be taken.
+    """
+    by = "time" if "time" in table else "group" if "group" in table else "random"
+    return share(table, test_size, by, True, seed, f"data.test_size: {origin}")
+
+
+def make_split(
+    table: pd.DataFrame,
+    splitter: Splitter | TableSplitter,
+    seed: int,
+    fingerprint: str = "",
+    sealed: npt.NDArray[Any] | None = None,
+    classes: Sequence[str] = (),
+) -> Split:
     """The folds of a pool, independent of its row order.
 
     Samples are put in order of (time, id) before scikit-learn sees them, so a temporal splitter respects the
@@ -79,12 +116,40 @@ def make_split(table: pd.DataFrame, splitter: Splitter, seed: int) -> Split:
 
     Args:
         table: the pool's sample table: `id` (unique strings), and where known `target`, `group`, `time`.
-        splitter: any scikit-learn splitter; the object given is not changed.
+        splitter: any scikit-learn splitter, or one over tables; the object given is not changed.
         seed: the experiment's seed.
+        fingerprint: SHA-256 of the pool's content.
+        sealed: ids of the test samples that were taken out of the source.
+        classes: the classes' names, for messages.
 
     Raises:
         UserError: when the splitter cannot split this pool; the message is scikit-learn's, with the mend.
     """
+    name = type(splitter).__name__
+    if isinstance(splitter, TableSplitter):
+        order = np.arange(len(table))
+        pairs = splitter.folds(table, seed, fingerprint)
+    else:
+        order, pairs = _sklearn_folds(table, splitter, seed, classes)
+    folds: list[Fold] = []
+    repeat, seen = 0, np.zeros(len(table), dtype=bool)
+    for k, (train, val) in enumerate(pairs):
+        if len(train) == 0 or len(val) == 0 or np.intersect1d(train, val).size:
+            raise UserError(
+                f"data.split: {name} gives fold {k} {len(train)} training and {len(val)} held-out samples, "
+                f"{np.intersect1d(train, val).size} of them in both; each role needs samples of its own"
+            )
+        if seen[val].any():  # a held-out sample comes again: the next repeat has begun
+            repeat, seen = repeat + 1, np.zeros_like(seen)
+        seen[val] = True
+        folds.append(Fold(np.sort(order[train]), np.sort(order[val]), repeat))
+    return Split(table["id"].to_numpy(dtype=object), tuple(folds), repr(splitter), fingerprint, sealed)
+
+
+def _sklearn_folds(
+    table: pd.DataFrame, splitter: Splitter, seed: int, classes: Sequence[str]
+) -> tuple[Rows, list[tuple[Rows, Rows]]]:
+    """The order in which scikit-learn saw the samples, and its (train, val) places in that order."""
     splitter = copy.deepcopy(splitter)
     if getattr(splitter, "random_state", 0) is None and getattr(splitter, "shuffle", True):
         splitter.random_state = seed
@@ -101,21 +166,23 @@ def make_split(table: pd.DataFrame, splitter: Splitter, seed: int) -> Split:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The groups parameter is ignored")
+            warnings.filterwarnings("error", message="The least populated class")
             pairs = list(splitter.split(np.zeros((len(table), 1)), target, groups))
+    except UserWarning as warning:
+        values, counts = np.unique(table["target"], return_counts=True)
+        rare = values[counts.argmin()]
+        raise UserError(
+            f"data.split: class {classes[rare] if len(classes) else rare!r} has {counts.min()} samples, too few for "
+            f"the folds of {name} ({one_line(warning)}); take fewer folds, or add or leave out samples of that class"
+        ) from warning
     except ValueError as error:
         raise UserError(
             f"data.split: {name} cannot split {len(table)} samples: {one_line(error)}; change data.split or the data"
         ) from error
-    folds: list[Fold] = []
-    repeat, seen = 0, np.zeros(len(table), dtype=bool)
-    for k, (train, val) in enumerate(pairs):
-        if len(train) == 0 or len(val) == 0 or np.intersect1d(train, val).size:
-            raise UserError(
-                f"data.split: {name} gives fold {k} {len(train)} training and {len(val)} held-out samples, "
-                f"{np.intersect1d(train, val).size} of them in both; each role needs samples of its own"
-            )
-        if seen[val].any():  # a held-out sample comes again: the next repeat has begun
-            repeat, seen = repeat + 1, np.zeros_like(seen)
-        seen[val] = True
-        folds.append(Fold(np.sort(order[train]), np.sort(order[val]), repeat))
-    return Split(table["id"].to_numpy(dtype=object), tuple(folds), repr(splitter))
+    return order, _whole_times(table, order, pairs) if "TimeSeries" in name and "time" in table else pairs
+
+
+def _whole_times(table: pd.DataFrame, order: Rows, pairs: list[tuple[Rows, Rows]]) -> list[tuple[Rows, Rows]]:
+    """Folds whose training samples are strictly earlier than those held out: a moment on both sides leaves training."""
+    time = table["time"].to_numpy()[order]
+    return [(train[time[train] < time[val].min()], val) for train, val in pairs]

@@ -23,3 +23,18 @@ class Trainer(pl.Trainer):
             overwrite: delete what an earlier run left in the directory, and begin anew.
         """
         raise NotImplementedError("crossval is a verb of the command line: lightning_base.crossval does the work")
+
+    def prepare(self, model: LightningModule | None, datamodule: LightningDataModule) -> None:
+        """Fetch, clean, pack and split the data, and show what was found; later verbs need no network.
+
+        Writes cleaning.parquet (what was found, and what was done about it) and split.parquet (the signed split).
+        """
+        raise NotImplementedError("prepare is a verb of the command line: lightning_base.inspection does the work")
+
+    def audit(self, model: LightningModule | None, datamodule: LightningDataModule, show: str | None = None) -> None:
+        """Look for leaks between training, held-out and test samples; with --audit fail, leaks give exit status 1.
+
+        Args:
+            show: a PNG to draw training samples into, before and after augmentation.
+        """
+        raise NotImplementedError("audit is a verb of the command line: lightning_base.inspection does the work")

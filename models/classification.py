@@ -142,7 +142,7 @@ class Classification(BaseModule):
                 "leave it out or give their number"
             )
         self.classes = data.classes
-        if self.class_weights == "balanced" and data.statistics is not None and self._fitting():
+        if self.class_weights == "balanced" and data.preprocess.fitted and self._fitting():
             count = np.bincount(self._targets(data), minlength=len(self.classes))
             self.weight = torch.from_numpy(count.sum() / (len(count) * np.maximum(count, 1))).float()
         elif self.class_weights is not None and self.class_weights != "balanced":
@@ -168,7 +168,7 @@ class Classification(BaseModule):
 
     def step(self, batch: Batch) -> Output:
         """See BaseModule."""
-        assert batch.y is not None
+        assert isinstance(batch.y, Tensor)
         logits: Tensor = self.network(self.inputs(batch.x))  # (B, C)
         if self.training:
             loss = F.cross_entropy(logits, batch.y, self.weight, label_smoothing=self.label_smoothing)
@@ -179,7 +179,7 @@ class Classification(BaseModule):
     def check(self, batch: Batch) -> None:
         """See BaseModule; also that the network gives one logit a class."""
         with torch.no_grad():
-            super().check(batch._replace(y=torch.zeros_like(batch.y) if batch.y is not None else None))
+            super().check(batch._replace(y=torch.zeros_like(batch.y) if isinstance(batch.y, Tensor) else None))
             was_training = self.training
             shape = tuple(self.eval()(batch.x).shape)
             self.train(was_training)

@@ -70,7 +70,7 @@ class Regression(BaseModule):
 
     def step(self, batch: Batch) -> Output:
         """See BaseModule."""
-        assert batch.y is not None
+        assert isinstance(batch.y, Tensor)
         preds = self(batch.x)
         return Output(self.criterion(preds, batch.y), preds.detach(), batch.y)
 

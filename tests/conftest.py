@@ -16,6 +16,22 @@ from lightning_base.cli import main
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
+SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", ROOT.parent / "shared" / "data")).resolve()
+
+
+def shared(name: str) -> Path:
+    """A file or folder of the shared real data; the test is skipped where it is not there."""
+    if not (SHARED / name).exists():
+        pytest.skip(f"no {SHARED / name}: set LIGHTNING_BASE_SHARED to a folder that has it")
+    return SHARED / name
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Packs go to a folder of this session's tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIGHTNING_BASE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

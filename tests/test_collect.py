@@ -17,11 +17,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lightning_base import collect, download, unpack
+from lightning_base.cli import main
 from lightning_base.collect import Resource, fetch
 from lightning_base.errors import UserError
+from tests.conftest import CONFIGS
 
 DATA = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(2**15))  # 1 MiB that repeats nothing
 HALF = len(DATA) // 2
@@ -602,3 +605,32 @@ def test_a_folder_that_cannot_be_written_is_one_line(work: Path, monkeypatch: py
     monkeypatch.setattr(os, "open", full)
     assert "No space left on device: 'out/1'): make room" in error(resource)
     assert tree(work / "out") == {}
+
+
+def test_prepare_fetches_what_the_config_declares_and_later_verbs_need_no_network(server: Server, work: Path) -> None:
+    packed = io.BytesIO()
+    rng = np.random.default_rng(0)
+    np.savez(packed, x=rng.normal(size=(80, 30)), y=np.arange(80) % 2)
+    server.content, server.breaks = zipped(("inside/own.npz", packed.getvalue())), 1
+    resource = {"url": server.url("own.zip"), "sha256": sha(server.content), "into": "data"}
+    options = [
+        *("--config", str(CONFIGS / "breast_cancer_mlp.yaml"), "--data.source", "data/inside/own.npz"),
+        *("--data.fetch", json.dumps([resource])),
+    ]
+    assert main(["prepare", *options]) == 0
+    assert server.asked == [None, f"bytes={len(server.content) // 2}-"]
+    assert main(["crossval", *options, "--trainer.max_epochs", "1"]) == 0
+    assert main(["test", "--ckpt_path", "runs/breast_cancer_mlp/crossval"]) == 0
+    assert len(server.asked) == 2
+
+
+def test_a_wrong_checksum_in_the_config_is_one_line(
+    server: Server, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = {"url": server.url("own.zip"), "sha256": "0" * 64, "into": "data"}
+    options = ["--config", str(CONFIGS / "breast_cancer_mlp.yaml"), "--data.fetch", json.dumps([resource])]
+    assert main(["prepare", *options]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("lightning-base: error: http://127.0.0.1")
+    assert "SHA-256" in told
+    assert not list(work.rglob("own.zip"))

@@ -60,7 +60,10 @@ def test_each_sample_is_predicted_once_across_folds(digits: Path) -> None:
     assert len(oof) == summary(digits)["n"] == 1437
     held_out = split[split["role"] == "val"].set_index("id")["fold"]
     assert oof.set_index("id")["fold"].equals(held_out.reindex(oof["id"]))
-    assert (split.groupby("fold").size() == 1437).all()
+    sealed = split[split["role"] == "test"]["id"]
+    assert len(sealed) == 360
+    assert not set(sealed) & set(oof["id"])
+    assert (split[split["role"] != "test"].groupby("fold").size() == 1437).all()
     np.testing.assert_allclose(oof.filter(like="prob_").sum(axis=1), 1, atol=1e-5)
 
 
@@ -203,8 +206,8 @@ def test_statistics_come_from_the_training_part_of_the_fold_only(digits: Path) -
     for fold in (0, 4):
         rows = split[(split["fold"] == fold) & (split["role"] == "train")]["id"].astype(int)
         state = torch.load(digits / f"fold_{fold}" / "checkpoints" / "last.ckpt", weights_only=True)["Arrays"]
-        assert float(state["mean"]) == pytest.approx(data.data[rows].mean(), rel=1e-6)
-        assert float(state["std"]) == pytest.approx(data.data[rows].std(), rel=1e-6)
+        assert float(state["preprocess"]["mean"]) == pytest.approx(data.data[rows].mean(), rel=1e-6)
+        assert float(state["preprocess"]["std"]) == pytest.approx(data.data[rows].std(), rel=1e-6)
 
 
 def test_the_interval_is_the_corrected_one(digits: Path) -> None:

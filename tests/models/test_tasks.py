@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from datamodules.arrays import Arrays
 from lightning_base.loader import Batch
 from models.classification import Classification, MacroAUROC
 from models.cnn import CNN
@@ -82,24 +81,3 @@ def test_every_metric_of_regression_is_its_formula() -> None:
     preds, y = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1.0, 3.0, 3.0])
     found = {name: float(value) for name, value in task.metrics()(preds, y).items()}
     assert found == pytest.approx({"mse": 2 / 3, "rmse": (2 / 3) ** 0.5, "mae": 2 / 3, "r2": 0.25}, rel=1e-5)
-
-
-def test_batches_of_the_same_epoch_are_the_same_for_any_number_of_ranks() -> None:
-    from lightning_base.loader import BatchLoader
-
-    samples = Arrays("iris").samples("pool")
-    rows = np.arange(5, 142)
-    for train in (True, False):
-        whole = [set(b.rows.tolist()) for b in BatchLoader(samples, rows, 20, seed=3, train=train)]
-        for world in (2, 3, 4):
-            shares = [
-                list(BatchLoader(samples, rows, 20, seed=3, train=train, rank=r, world_size=world))
-                for r in range(world)
-            ]
-            for i, expected in enumerate(whole):
-                parts = [share[i].rows.tolist() for share in shares]
-                assert set().union(*parts) == expected
-                if train:
-                    assert len({len(part) for part in parts}) == 1
-                else:
-                    assert sum(map(len, parts)) == len(expected)

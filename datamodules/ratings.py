@@ -1,0 +1,80 @@
+"""Ratings: one row for each rating that a user gave an item, from CSV or Parquet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_base.columns import Layout
+from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.errors import UserError
+from lightning_base.preprocess import Preprocess, TablePreprocess
+from lightning_base.records import NA_VALUES, Format
+from lightning_base.samples import Feature
+from lightning_base.tables import read_table
+
+
+@dataclass(kw_only=True, eq=False)
+class Ratings(BaseDataModule):
+    """Pairs of a user and an item, with the rating as a continuous target.
+
+    A network gets (B, 2) float32 whole numbers: the user's and the item's, each 0 where the training role has no
+    rating of it, then 1, 2, … in alphabetical order of its users and items. Where `time` is named, the default split
+    is over time: no rating is predicted from later ones.
+
+    Args:
+        path: the file; Parquet where it ends in .parquet or .pq, else CSV.
+        user: the column of users.
+        item: the column of items.
+        rating: the column of ratings.
+        scale: the least and the greatest rating that there can be; others are findings.
+        time: the column of times, if there is one: numbers, or ISO 8601 moments.
+        header: true where the first line names the columns, else the columns' names.
+        separator: see Table.
+        encoding: of a CSV.
+        test_path: a file of sealed ratings.
+        predict: a file of users and items that `predict` reads; it needs no ratings.
+
+    Raises:
+        UserError: for a file or column that is not there, or no test file.
+    """
+
+    path: str
+    user: str = "user"
+    item: str = "item"
+    rating: str = "rating"
+    scale: tuple[float, float] | None = None
+    time: str | None = None
+    header: bool | Sequence[str] = True
+    separator: str | None = None
+    encoding: str = "utf-8"
+    test_path: str | None = None
+    predict: str | None = None
+
+    def make_preprocess(self) -> Preprocess:
+        """See BaseDataModule."""
+        return TablePreprocess(encode="code")
+
+    def dataset(self, source: Source) -> Samples:
+        """See BaseDataModule."""
+        path, key = {
+            "pool": (self.path, "data.path"),
+            "test": (self.test_path, "data.test_path"),
+            "predict": (self.predict, "data.predict"),
+        }[source]
+        if path is None and source == "test":
+            raise UserError(
+                f"{self.path} has no test ratings; seal a share with data.test_size, e.g. 0.2, or data.test_path"
+            )
+        if path is None:
+            raise UserError("data.predict: not given; name a file of users and items")
+        known = source != "predict"
+        return read_table(
+            Layout(
+                form=Format(Path(path), self.separator, self.header, self.encoding, NA_VALUES, key),
+                target=self.rating if known else None,
+                time=self.time if known else None,
+                features=(Feature(self.user, ()), Feature(self.item, ())),
+                task="regression",
+                target_range=self.scale,
+            )
+        )

@@ -1,0 +1,155 @@
+"""Streaming: litdata shards, on disk or remote, larger than the disk; folds, cleaning and audit as for any data."""
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.errors import UserError, one_line
+from lightning_base.files import replace
+from lightning_base.pack import cache_root
+
+# formats that are read without unpickling
+SAFE = {"numpy", "no_header_numpy", "int", "float", "str", "bool", "boolean"}
+
+
+class Shards:
+    """Items of a litdata data set, read by number; chunks are fetched when an item of theirs is asked for.
+
+    Args:
+        location: folder or URL of the shards.
+        cache: folder that remote chunks are kept in; litdata's own by default.
+        max_cache_size: most that is kept there, such as "10GB".
+
+    Raises:
+        UserError: where litdata is missing, or the shards are unreadable or would need unpickling.
+    """
+
+    def __init__(self, location: str, cache: str | None, max_cache_size: str | None) -> None:
+        try:
+            import litdata
+        except ImportError as error:
+            raise UserError("data: Streaming needs litdata; pip install 'lightning-base[stream]'") from error
+        self.location = location
+        try:
+            self.data = litdata.StreamingDataset(location, cache_dir=cache, max_cache_size=max_cache_size)
+            n = len(self.data)
+            index = json.loads((Path(self.data.input_dir.path) / "index.json").read_text())  # fetched where remote
+            chunks, formats = index["chunks"], index["config"]["data_format"]
+        except Exception as error:  # litdata raises many kinds for a missing or broken index
+            raise UserError(
+                f"data.shards: {location} cannot be read as litdata shards ({one_line(error)[:200]}); write them with "
+                "litdata.optimize"
+            ) from error
+        if unsafe := sorted({str(f).split(":")[0] for f in formats} - SAFE):
+            raise UserError(
+                f"data.shards: {location} stores {', '.join(unsafe)}, which is not read safely; write items as dicts "
+                "of NumPy arrays, numbers and strings"
+            )
+        sizes = [int(chunk["chunk_size"]) for chunk in chunks]
+        self.blocks: npt.NDArray[np.int64] = np.repeat(np.arange(len(sizes)), sizes)
+        self.identity = hashlib.sha256(json.dumps([location, index], sort_keys=True).encode()).hexdigest()
+        if len(self.blocks) != n:
+            raise UserError(f"data.shards: {location} has {n} items, its index {len(self.blocks)}; write it again")
+        self._lock = threading.Lock()  # litdata's reader is made for one thread
+        first = self.item(0)
+        if not isinstance(first, dict) or "x" not in first:
+            raise UserError(f"data.shards: items of {location} have no 'x'; write dicts with x, y and, if known, id")
+        self._first = np.asarray(first["x"])
+
+    def item(self, row: int) -> Any:
+        """One stored item."""
+        with self._lock:
+            return self.data[int(row)]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        return (len(self), *self._first.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the first item's x."""
+        return self._first.dtype
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Inputs (B, ...) of rows (B,)."""
+        if isinstance(rows, int | np.integer):
+            return np.asarray(self.item(int(rows))["x"])
+        return np.stack([np.asarray(self.item(row)["x"]) for row in rows])
+
+
+@dataclass(kw_only=True, eq=False)
+class Streaming(BaseDataModule):
+    """Samples from litdata shards, written with litdata.optimize.
+
+    Items are dicts of `x` (an array, all of one shape), `y` and, where known, `id`, `group` and `time`.
+
+    The sample table is read in one pass the first time, and kept in the cache folder. An epoch's order shuffles whole
+    chunks, and samples within every eight chunks, so that each chunk is fetched once an epoch.
+
+    Args:
+        shards: folder or URL (s3://, gs://, …) of the training and validation samples.
+        test_shards: … of the sealed test samples.
+        predict: … of new samples, for `predict`.
+        class_names: names of the classes 0, 1, …; null for regression.
+        cache: folder for remote chunks.
+        max_cache_size: most that is kept there, such as "10GB"; older chunks are deleted.
+
+    Raises:
+        UserError: for shards that cannot be read, have no `x`, or would need unpickling.
+    """
+
+    shards: str
+    test_shards: str | None = None
+    predict: str | None = None
+    class_names: tuple[str, ...] | None = None
+    cache: str | None = None
+    max_cache_size: str | None = None
+
+    def dataset(self, source: Source) -> Samples:
+        """See BaseDataModule."""
+        location = {"pool": self.shards, "test": self.test_shards, "predict": self.predict}[source]
+        if location is None:
+            key = "test_shards" if source == "test" else "predict"
+            raise UserError(f"data.{key}: not given; name the folder or URL of litdata shards")
+        shards = Shards(location, self.cache, self.max_cache_size)
+        table, hashes = self._table(shards)
+        if source == "predict":
+            table = table.drop(columns="target", errors="ignore")
+        elif "target" not in table:
+            raise UserError(f"data.shards: items of {location} have no 'y'; write it")
+        return Samples(shards, table, self.class_names or (), location, hashes=hashes)
+
+    def _table(self, shards: Shards) -> tuple[pd.DataFrame, npt.NDArray[np.uint64]]:
+        """The sample table and content hashes, from one pass over the shards or from the cache folder."""
+        path = cache_root() / "streams" / f"{shards.identity[:32]}.parquet"
+        if not path.is_file():
+            width = len(str(len(shards) - 1))
+            lines = []
+            for row in range(len(shards)):
+                item = shards.item(row)
+                line = {"id": str(item.get("id", f"{row:0{width}d}"))}
+                line |= {name: item[key] for key, name in COLUMNS.items() if key in item}
+                content = hashlib.blake2b(np.ascontiguousarray(item["x"]).tobytes(), digest_size=8)
+                lines.append(line | {"hash": int.from_bytes(content.digest(), "little")})
+            with replace(path) as temporary:
+                pd.DataFrame(lines).astype({"hash": np.uint64}).to_parquet(temporary, index=False)
+        table = pd.read_parquet(path)
+        hashes = table.pop("hash").to_numpy(dtype=np.uint64)
+        if self.class_names is None and "target" in table:
+            table["target"] = table["target"].astype(np.float32)
+        return table, hashes
+
+
+COLUMNS = {"y": "target", "group": "group", "time": "time"}

@@ -1,0 +1,180 @@
+"""Columns: which of a file's columns is what, and a first pass that tells numbers from categories."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lightning_base.errors import UserError
+from lightning_base.records import Format, Records, Values, to_numbers
+from lightning_base.samples import Feature
+
+Task: TypeAlias = Literal["auto", "classification", "regression"]
+NUMERIC_SHARE = 0.9  # a column of which more is numbers is numeric: the rest are findings
+MOST_VALUES = 1_000_000  # distinct values that are remembered of a column of numbers
+MOST_CLASSES = 20  # whole numbers with more distinct values are a continuous target
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which column of a file of records is what; names that are None are not read.
+
+    form: how the file is written.
+    columns: the inputs; None for all that are nothing else.
+    categorical, numeric: declared kinds; other columns are inferred.
+    features: kinds found in another file, which this one is read like; instead of the three before.
+    classes: the classes' names; None for those that are found.
+    target_range: the least and the greatest value of a continuous target; others are findings.
+    """
+
+    form: Format
+    target: str | None = None
+    columns: Sequence[str] | None = None
+    categorical: Sequence[str] = ()
+    numeric: Sequence[str] = ()
+    features: tuple[Feature, ...] | None = None
+    ids: str | None = None
+    group: str | None = None
+    time: str | None = None
+    role: str | None = None
+    task: Task = "auto"
+    classes: Sequence[str] | None = None
+    target_range: tuple[float, float] | None = None
+
+    @property
+    def special(self) -> list[str]:
+        """The columns of ids, groups, times and roles, and the target."""
+        return [name for name in (self.target, self.ids, self.group, self.time, self.role) if name is not None]
+
+
+@dataclass
+class Tally:
+    """What a first pass learns of a column.
+
+    known, numbers: how many values are there, and how many of them are numbers.
+    odd: the first value that is no number, and its line.
+    values: the distinct values; None where they are numbers and too many to remember.
+    """
+
+    known: int = 0
+    numbers: int = 0
+    odd: tuple[str, int] | None = None
+    values: set[str] | None = field(default_factory=set)
+
+    def add(self, values: Values, lines: npt.NDArray[np.int64]) -> None:
+        """Takes the values of a chunk."""
+        there = ~pd.isna(values)
+        number = ~np.isnan(to_numbers(values))
+        self.known += int(there.sum())
+        self.numbers += int(number.sum())
+        if values.dtype != object:
+            self.values = None
+            return
+        if self.odd is None and (no := there & ~number).any():
+            at = int(np.argmax(no))
+            self.odd = (values[at], int(lines[at]))
+        if self.values is not None:
+            self.values.update(pd.unique(values[there]).tolist())
+            if len(self.values) > MOST_VALUES and self.numeric:
+                self.values = None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it counts as a column of numbers where nothing is declared; an empty one does."""
+        return self.odd is None or self.numbers > self.known * NUMERIC_SHARE
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values are written as whole numbers."""
+        return self.values is not None and all(value.lstrip("+-").isdecimal() for value in self.values)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file's columns are encoded: what the first pass decided."""
+
+    features: tuple[Feature, ...]
+    classes: tuple[str, ...]
+    rows: int
+    findings: list[tuple[str, str, str]]
+
+
+def plan(layout: Layout, records: Records) -> Plan:
+    """The first pass: counts rows, tells numbers from categories, and collects categories and classes.
+
+    Raises:
+        UserError: for a column that is not there, a file without rows, or a declaration that does not fit.
+    """
+    names = _inputs(layout, records)
+    declared = [f.name for f in layout.features or () if f.categories is not None] or list(layout.categorical)
+    wanted = [layout.target] if layout.target is not None else []
+    text = [*(n for n in names if n in declared), *wanted]
+    tallies = {name: Tally() for name in [*names, *wanted]}
+    rows = 0
+    for chunk in records.chunks(text, [n for n in names if n not in text]):
+        for name, tally in tallies.items():
+            tally.add(chunk.columns[name], chunk.lines)
+        rows += len(chunk)
+    if rows == 0:
+        raise UserError(f"{layout.form.path}: no records; give a file that has some")
+    features, findings = [], []
+    for name in names:
+        tally = tallies[name]
+        numeric = name not in declared
+        if numeric and layout.features is None and name not in layout.numeric:
+            numeric = tally.numeric
+        if not numeric and tally.values is None:
+            raise UserError(
+                f"data.categorical: column {name!r} has over {MOST_VALUES} distinct values; declare it in data.numeric"
+            )
+        features.append(Feature(name, None if numeric else tuple(sorted(tally.values or ()))))
+        if numeric and tally.odd is not None:
+            value, line = tally.odd
+            count = tally.known - tally.numbers
+            detail = f"a column with {count} values that are no numbers, the first {value!r} in line {line}"
+            findings.append((name, "type", detail))
+    return Plan(tuple(features), _classes(layout, tallies), rows, findings + records.findings)
+
+
+def _inputs(layout: Layout, records: Records) -> list[str]:
+    """Names of the input columns, all of which are there."""
+    for key in ("target", "ids", "group", "time", "role"):
+        records.require([getattr(layout, key)], f"data.{key}")
+    for key in ("columns", "categorical", "numeric"):
+        records.require(getattr(layout, key) or (), f"data.{key}")
+    if both := set(layout.categorical) & set(layout.numeric):
+        raise UserError(f"data.categorical: {min(both)!r} stands in data.numeric too; leave it in one of them")
+    if layout.features is not None:
+        records.require([feature.name for feature in layout.features], "data")
+        return [feature.name for feature in layout.features]
+    names = list(layout.columns) if layout.columns is not None else list(records.names)
+    names = [name for name in names if layout.columns is not None or name not in layout.special]
+    if layout.target in names:
+        raise UserError(f"data.columns: {layout.target!r} is the target; leave it out of the inputs")
+    if not names:
+        raise UserError(
+            f"{layout.form.path}: no columns beside {', '.join(layout.special)}; name inputs in data.columns"
+        )
+    return names
+
+
+def _classes(layout: Layout, tallies: dict[str, Tally]) -> tuple[str, ...]:
+    """Names of the classes, whole numbers by value, others by alphabet; none for regression."""
+    if layout.target is None or layout.task == "regression":
+        return ()
+    if layout.classes is not None:
+        return tuple(layout.classes)
+    tally = tallies[layout.target]
+    if tally.values is None or (
+        layout.task == "auto" and tally.odd is None and not (tally.whole and len(tally.values) <= MOST_CLASSES)
+    ):
+        return ()
+    return tuple(sorted(tally.values, key=(lambda v: (int(v), v)) if tally.whole else None))
+
+
+def row_id(row: int, rows: int) -> str:
+    """The number of a row, in strings of one length, so that their order is the rows'."""
+    return f"{row:0{len(str(max(rows - 1, 0)))}d}"

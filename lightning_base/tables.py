@@ -1,0 +1,211 @@
+"""Tables: the records of a CSV or Parquet file as Samples, in memory or as a memory-mapped pack."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lightning_base.columns import Layout, Plan, plan, row_id
+from lightning_base.errors import UserError
+from lightning_base.files import read_json
+from lightning_base.pack import cache_root
+from lightning_base.records import Chunk, Records, Values, to_numbers
+from lightning_base.samples import Feature, Samples
+
+IN_MEMORY = 200_000_000  # bytes: larger files are packed
+VERSION = 1  # of what is packed
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A chunk of samples: x (n, F) float32, the sample table's columns, content hashes (n,) uint64, findings."""
+
+    x: npt.NDArray[np.float32]
+    table: pd.DataFrame
+    hashes: npt.NDArray[np.uint64]
+    findings: list[tuple[str, str, str]]
+
+
+def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
+    """The second pass, chunk by chunk.
+
+    Raises:
+        UserError: for a row without an id, a group, a time or a role, or a time that is none.
+    """
+    text = [f.name for f in made.features if f.categories is not None]
+    text += [name for name in layout.special if name not in text]
+    numbers = [f.name for f in made.features if f.name not in text]
+    start = 0
+    for chunk in records.chunks(text, numbers):
+        x = np.empty((len(chunk), len(made.features)), dtype=np.float32)
+        hashes = np.zeros(len(chunk), dtype=np.uint64)
+        for i, feature in enumerate(made.features):
+            values = chunk.columns[feature.name]
+            if feature.categories is None:
+                with np.errstate(over="ignore"):  # beyond float32: infinite, which cleaning finds
+                    x[:, i] = to_numbers(values)
+                # canonical bits, so that equal rows hash alike in every file
+                content = np.where(np.isnan(x[:, i]), np.float32(np.nan), x[:, i] + np.float32(0)).view(np.uint32)
+                hashes = _mix(hashes, content.astype(np.uint64))
+            else:
+                codes = pd.Index(feature.categories, dtype=object).get_indexer(pd.Index(values, dtype=object))
+                x[:, i] = np.where(codes < 0, np.nan, codes)
+                hashed = [_hash(name) for name in feature.categories]
+                hashes = _mix(hashes, np.array([*hashed, 0], dtype=np.uint64)[codes])
+        yield _table(layout, made, chunk, start, x, hashes)
+        start += len(chunk)
+
+
+def _table(
+    layout: Layout, made: Plan, chunk: Chunk, start: int, x: npt.NDArray[np.float32], hashes: npt.NDArray[np.uint64]
+) -> Encoded:
+    ids = [row_id(start + i, made.rows) for i in range(len(chunk))]
+    columns: dict[str, Any] = {}
+    findings: list[tuple[str, str, str]] = []
+    for key in ("ids", "group", "time", "role"):
+        if (name := getattr(layout, key)) is not None:
+            values = chunk.columns[name]
+            if (gone := pd.isna(values)).any():
+                line = chunk.lines[int(np.argmax(gone))]
+                raise UserError(f"{layout.form.path}: line {line} has no {name!r} (data.{key}); give every row one")
+            columns[key] = values
+    columns = {"id": columns.pop("ids", ids), **columns}
+    if "time" in columns:
+        columns["time"] = to_time(
+            columns["time"], f"data.time: {layout.form.path}: column {layout.time!r}", chunk.lines
+        )
+    if layout.target is not None:
+        values = chunk.columns[layout.target]
+        if made.classes:
+            target: Any = pd.Index(made.classes, dtype=object).get_indexer(pd.Index(values, dtype=object))
+            bad, want = target < 0, f"none of the classes {', '.join(made.classes[:10])}"
+        else:
+            target = to_numbers(values).astype(np.float32)
+            bad, want = np.isnan(target), "no number"
+            if layout.target_range is not None:
+                low, high = layout.target_range
+                bad, want = ~((target >= low) & (target <= high)), f"not a number from {low:g} to {high:g}"
+                target[bad] = np.nan
+        columns["target"] = target
+        for at in np.flatnonzero(bad):
+            value = "no target" if pd.isna(values[at]) else f"target {values[at]}, {want}"
+            findings.append((str(columns["id"][at]), "target", f"line {chunk.lines[at]} has {value}"))
+    return Encoded(x, pd.DataFrame(columns), hashes, findings)
+
+
+def to_time(values: Values, where: str, lines: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """(n,) int64 or float64 where the times are numbers, else datetime64.
+
+    Raises:
+        UserError: for one that is neither; `where` begins the message.
+    """
+    numbers = to_numbers(values)
+    if not np.isnan(numbers).any():
+        return numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else numbers
+    try:
+        moments = pd.to_datetime(pd.Series(values, dtype=object), errors="coerce", format="ISO8601", utc=True)
+    except ValueError as error:
+        raise UserError(f"{where} has times that cannot be read; write them as 2024-12-31T23:59 or numbers") from error
+    if moments.isna().any():
+        at = int(np.argmax(moments.isna()))
+        raise UserError(
+            f"{where} has {values[at]!r} in line {lines[at]}, which is no time; write 2024-12-31T23:59 or a number"
+        )
+    return np.asarray(moments.dt.tz_localize(None).to_numpy())
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _mix(hashes: npt.NDArray[np.uint64], content: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Hashes with one more column taken in. Source of the constants: SplitMix64, Steele et al. 2014."""
+    z = hashes * np.uint64(0x9E3779B97F4A7C15) + content + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return mixed
+
+
+def findings_table(findings: list[tuple[str, str, str]]) -> pd.DataFrame:
+    """Findings with columns id, kind, detail."""
+    return pd.DataFrame(findings, columns=["id", "kind", "detail"], dtype=str)
+
+
+def read_table(layout: Layout) -> Samples:
+    """The samples of a file of records.
+
+    A file larger than `IN_MEMORY` is encoded once, in chunks, into a memory-mapped array (N, F) float32 in the cache
+    folder; the pack is used again for as long as the file's path, size, time of change and the layout are the same.
+    """
+    records = Records(layout.form)
+    if records.bytes() > IN_MEMORY:
+        return _packed(layout, records)
+    made = plan(layout, records)
+    parts = list(encode(layout, records, made))
+    return Samples(
+        inputs=np.concatenate([part.x for part in parts]),
+        table=pd.concat([part.table for part in parts], ignore_index=True),
+        classes=made.classes,
+        origin=str(layout.form.path),
+        features=made.features,
+        findings=findings_table(made.findings + [finding for part in parts for finding in part.findings]),
+        hashes=np.concatenate([part.hashes for part in parts]),
+    )
+
+
+def _packed(layout: Layout, records: Records) -> Samples:
+    path = layout.form.path.resolve()
+    status = path.stat()
+    settings = repr((str(path), status.st_size, status.st_mtime_ns, VERSION, layout))
+    folder = cache_root() / "tables" / hashlib.sha256(settings.encode()).hexdigest()[:32]
+    if not folder.is_dir():
+        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            _pack(layout, records, temporary)
+            try:
+                os.replace(temporary, folder)
+            except OSError:  # another process was first
+                if not folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    meta = read_json(folder / "meta.json")
+    return Samples(
+        inputs=np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False),
+        table=pd.read_parquet(folder / "table.parquet"),
+        classes=tuple(meta["classes"]),
+        origin=str(layout.form.path),
+        features=tuple(Feature(name, None if found is None else tuple(found)) for name, found in meta["features"]),
+        findings=pd.read_parquet(folder / "findings.parquet"),
+        hashes=np.load(folder / "hashes.npy", allow_pickle=False),
+    )
+
+
+def _pack(layout: Layout, records: Records, folder: Path) -> None:
+    made = plan(layout, records)
+    shape = (made.rows, len(made.features))
+    x = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype=np.float32, shape=shape)
+    tables, hashes, findings, start = [], [], made.findings, 0
+    for part in encode(layout, records, made):
+        x[start : start + len(part.x)] = part.x
+        start += len(part.x)
+        tables.append(part.table)
+        hashes.append(part.hashes)
+        findings = findings + part.findings
+    x.flush()
+    np.save(folder / "hashes.npy", np.concatenate(hashes))
+    pd.concat(tables, ignore_index=True).to_parquet(folder / "table.parquet", index=False)
+    findings_table(findings).to_parquet(folder / "findings.parquet", index=False)
+    meta = {"classes": made.classes, "features": [[f.name, f.categories] for f in made.features]}
+    (folder / "meta.json").write_text(json.dumps(meta))
