@@ -110,22 +110,15 @@ def plan(layout: Layout, records: Records) -> Plan:
     """
     names = _inputs(layout, records)
     declared = [f.name for f in layout.features or () if f.categories is not None] or list(layout.categorical)
-    wanted = [layout.target] if layout.target is not None else []
-    text = [*(n for n in names if n in declared), *wanted]
-    tallies = {name: Tally() for name in [*names, *wanted]}
-    rows = 0
-    for chunk in records.chunks(text, [n for n in names if n not in text]):
-        for name, tally in tallies.items():
-            tally.add(chunk.columns[name], chunk.lines)
-        rows += len(chunk)
-    if rows == 0:
-        raise UserError(f"{layout.form.path}: no records; give a file that has some")
+    rows, tallies = _tally(layout, records, names, declared)
+    # a column found categorical whose first chunks were all numbers, and not remembered as they are written
+    late = [n for n in names if n not in declared and not _numeric(layout, n, tallies[n]) and tallies[n].values is None]
+    if late:
+        rows, tallies = _tally(layout, records, names, declared + late)
     features, findings = [], []
     for name in names:
         tally = tallies[name]
-        numeric = name not in declared
-        if numeric and layout.features is None and name not in layout.numeric:
-            numeric = tally.numeric
+        numeric = name not in declared and _numeric(layout, name, tally)
         if not numeric and tally.values is None:
             raise UserError(
                 f"data.categorical: column {name!r} has over {MOST_VALUES} distinct values; declare it in data.numeric"
@@ -137,6 +130,28 @@ def plan(layout: Layout, records: Records) -> Plan:
             detail = f"a column with {count} values that are no numbers, the first {value!r} in line {line}"
             findings.append((name, "type", detail))
     return Plan(tuple(features), _classes(layout, tallies), rows, findings + records.findings)
+
+
+def _numeric(layout: Layout, name: str, tally: Tally) -> bool:
+    """Whether a column that is not declared categorical is read as numbers."""
+    return layout.features is not None or name in layout.numeric or tally.numeric
+
+
+def _tally(
+    layout: Layout, records: Records, names: Sequence[str], declared: Sequence[str]
+) -> tuple[int, dict[str, Tally]]:
+    """The number of rows, and what a run through the file tells of the inputs and the target."""
+    wanted = [layout.target] if layout.target is not None else []
+    text = [*(n for n in names if n in declared), *wanted]
+    tallies = {name: Tally() for name in [*names, *wanted]}
+    rows = 0
+    for chunk in records.chunks(text, [n for n in names if n not in text]):
+        for name, tally in tallies.items():
+            tally.add(chunk.columns[name], chunk.lines)
+        rows += len(chunk)
+    if rows == 0:
+        raise UserError(f"{layout.form.path}: no records; give a file that has some")
+    return rows, tallies
 
 
 def _inputs(layout: Layout, records: Records) -> list[str]:

@@ -33,7 +33,7 @@ def near_duplicates(samples: Samples, other: Samples | None = None) -> pd.DataFr
 
     Images (uint8, of 1, 3 or 4 channels) are alike whose perceptual hashes are near and whose grey versions of 16×16
     correlate at 0.98 or more, which is the score: re-encoded, recoloured, lighter or slightly shifted copies. Plain
-    images are not compared, and of little contrast (a deviation below 20 grey levels) some copies are missed.
+    images and those of a side below 16 are not compared, and of little contrast (a deviation below 20 grey levels) some copies are missed.
 
     Texts are alike whose words have a Jaccard index of 0.8 or more, which is the score, and whose runs of three words
     one of 0.5; none is missed. Other samples have no near duplicates, and samples of equal content are exact ones.
@@ -84,7 +84,7 @@ def _table(ids: Sequence[str], others: Sequence[str], scores: Sequence[float]) -
 
 def _are_images(samples: Samples) -> bool:
     shape = samples.inputs.shape
-    return samples.inputs.dtype == np.uint8 and len(shape) == 4 and shape[1] in (1, 3, 4)
+    return samples.inputs.dtype == np.uint8 and len(shape) == 4 and shape[1] in (1, 3, 4) and min(shape[2:]) >= SIDE
 
 
 def _are_texts(samples: Samples) -> bool:
@@ -119,7 +119,7 @@ class _Pairs:
         if self.count > MOST:
             raise UserError(
                 f"{self.origin}: more than {MOST:,} pairs are nearly duplicates, too many to tell; "
-                "set data.clean.near_duplicate: off, and the audit's search too"
+                "set data.clean.near_duplicate: off and audit: off"
             )
 
     def all(self) -> tuple[Rows, Rows]:

@@ -87,8 +87,8 @@ class Standardize(Preprocess):
 
     def apply(self, batch: Batch) -> Batch:
         """See Preprocess."""
-        x = batch.x
-        return batch._replace(x=(x.float() - self.mean.to(x.device)) / self.std.to(x.device))
+        x = batch.x.to(torch.float32, copy=True)
+        return batch._replace(x=x.sub_(self.mean.to(x.device)).div_(self.std.to(x.device)))
 
     def state(self) -> dict[str, Any]:
         """`mean` and `std`, shaped to broadcast over one sample."""
@@ -115,18 +115,31 @@ def moments(parts: Iterator[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.float64],
     mean: Any = 0.0
     squares: Any = 0.0
     for part in parts:
-        values = part.astype(np.float64)
-        values = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)  # (C, n)
-        known = ~np.isnan(values)
-        n = known.sum(axis=1)
-        m = np.where(known, values, 0).sum(axis=1) / np.maximum(n, 1)
-        s = (np.where(known, values - m[:, None], 0) ** 2).sum(axis=1)
+        if part.dtype == np.uint8:  # counted, which is exact and several times faster than summing float64
+            levels = np.arange(256.0)
+            counted = np.stack([_histogram(part[:, c]) for c in range(part.shape[1])])  # (C, 256)
+            n = counted.sum(axis=1)
+            m = counted @ levels / n
+            s = (counted * (levels - m[:, None]) ** 2).sum(axis=1)
+        else:
+            values = part.astype(np.float64)
+            values = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)  # (C, n)
+            known = ~np.isnan(values)
+            n = known.sum(axis=1)
+            m = np.where(known, values, 0).sum(axis=1) / np.maximum(n, 1)
+            s = (np.where(known, values - m[:, None], 0) ** 2).sum(axis=1)
         total = np.maximum(count + n, 1)
         squares = squares + s + (m - mean) ** 2 * count * n / total
         mean = mean + (m - mean) * n / total
         count = count + n
     std = np.sqrt(squares / np.maximum(count, 1))
     return np.asarray(mean), np.where(std > 0, std, 1.0)
+
+
+def _histogram(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """How often each of the 256 values comes."""
+    counts: npt.NDArray[np.int64] = torch.bincount(torch.from_numpy(values.flatten()), minlength=256).numpy()
+    return counts
 
 
 class TablePreprocess(Preprocess):
@@ -186,33 +199,34 @@ class TablePreprocess(Preprocess):
         return len(self._state["numbers"]) if self.fitted else None
 
     def encoder(self, samples: Samples) -> Encoder | None:
-        """Turns a source's codes into fitted ones: -1 for a category not seen in training, or missing.
+        """Takes the fitted columns by name, and turns their codes into fitted ones: -1 for one not seen in training.
 
         Raises:
-            UserError: where the source's columns are not those that were fitted.
+            UserError: where the source lacks a column, or has it numeric and not categorical or the reverse.
         """
-        names = [f.name for f in samples.features]
-        if names != self._state["columns"]:
+        features = {feature.name: (i, feature.categories) for i, feature in enumerate(samples.features)}
+        if missing := [name for name in self._state["columns"] if name not in features]:
             raise UserError(
-                f"{samples.origin}: columns {', '.join(names)} where the model was trained on "
-                f"{', '.join(self._state['columns'])}; give the same columns"
+                f"{samples.origin}: no column {missing[0]!r}, which the model was trained on; give the same columns"
             )
+        wanted = {name: i for i, name in enumerate(self._state["columns"])}
         tables: list[tuple[int, npt.NDArray[np.float32]]] = []
-        for i, feature in enumerate(samples.features):
-            wanted = self._state["categories"].get(feature.name)
-            if (wanted is None) != (feature.categories is None):
-                kind = "numeric" if feature.categories is None else "categorical"
+        for name, at in wanted.items():
+            fitted, given = self._state["categories"].get(name), features[name][1]
+            if (fitted is None) != (given is None):
+                kind = "numeric" if given is None else "categorical"
                 raise UserError(
-                    f"{samples.origin}: column {feature.name!r} is {kind} "
-                    "here and was not in training; declare it in data.categorical or data.numeric"
+                    f"{samples.origin}: column {name!r} is {kind} here and was not in training; declare it in "
+                    "data.categorical or data.numeric"
                 )
-            if wanted is not None and feature.categories is not None:
-                number = {name: k for k, name in enumerate(wanted)}
-                codes = [number.get(name, -1) for name in feature.categories]
-                tables.append((i, np.array([*codes, -1], dtype=np.float32)))  # the last one is for missing
+            if fitted is not None and given is not None:
+                number = {category: k for k, category in enumerate(fitted)}
+                codes = [number.get(category, -1) for category in given]
+                tables.append((at, np.array([*codes, -1], dtype=np.float32)))  # the last one is for missing
+        columns = [features[name][0] for name in wanted]
 
         def encode(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            x = np.array(x, dtype=np.float32)
+            x = x[:, columns].astype(np.float32)
             for i, codes in tables:
                 x[:, i] = codes[np.where(np.isnan(x[:, i]), len(codes) - 1, x[:, i]).astype(np.int64)]
             return x

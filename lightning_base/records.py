@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,9 @@ class Records:
     def __init__(self, form: Format) -> None:
         self.form, self.findings = form, list[tuple[str, str, str]]()
         self.separator = form.separator
+        # numbers that mean "missing", or no "" among what does
+        spelt = pd.to_numeric(pd.Series(list(form.na_values), dtype=object), errors="coerce")
+        self._missing_numbers = bool(spelt.notna().any()) or not {"", "nan", "NaN"} <= set(form.na_values)
         if form.parquet:
             try:
                 self._schema = pq.read_schema(form.path)
@@ -138,11 +142,11 @@ class Records:
 
         Args:
             text: columns wanted as strings.
-            numbers: columns that are wanted as float64 where the file (Parquet) has them as numbers, else as strings.
+            numbers: columns wanted as float64; where not all values of a chunk are numbers, they are strings there.
         """
         self.findings = []
         try:
-            yield from self._parquet(text, numbers) if self.form.parquet else self._csv([*text, *numbers])
+            yield from self._parquet(text, numbers) if self.form.parquet else self._csv(text, numbers)
         except UnicodeDecodeError as error:
             place = undecodable(self.form.path, self.form.encoding)
             raise UserError(f"{self.form.path}: {place}") from error
@@ -204,8 +208,7 @@ class Records:
         except TypeError as error:
             raise UserError(f"data.separator: {self.separator!r} is not one character, nor 'whitespace'") from error
 
-    def _csv(self, wanted: Sequence[str]) -> Iterator[Chunk]:
-        places = {name: self.names.index(name) for name in wanted}
+    def _csv(self, text: Sequence[str], numbers: Sequence[str]) -> Iterator[Chunk]:
         rows: list[list[str]] = []
         lines: list[int] = []
         blank: list[int] = []
@@ -228,16 +231,30 @@ class Records:
                     rows.append(row)
                     lines.append(number)
                 if len(rows) == CHUNK:
-                    yield self._chunk(rows, lines, places)
+                    yield self._chunk(rows, lines, text, numbers)
                     rows, lines = [], []
         if rows:
-            yield self._chunk(rows, lines, places)
+            yield self._chunk(rows, lines, text, numbers)
 
-    def _chunk(self, rows: list[list[str]], lines: list[int], places: dict[str, int]) -> Chunk:
-        columns = {}
-        for name, place in places.items():
-            columns[name] = self._known(np.array([row[place].strip() for row in rows], dtype=object))
+    def _chunk(self, rows: list[list[str]], lines: list[int], text: Sequence[str], numbers: Sequence[str]) -> Chunk:
+        fields = dict(zip(self.names, zip(*rows, strict=True), strict=True))
+        columns: dict[str, Values] = {}
+        for name in [*text, *numbers]:
+            values = self._floats(fields[name]) if name in numbers else None
+            if values is None:
+                values = self._known(np.array([value.strip() for value in fields[name]], dtype=object))
+            columns[name] = values
         return Chunk(columns, np.array(lines, dtype=np.int64))
+
+    def _floats(self, fields: Sequence[str]) -> Values | None:
+        """The fields as float64, at once; None where that is not what `to_numbers` would make of them."""
+        if self._missing_numbers:
+            return None
+        try:
+            values = np.array([float(field) if field else math.nan for field in fields])
+        except ValueError:
+            return None
+        return None if any("_" in field for field in fields) else values  # Python takes 1_000 for a number
 
 
 def to_numbers(values: Values) -> npt.NDArray[np.float64]:

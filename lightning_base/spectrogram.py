@@ -45,6 +45,8 @@ class LogMel(Preprocess):
         mels: number of filters.
         window: of one frame, in seconds.
         hop: from one frame to the next, in seconds.
+        center: take each sound's own mean by filter out first: the microphone and the loudness are in it (cepstral mean
+            subtraction; Atal 1974).
         floor: powers are taken to be at least this; 1e-10 is -100 dB of a full-scale amplitude.
 
     Raises:
@@ -60,6 +62,7 @@ class LogMel(Preprocess):
         mels: int = 40,
         window: float = 0.025,
         hop: float = 0.01,
+        center: bool = False,
         floor: float = 1e-10,
     ) -> None:
         for key, value in (("sample_rate", sample_rate), ("seconds", seconds), ("window", window), ("hop", hop)):
@@ -68,7 +71,7 @@ class LogMel(Preprocess):
         self.longest = round(seconds * sample_rate)
         self.width, self.hop = round(window * sample_rate), max(round(hop * sample_rate), 1)
         self.n_fft = 1 << max(self.width - 1, 1).bit_length()
-        self.floor = floor
+        self.center, self.floor = center, floor
         filters = mel_filters(mels, self.n_fft, sample_rate, 0.0, sample_rate / 2)
         if mels < 1 or (filters.sum(axis=1) == 0).any():
             raise UserError(
@@ -95,16 +98,25 @@ class LogMel(Preprocess):
         """How many frames are centred within sounds of these lengths."""
         return torch.div(lengths + self.hop - 1, self.hop, rounding_mode="floor")
 
+    def _true(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logarithms (B, mels, frames), centred where asked for, and which frames are within the sounds (B, frames)."""
+        logs = self.logarithms(x)
+        inside = torch.ones(len(logs), logs.shape[2], dtype=torch.bool, device=x.device)
+        if lengths is not None:
+            inside = torch.arange(logs.shape[2], device=x.device) < self.frames(lengths)[:, None]
+        if self.center:
+            count = inside.sum(dim=1).clamp_min(1)[:, None, None]
+            logs = logs - (logs * inside[:, None]).sum(dim=2, keepdim=True) / count
+        return logs, inside
+
     def fit(self, samples: Samples, rows: Rows) -> None:
         """See Preprocess; sums in float64, shifted by the first sound's mean so that no digits are lost."""
         count, total, squares, shift = 0, torch.zeros(()), torch.zeros(()), None
         for start in range(0, len(rows), 256):
             x, lengths = gather(samples.inputs, rows[start : start + 256], self.longest, self.fixed)
             assert lengths is not None
-            logs = self.logarithms(torch.from_numpy(x)).double()
-            frames = self.frames(torch.from_numpy(lengths))
-            inside = torch.arange(logs.shape[2]) < frames[:, None]  # (B, frames)
-            known = logs.transpose(1, 2)[inside]  # (n, mels)
+            logs, inside = self._true(torch.from_numpy(x), torch.from_numpy(lengths))
+            known = logs.double().transpose(1, 2)[inside]  # (n, mels)
             shift = known.mean(dim=0) if shift is None else shift
             count += len(known)
             total = total + (known - shift).sum(dim=0)
@@ -118,12 +130,10 @@ class LogMel(Preprocess):
 
     def apply(self, batch: Batch) -> Batch:
         """See Preprocess."""
-        x = (self.logarithms(batch.x) - self.mean.to(batch.x.device)) / self.std.to(batch.x.device)
-        if batch.lengths is None:
-            return batch._replace(x=x[:, None])
-        frames = self.frames(batch.lengths)
-        inside = torch.arange(x.shape[2], device=x.device) < frames[:, None]
-        return batch._replace(x=torch.where(inside[:, None], x, 0.0)[:, None], lengths=frames)
+        logs, inside = self._true(batch.x, batch.lengths)
+        x = (logs - self.mean.to(logs.device)) / self.std.to(logs.device)
+        frames = None if batch.lengths is None else self.frames(batch.lengths)
+        return batch._replace(x=x.masked_fill(~inside[:, None], 0.0)[:, None], lengths=frames)
 
     def state(self) -> dict[str, Any]:
         """Mean and standard deviation (mels, 1) of the logarithms."""

@@ -97,13 +97,22 @@ def test_other_columns_and_other_kinds_are_refused_with_the_mend() -> None:
     preprocess = TablePreprocess()
     preprocess.fit(samples_of(TABLE, FEATURES), TRAIN)
     renamed = samples_of(TABLE, (Feature("years", None), *FEATURES[1:]))
-    with pytest.raises(UserError, match="columns years, colour, size where the model was trained on age, colour, size"):
+    with pytest.raises(UserError, match="no column 'age', which the model was trained on; give the same columns"):
         preprocess.encoder(renamed)
     retyped = samples_of(TABLE, (Feature("age", ("1", "3")), *FEATURES[1:]))
     with pytest.raises(
         UserError, match=r"column 'age' is categorical here and was not in training; declare it in data\."
     ):
         preprocess.encoder(retyped)
+
+
+def test_columns_are_taken_by_name_and_others_left_out() -> None:
+    preprocess = TablePreprocess()
+    preprocess.fit(samples_of(TABLE, FEATURES), TRAIN)
+    order = [2, 0, 1]
+    moved = np.column_stack([TABLE[:, order], np.ones(len(TABLE), np.float32)])
+    features = (*(FEATURES[i] for i in order), Feature("new"))
+    assert torch.equal(apply(preprocess, samples_of(moved, features)), apply(preprocess, samples_of(TABLE, FEATURES)))
 
 
 def test_a_column_without_values_or_with_one_is_zero() -> None:

@@ -29,6 +29,13 @@ def _mix(z: Tensor) -> Tensor:
     return z.bitwise_xor_(_shift(z, 31))
 
 
+def _mix_number(z: int) -> int:
+    """The same finaliser for one number, from 0 to 2**64 - 1: on a tensor of one, each operation would cost more."""
+    z = (z ^ (z >> 30)) * _FACTORS[0] % 2**64
+    z = (z ^ (z >> 27)) * _FACTORS[1] % 2**64
+    return z ^ (z >> 31)
+
+
 class Draw:
     """The random numbers of one op for a batch; the same integers on every device.
 
@@ -43,10 +50,10 @@ class Draw:
     """
 
     def __init__(self, key: Tensor, seed: int, epoch: int, op: int) -> None:
-        common = torch.zeros((), dtype=torch.int64)
+        common = 0
         for part in (seed, epoch, op):
-            common = _mix(common + _signed(part + _STEP))
-        self._state = _mix(_mix(key + _signed(_STEP)).bitwise_xor_(int(common)))  # (B,)
+            common = _mix_number((common + part + _STEP) % 2**64)
+        self._state = _mix(_mix(key + _signed(_STEP)).bitwise_xor_(_signed(common)))  # (B,)
         self._lane = 0
 
     def take(self, index: Tensor) -> Self:
@@ -80,6 +87,9 @@ class Draw:
 
     def chosen(self, p: float) -> Tensor:
         """(B,) bool, each True with probability p (exact to 2**-53)."""
+        if p >= 1:
+            self._lane += 1
+            return torch.ones_like(self._state, dtype=torch.bool)
         return _shift(self._bits(1)[:, 0], 11) < int(p * 2.0**53)
 
     def integers(self, high: int | Tensor, n: int = 1) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 from datamodules.table import Table
-from lightning_base import tables
+from lightning_base import records, tables
 from lightning_base.clean import Cleaning
 from lightning_base.errors import UserError
 from lightning_base.loader import Batch, BatchLoader
@@ -141,7 +141,11 @@ def test_words_between_numbers_are_a_finding_that_names_column_value_and_line(tm
     assert "many" in declared.features[0].categories
 
 
-def test_a_column_with_many_words_is_categorical_unless_declared(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk", [1, 2, 50])
+def test_a_column_with_many_words_is_categorical_unless_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(records, "CHUNK", chunk)
     path = write(tmp_path / "t.csv", "x,y\n1,a\n2,b\nold,a\nnew,b\n")
     assert Table(path=path, target="y").samples("pool").features[0].categories == ("1", "2", "new", "old")
     with pytest.raises(UserError, match="x: a column with 2 values that are no numbers, the first 'old' in line 4"):
