@@ -68,9 +68,10 @@ class Ratings(BaseDataModule):
         if path is None:
             raise UserError("data.predict: not given; name a file of users and items")
         known = source != "predict"
+        lacking = () if known else tuple(name for name in (self.rating, self.time) if name is not None)
         return read_table(
             Layout(
-                form=Format(Path(path), self.separator, self.header, self.encoding, NA_VALUES, key),
+                form=Format(Path(path), self.separator, self.header, self.encoding, NA_VALUES, key, lacking),
                 target=self.rating if known else None,
                 time=self.time if known else None,
                 features=(Feature(self.user, ()), Feature(self.item, ())),

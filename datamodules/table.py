@@ -127,7 +127,8 @@ class Table(BaseDataModule):
         )
 
     def _form(self, path: str, key: str) -> Format:
-        return Format(Path(path), self.separator, self.header, self.encoding, self.na_values, key)
+        lacking = (self.target,) if key == "data.predict" else ()
+        return Format(Path(path), self.separator, self.header, self.encoding, self.na_values, key, lacking)
 
     def _features(self) -> tuple[Feature, ...]:
         """The inputs and their kinds, as the model was fitted on them or else as the pool has them."""

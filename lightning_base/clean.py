@@ -53,7 +53,7 @@ class Cleaning:
             only infinite values are found, and fix makes them missing.
         duplicate: samples with the same content as another; drop keeps the first id of each.
         near_duplicate: images or texts that differ from another one by hardly more than compression or a word;
-            drop keeps the first id of each; off does not search.
+            drop keeps the first id of each; skip does not search.
         conflict: samples of the same content with different targets; drop leaves all of them out.
         constant: columns of a table that have one value, or only missing ones; drop leaves the columns out.
         outlier: numbers outside `ranges` or `iqr`; fix clips them.
@@ -76,7 +76,7 @@ class Cleaning:
     target: Literal["drop", "fail"] = "fail"
     non_finite: Literal["drop", "fix", "fail"] = "fail"
     duplicate: Literal["drop", "keep", "fail"] = "keep"
-    near_duplicate: Literal["off", "drop", "keep", "fail"] = "off"
+    near_duplicate: Literal["skip", "drop", "keep", "fail"] = "skip"
     conflict: Literal["drop", "keep", "fail"] = "keep"
     constant: Literal["drop", "keep", "fail"] = "keep"
     outlier: Literal["drop", "fix", "keep", "fail"] = "keep"
@@ -157,7 +157,7 @@ def clean(samples: Samples, policy: Cleaning, pool: bool = True) -> tuple[Sample
     if pool:  # conflicts before duplicates, of which one stays; columns last, when no more rows go
         samples = act(samples, conflicts(samples))
         samples = act(samples, duplicates(samples))
-        if policy.near_duplicate != "off":
+        if policy.near_duplicate != "skip":
             samples = act(samples, look_alikes(samples))
         samples = act(samples, constants(samples))
         _check_classes(samples, len(samples) < n)

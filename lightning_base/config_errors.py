@@ -75,8 +75,12 @@ def _leaf(message: str) -> str:
     message = re.sub(r"Expected a (?:path but|dot import path string)[^\n]*", "", message)
     leaves = re.findall(r"(Expected an? [^\n]+|Invalid [^\n]+|invalid [^\n]+|Not [^\n]+)", message)
     wanted = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", leaf).rstrip(". ") for leaf in leaves]
+    wanted = [re.sub(r"\. (?:Given|Got) value: .*", "", leaf) for leaf in wanted]
+    wanted = [
+        re.sub(r"typing\.Literal\[([^]]*)\]", r"one of \1", leaf).replace("a one of", "one of") for leaf in wanted
+    ]
     wanted = [leaf for leaf in dict.fromkeys(wanted) if "NoneType" not in leaf]
-    value = re.search(r"(?:Given value|Got value|value): ?(\S+)", message)
+    value = re.search(r"(?:Given value|Got value|value): ?(?!NestedArg)(\S+)", message)
     return one_line("; ".join(wanted[:3]) + (f"; got {value[1].rstrip('.')}" if value else ""))
 
 

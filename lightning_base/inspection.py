@@ -89,7 +89,7 @@ def count_table(found: pd.DataFrame) -> Table:
 
 
 def inspect(experiment: Experiment, data: BaseDataModule) -> None:
-    """The audit before training, as the experiment's `audit` says: off, warn or fail.
+    """The audit before training: nothing, a table, or a refusal, as the experiment's `audit` says.
 
     Raises:
         AuditError: for leaks, where `audit` is "fail".

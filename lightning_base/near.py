@@ -119,7 +119,7 @@ class _Pairs:
         if self.count > MOST:
             raise UserError(
                 f"{self.origin}: more than {MOST:,} pairs are nearly duplicates, too many to tell; "
-                "set data.clean.near_duplicate: off and audit: off"
+                "set data.clean.near_duplicate: skip and audit: off"
             )
 
     def all(self) -> tuple[Rows, Rows]:

@@ -48,6 +48,7 @@ class Format:
     encoding: of a CSV.
     na_values: the fields that mean "missing".
     key: the configuration key that messages name.
+    optional: names in `header` whose columns the file may lack: the first, or the first two, ….
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Format:
     encoding: str = "utf-8"
     na_values: Sequence[str] = NA_VALUES
     key: str = "data.path"
+    optional: Sequence[str] = ()
 
     @property
     def parquet(self) -> bool:
@@ -193,10 +195,13 @@ class Records:
             raise UserError(f"{form.path}: no records; give a file that has some")
         if form.header is True:
             return [name.strip() for name in first]
-        names = [f"column_{i + 1}" for i in range(len(first))] if form.header is False else list(form.header)
-        if len(names) != len(first):
-            raise UserError(f"data.header: {len(names)} names for the {len(first)} fields of {form.path}")
-        return names
+        if form.header is False:
+            return [f"column_{i + 1}" for i in range(len(first))]
+        for n in range(len(form.optional) + 1):
+            names = [name for name in form.header if name not in form.optional[:n]]
+            if len(names) == len(first):
+                return names
+        raise UserError(f"data.header: {len(form.header)} names for the {len(first)} fields of {form.path}")
 
     def _fields(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """The fields of each record; none for a blank line."""

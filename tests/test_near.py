@@ -195,6 +195,6 @@ def test_the_second_search_reads_the_cache(tiles: Pixels, cache: Path, monkeypat
 
 def test_too_many_pairs_are_one_line_that_says_how_to_go_on(tiles: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near, "MOST", 5)
-    with pytest.raises(UserError, match=r"more than 5 pairs .* data\.clean\.near_duplicate: off") as error:
+    with pytest.raises(UserError, match=r"more than 5 pairs .* data\.clean\.near_duplicate: skip") as error:
         near_duplicates(images(np.stack([encoded(tiles[55], q) for q in range(60, 90, 5)])))
     assert "\n" not in str(error.value)

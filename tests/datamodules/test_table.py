@@ -218,6 +218,16 @@ def test_test_and_predict_files_are_read_like_the_pool(tmp_path: Path) -> None:
     assert np.isnan(asked.inputs[np.arange(2)][:, 1]).tolist() == [True, False]
 
 
+def test_a_predict_file_without_names_may_lack_the_target(tmp_path: Path) -> None:
+    path, new = write(tmp_path / "t.csv", "1;a;2\n3;b;4\n"), write(tmp_path / "new.csv", "5;7\n6;8\n")
+    data = Table(path=path, target="y", header=["x", "y", "z"], predict=new)
+    asked = data.dataset("predict")
+    assert [f.name for f in asked.features] == ["x", "z"]
+    assert asked.inputs[np.arange(2)].tolist() == [[5, 7], [6, 8]]
+    (tmp_path / "new.csv").write_text("5;a;7\n")
+    assert data.dataset("predict").inputs[np.arange(1)].tolist() == [[5, 7]]
+
+
 def test_infinite_numbers_are_found(tmp_path: Path) -> None:
     for value in ("inf", "1e60"):
         with pytest.raises(UserError, match="infinite value in column 'price'"):
