@@ -46,7 +46,6 @@ class Sound(BaseDataModule):
         mels: number of mel filters.
         window: of a frame, in seconds.
         hop: from one frame to the next, in seconds.
-        center: take each sound's own mean by filter out: what the microphone and the loudness put there.
 
     Raises:
         UserError: for a folder that is not there or has no sounds, a pattern that is none, or a name it does not fit.
@@ -61,7 +60,6 @@ class Sound(BaseDataModule):
     mels: int = 40
     window: float = 0.025
     hop: float = 0.01
-    center: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,7 +67,7 @@ class Sound(BaseDataModule):
 
     def make_preprocess(self) -> Preprocess:
         """See BaseDataModule."""
-        return LogMel(self.sample_rate, self.seconds, self.mels, self.window, self.hop, self.center)
+        return LogMel(self.sample_rate, self.seconds, self.mels, self.window, self.hop)
 
     def dataset(self, source: Source) -> Samples:
         """See BaseDataModule."""

@@ -33,7 +33,8 @@ def near_duplicates(samples: Samples, other: Samples | None = None) -> pd.DataFr
 
     Images (uint8, of 1, 3 or 4 channels) are alike whose perceptual hashes are near and whose grey versions of 16×16
     correlate at 0.98 or more, which is the score: re-encoded, recoloured, lighter or slightly shifted copies. Plain
-    images and those of a side below 16 are not compared, and of little contrast (a deviation below 20 grey levels) some copies are missed.
+    images and those of a side below 16 are not compared, and of those of little contrast (a deviation below 20 grey
+    levels) some copies are missed.
 
     Texts are alike whose words have a Jaccard index of 0.8 or more, which is the score, and whose runs of three words
     one of 0.5; none is missed. Other samples have no near duplicates, and samples of equal content are exact ones.

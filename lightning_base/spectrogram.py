@@ -45,8 +45,6 @@ class LogMel(Preprocess):
         mels: number of filters.
         window: of one frame, in seconds.
         hop: from one frame to the next, in seconds.
-        center: take each sound's own mean by filter out first: the microphone and the loudness are in it (cepstral mean
-            subtraction; Atal 1974).
         floor: powers are taken to be at least this; 1e-10 is -100 dB of a full-scale amplitude.
 
     Raises:
@@ -62,7 +60,6 @@ class LogMel(Preprocess):
         mels: int = 40,
         window: float = 0.025,
         hop: float = 0.01,
-        center: bool = False,
         floor: float = 1e-10,
     ) -> None:
         for key, value in (("sample_rate", sample_rate), ("seconds", seconds), ("window", window), ("hop", hop)):
@@ -71,7 +68,7 @@ class LogMel(Preprocess):
         self.longest = round(seconds * sample_rate)
         self.width, self.hop = round(window * sample_rate), max(round(hop * sample_rate), 1)
         self.n_fft = 1 << max(self.width - 1, 1).bit_length()
-        self.center, self.floor = center, floor
+        self.floor = floor
         filters = mel_filters(mels, self.n_fft, sample_rate, 0.0, sample_rate / 2)
         if mels < 1 or (filters.sum(axis=1) == 0).any():
             raise UserError(
@@ -99,14 +96,11 @@ class LogMel(Preprocess):
         return torch.div(lengths + self.hop - 1, self.hop, rounding_mode="floor")
 
     def _true(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Logarithms (B, mels, frames), centred where asked for, and which frames are within the sounds (B, frames)."""
+        """Logarithms (B, mels, frames), and which frames are within the sounds (B, frames)."""
         logs = self.logarithms(x)
         inside = torch.ones(len(logs), logs.shape[2], dtype=torch.bool, device=x.device)
         if lengths is not None:
             inside = torch.arange(logs.shape[2], device=x.device) < self.frames(lengths)[:, None]
-        if self.center:
-            count = inside.sum(dim=1).clamp_min(1)[:, None, None]
-            logs = logs - (logs * inside[:, None]).sum(dim=2, keepdim=True) / count
         return logs, inside
 
     def fit(self, samples: Samples, rows: Rows) -> None:

@@ -134,7 +134,8 @@ class Flip(Augmentation):
         self.need(batch, "B, C, H, W")
         chosen = draw.chosen(self.p)
         axis = -1 if self.direction == "horizontal" else -2
-        x = only(chosen, batch.x, lambda x, index: x.flip(axis), chunk=batch.x.numel())  # a copy leaves nothing to cache
+        # nothing is computed on the way, so there is nothing to keep in the cache
+        x = only(chosen, batch.x, lambda x, index: x.flip(axis), chunk=batch.x.numel())
         if not isinstance(batch.y, Boxes):
             return batch._replace(x=x)
         height, width = x.shape[-2:]

@@ -247,22 +247,6 @@ def test_statistics_leave_padding_out_and_padding_is_zero() -> None:
     assert torch.equal(repeated.x, batch.x)
 
 
-def test_centred_sounds_have_lost_loudness_and_microphone() -> None:
-    rng = np.random.default_rng(2)
-    quiet = rng.integers(-2000, 2000, 1600).astype(np.int16)
-    samples = Samples(Ragged.of([quiet, (quiet * 8).astype(np.int16)], quiet), pd.DataFrame({"id": ["a", "b"]}))
-    mel = LogMel(RATE, 0.3, mels=20, center=True)
-    mel.fit(samples, np.arange(2))
-    x, lengths = samples.inputs.padded(np.arange(2), mel.longest, mel.fixed)  # type: ignore[union-attr]
-    out = mel.apply(Batch(torch.from_numpy(x), None, torch.arange(2), lengths=torch.from_numpy(lengths))).x[:, 0]
-    assert torch.allclose(out[0], out[1], atol=1e-3)
-    assert torch.allclose(out[:, :, :20].mean(dim=2), torch.zeros(2, 20), atol=1e-4)
-    assert not out[:, :, 20:].any()
-    logs = by_hand(np.pad(quiet, (0, 800)) / 32768, 20, 200, 256, 80)[:, :20]
-    expected = logs - logs.mean(axis=1, keepdims=True)
-    assert np.allclose(out[0, :, :20], expected / expected.std(axis=1, keepdims=True), atol=5e-3)
-
-
 def test_spoken_digits_are_3000_clips_of_six_speakers(tmp_path: Path) -> None:
     archive = SHARED / "fsdd.tar.gz"
     if not archive.is_file():
