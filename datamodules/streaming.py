@@ -32,7 +32,7 @@ class Shards:
         UserError: where litdata is missing, or the shards are unreadable or would need unpickling.
     """
 
-    def __init__(self, location: str, cache: str | None, max_cache_size: str | None) -> None:
+    def __init__(self, location: str, cache: str | None, max_cache_size: str) -> None:
         try:
             import litdata
         except ImportError as error:
@@ -104,7 +104,7 @@ class Streaming(BaseDataModule):
         predict: … of new samples, for `predict`.
         class_names: names of the classes 0, 1, …; null for regression.
         cache: folder for remote chunks.
-        max_cache_size: most that is kept there, such as "10GB"; older chunks are deleted.
+        max_cache_size: most that is kept there, older chunks are deleted.
 
     Raises:
         UserError: for shards that cannot be read, have no `x`, or would need unpickling.
@@ -115,7 +115,7 @@ class Streaming(BaseDataModule):
     predict: str | None = None
     class_names: tuple[str, ...] | None = None
     cache: str | None = None
-    max_cache_size: str | None = None
+    max_cache_size: str = "100GB"
 
     def dataset(self, source: Source) -> Samples:
         """See BaseDataModule."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedGroupKFold, StratifiedShuffleSplit
+from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedGroupKFold, StratifiedShuffleSplit
 
 from lightning_base.errors import UserError, one_line
 from lightning_base.manifest import read_manifest
@@ -77,12 +77,13 @@ def _groups(groups: Any, target: Any, size: float, seed: int) -> Rows:
     if n_groups < 2:
         raise ValueError("all samples are of one group")
     if target is None:
-        splitter = GroupShuffleSplit(1, test_size=size, random_state=seed)
-        return np.asarray(next(splitter.split(np.zeros((len(groups), 1)), None, groups))[1])
-    parts = min(20, n_groups, int(np.bincount(target).max()))
-    stratified = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    places = [val for _, val in stratified.split(np.zeros((len(groups), 1)), target, groups)]
-    return np.concatenate(places[: min(max(round(size * parts), 1), parts - 1)])
+        splitter: Any = GroupKFold(min(20, n_groups), shuffle=True, random_state=seed)
+    else:
+        parts = min(20, n_groups, int(np.bincount(target).max()))
+        splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    places = [val for _, val in splitter.split(np.zeros((len(groups), 1)), target, groups) if len(val)]
+    reached = np.cumsum([len(val) for val in places])[:-1]  # at least one part stays
+    return np.concatenate(places[: 1 + int(np.argmin(abs(reached - size * len(groups))))])
 
 
 class Ratio(TableSplitter):
