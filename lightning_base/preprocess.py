@@ -87,8 +87,8 @@ class Standardize(Preprocess):
 
     def apply(self, batch: Batch) -> Batch:
         """See Preprocess."""
-        x = batch.x.to(torch.float32, copy=True)
-        return batch._replace(x=x.sub_(self.mean.to(x.device)).div_(self.std.to(x.device)))
+        x = batch.x.to(torch.float32, copy=True)  # a multiplication takes half a division's time
+        return batch._replace(x=x.sub_(self.mean.to(x.device)).mul_(1 / self.std.to(x.device)))
 
     def state(self) -> dict[str, Any]:
         """`mean` and `std`, shaped to broadcast over one sample."""
