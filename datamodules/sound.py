@@ -1,9 +1,6 @@
 """Sound: folders of PCM WAV files, decoded once into one memory-mapped array."""
 
-import hashlib
-import os
 import re
-import shutil
 import wave
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +15,7 @@ from scipy.signal import resample_poly
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
-from lightning_base.pack import cache_root, list_files
+from lightning_base.pack import kept_folder, list_files
 from lightning_base.preprocess import Preprocess
 from lightning_base.samples import Ragged, hash_payload
 from lightning_base.spectrogram import LogMel
@@ -166,20 +163,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 def packed(root: Path, files: pd.DataFrame, rate: int) -> tuple[npt.NDArray[np.int16], pd.DataFrame]:
     """All sounds one after another (T,) int16, memory-mapped, and a row a file: name, error, rate, length, content."""
     settings = f"{VERSION} {root.resolve()} {rate}\n{files.to_csv(index=False)}"
-    folder = cache_root() / "sound" / hashlib.sha256(settings.encode()).hexdigest()[:32]
-    if not folder.is_dir():
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        try:
-            _pack(root, list(files["name"]), rate, temporary)
-            try:
-                os.replace(temporary, folder)
-            except OSError:  # another process was first
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    folder = kept_folder("sound", settings, lambda folder: _pack(root, list(files["name"]), rate, folder))
     rows = pd.read_parquet(folder / "rows.parquet")
     empty = not rows["length"].any()
     return np.zeros(0, np.int16) if empty else np.memmap(folder / "values.i16", dtype="<i2", mode="r"), rows

@@ -1,7 +1,9 @@
 """The cache folder, and listings of source files."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +17,40 @@ def cache_root() -> Path:
     if own := os.environ.get("LIGHTNING_BASE_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lightning_base"
+
+
+def kept_folder(kind: str, settings: str, make: Callable[[Path], None]) -> Path:
+    """A folder in the cache folder, made where it is not there yet: whole or not at all.
+
+    Args:
+        kind: the part of the cache folder that it goes to.
+        settings: everything that its content depends on, as text.
+        make: fills an empty folder.
+
+    Raises:
+        UserError: where the cache folder cannot be written.
+    """
+    folder = cache_root() / kind / hashlib.sha256(settings.encode()).hexdigest()[:32]
+    if folder.is_dir():
+        return folder
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        make(temporary)
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was first
+                raise
+    except OSError as error:
+        raise UserError(
+            f"{cache_root()}: {error.strerror or error}; make room, or name another folder in the environment "
+            "variable LIGHTNING_BASE_CACHE"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
 
 
 def list_files(root: Path, suffixes: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:

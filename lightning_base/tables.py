@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ import pandas as pd
 from lightning_base.columns import Layout, Plan, plan, row_id
 from lightning_base.errors import UserError
 from lightning_base.files import read_json
-from lightning_base.pack import cache_root
+from lightning_base.pack import kept_folder
 from lightning_base.records import Chunk, Records, Values, to_numbers
 from lightning_base.samples import Feature, Samples
 
@@ -166,20 +164,7 @@ def _packed(layout: Layout, records: Records) -> Samples:
     path = layout.form.path.resolve()
     status = path.stat()
     settings = repr((str(path), status.st_size, status.st_mtime_ns, VERSION, layout))
-    folder = cache_root() / "tables" / hashlib.sha256(settings.encode()).hexdigest()[:32]
-    if not folder.is_dir():
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        try:
-            _pack(layout, records, temporary)
-            try:
-                os.replace(temporary, folder)
-            except OSError:  # another process was first
-                if not folder.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    folder = kept_folder("tables", settings, lambda folder: _pack(layout, records, folder))
     meta = read_json(folder / "meta.json")
     return Samples(
         inputs=np.load(folder / "x.npy", mmap_mode="r", allow_pickle=False),

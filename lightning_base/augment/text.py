@@ -1,5 +1,6 @@
 """Ops on token ids (B, T) int64, in which 0 is padding and 1 is the unknown token."""
 
+from abc import ABC
 from typing import ClassVar
 
 import torch
@@ -19,13 +20,8 @@ def inside(batch: Batch) -> Tensor:
     return torch.arange(batch.x.shape[1], device=batch.x.device) < batch.lengths[:, None]
 
 
-class TokenDropout(Augmentation):
-    """Replaces tokens by the unknown one, so that a model does not lean on any single word (Iyyer et al. 2015).
-
-    Args:
-        ratio: the share of tokens replaced.
-        p: the share of samples it is applied to.
-    """
+class _OfTokens(Augmentation, ABC):
+    """An op on a share of a text's tokens."""
 
     stage: ClassVar[Stage] = "ready"
 
@@ -33,6 +29,15 @@ class TokenDropout(Augmentation):
         super().__init__(p)
         self.ratio = ratio
         self.check("ratio", ratio, 0 <= ratio <= 1, "from 0 to 1")
+
+
+class TokenDropout(_OfTokens):
+    """Replaces tokens by the unknown one, so that a model does not lean on any single word (Iyyer et al. 2015).
+
+    Args:
+        ratio: the share of tokens replaced.
+        p: the share of samples it is applied to.
+    """
 
     def apply(self, batch: Batch, draw: Draw, context: Context) -> Batch:
         """The batch with tokens of the chosen samples replaced."""
@@ -42,7 +47,7 @@ class TokenDropout(Augmentation):
         return batch._replace(x=batch.x.masked_fill(dropped, UNKNOWN))
 
 
-class TokenSwap(Augmentation):
+class TokenSwap(_OfTokens):
     """Swaps neighbouring tokens, a nearer form of the random swap of Wei & Zou 2019 (EDA).
 
     Neighbours are paired from the first or the second token on, at random; each pair is swapped or not.
@@ -51,13 +56,6 @@ class TokenSwap(Augmentation):
         ratio: the share of pairs that are swapped, and so of tokens that move.
         p: the share of samples it is applied to.
     """
-
-    stage: ClassVar[Stage] = "ready"
-
-    def __init__(self, ratio: float = 0.1, p: float = 1.0) -> None:
-        super().__init__(p)
-        self.ratio = ratio
-        self.check("ratio", ratio, 0 <= ratio <= 1, "from 0 to 1")
 
     def apply(self, batch: Batch, draw: Draw, context: Context) -> Batch:
         """The batch with pairs of the chosen samples' tokens swapped."""

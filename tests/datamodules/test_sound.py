@@ -257,3 +257,12 @@ def test_spoken_digits_are_3000_clips_of_six_speakers(tmp_path: Path) -> None:
     assert len(samples) == 3000
     assert samples.findings.empty
     assert samples.table.groupby(["group", "target"]).size().tolist() == [50] * 60
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a" / "0.wav", tone(440).tobytes())
+    write(tmp_path / "b" / "0.wav", tone(880).tobytes())
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("LIGHTNING_BASE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="LIGHTNING_BASE_CACHE"):
+        Sound(root=str(tmp_path), sample_rate=RATE).samples("pool")
