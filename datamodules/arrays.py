@@ -14,8 +14,8 @@ from sklearn import datasets
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line, suggest
 from lightning_base.files import replace
-from lightning_base.pack import cache_root
 from lightning_base.samples import hash_payload
+from lightning_base.sources.pack import cache_root
 
 EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 

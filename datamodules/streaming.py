@@ -14,7 +14,7 @@ import pandas as pd
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import replace
-from lightning_base.pack import cache_root
+from lightning_base.sources.pack import cache_root
 
 # formats that are read without unpickling
 SAFE = {"numpy", "no_header_numpy", "int", "float", "str", "bool", "boolean"}

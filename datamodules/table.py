@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lightning_base.columns import Layout, Task
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError
 from lightning_base.preprocess import Preprocess, TablePreprocess
-from lightning_base.records import NA_VALUES, Format
 from lightning_base.samples import Feature
-from lightning_base.tables import read_table
+from lightning_base.sources.columns import Layout, Task
+from lightning_base.sources.records import NA_VALUES, Format
+from lightning_base.sources.tables import read_table
 
 
 @dataclass(kw_only=True, eq=False)

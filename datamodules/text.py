@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lightning_base.columns import row_id
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
-from lightning_base.pack import list_files
 from lightning_base.preprocess import Preprocess, Vocabulary
-from lightning_base.records import NA_VALUES, PARQUET, Format, Records, mend
 from lightning_base.samples import Feature, Ragged
-from lightning_base.tables import findings_table
+from lightning_base.sources.columns import row_id
+from lightning_base.sources.pack import list_files
+from lightning_base.sources.records import NA_VALUES, PARQUET, Format, Records, mend
+from lightning_base.sources.tables import findings_table
 
 TABLES = (*PARQUET, ".csv", ".tsv")
 

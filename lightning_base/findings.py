@@ -33,7 +33,7 @@ def kept(name: str, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         key: what the table depends on.
         make: makes it.
     """
-    from lightning_base.pack import cache_root
+    from lightning_base.sources.pack import cache_root
 
     path = cache_root() / name / f"{hashlib.sha256(key.encode()).hexdigest()}.parquet"
     with contextlib.suppress(OSError, ValueError):  # none yet, or damaged: pyarrow's errors are both

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightning_base import collect, download, unpack
+from lightning_base import collect
 from lightning_base.cli import main
-from lightning_base.collect import Resource, fetch
+from lightning_base.collect import Resource, archive, fetch, transfer
 from lightning_base.errors import UserError
 from tests.conftest import CONFIGS
 
@@ -51,7 +51,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server on 127.0.0.1 for the time of one test."""
-    monkeypatch.setattr(download, "PAUSE", 0.0)
+    monkeypatch.setattr(transfer, "PAUSE", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     state = Server()
 
@@ -171,7 +171,7 @@ def test_a_broken_download_is_resumed_and_only_the_rest_is_asked_for(server: Ser
 def test_a_download_broken_off_by_a_crash_is_resumed_by_the_next_process(
     server: Server, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "TRIES", 1)
+    monkeypatch.setattr(transfer, "TRIES", 1)
     server.breaks = 1
     resource = Resource(server.url("a.bin"), "in", sha(DATA))
     assert f"ended at {HALF:,} of {len(DATA):,} bytes" in error(resource)
@@ -192,7 +192,7 @@ def test_a_file_changed_between_is_not_glued_to_the_old_half(
 ) -> None:
     resource = Resource(server.url("a.bin"), "in", sha(DATA[::-1]))
     with monkeypatch.context() as patch:
-        patch.setattr(download, "TRIES", 1)
+        patch.setattr(transfer, "TRIES", 1)
         server.breaks = 1
         error(resource)
     server.content, server.etag, server.if_range = DATA[::-1], '"two"', if_range
@@ -270,7 +270,7 @@ def test_errors_of_the_network_are_one_line(server: Server, work: Path, monkeypa
     said: list[str] = []
     with pytest.raises(UserError, match=r"Connection refused.*check the network"):
         fetch(Resource(f"http://127.0.0.1:{port}/a", "in", "0" * 64), said.append)
-    assert len(said) == download.TRIES - 1
+    assert len(said) == transfer.TRIES - 1
 
 
 @pytest.mark.parametrize(
@@ -467,18 +467,18 @@ def test_a_bomb_is_refused_by_what_it_writes(work: Path, monkeypatch: pytest.Mon
     resource = local(work, f"a.{form}", content)
     limited = Resource(resource.url, resource.into, max_bytes=10**6)
     assert "the 1,000,000 bytes allowed; raise data.fetch.max_bytes" in error(limited)
-    monkeypatch.setattr(unpack, "RATIO_FROM", 10**6)
+    monkeypatch.setattr(archive, "RATIO_FROM", 10**6)
     assert "over 200 times the size of the archive" in error(resource)
     assert tree(work / "out") == {}
     assert leftovers(work / "out") == set()
-    monkeypatch.setattr(unpack, "MAX_RATIO", 2000)
+    monkeypatch.setattr(archive, "MAX_RATIO", 2000)
     fetch(resource)
     assert [len(data) for data in tree(work / "out").values()] == [len(zeros)]
 
 
 @pytest.mark.parametrize("form", ["tar", "zip"])
 def test_too_many_entries_are_refused(work: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    monkeypatch.setattr(unpack, "MAX_ENTRIES", 2)
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 2)
     entries = [(str(i), b"") for i in range(3)]
     assert "'2' is beyond the 2" in error(
         local(work, f"a.{form}", tar(*entries) if form == "tar" else zipped(*entries))

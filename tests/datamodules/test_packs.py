@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from datamodules.image_folder import ImageFolder
-from lightning_base import image_pack
 from lightning_base.errors import UserError
-from lightning_base.images import decode
-from lightning_base.pack import list_files
 from lightning_base.samples import Samples, hash_payload
+from lightning_base.sources import image_pack
+from lightning_base.sources.images import decode
+from lightning_base.sources.pack import list_files
 
 
 @pytest.fixture
@@ -229,8 +229,8 @@ def test_two_processes_pack_once(folder: Path, tmp_path: Path) -> None:
     script = """
 import sys, time
 from pathlib import Path
-from lightning_base import image_pack
-from lightning_base.pack import list_files
+from lightning_base.sources import image_pack
+from lightning_base.sources.pack import list_files
 decode, count = image_pack.decode, []
 def slow(*arguments):
     count.append(1)

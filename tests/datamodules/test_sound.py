@@ -20,7 +20,7 @@ from lightning_base.clean import Cleaning
 from lightning_base.errors import UserError
 from lightning_base.loader import Batch
 from lightning_base.samples import Ragged, Samples, hash_payload
-from lightning_base.spectrogram import LogMel, mel_filters
+from lightning_base.sources.spectrogram import LogMel, mel_filters
 
 SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 RATE = 8000

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import UserError
-from lightning_base.records import Format, Records, Values, to_numbers
 from lightning_base.samples import Feature
+from lightning_base.sources.records import Format, Records, Values, to_numbers
 
 Task: TypeAlias = Literal["auto", "classification", "regression"]
 NUMERIC_SHARE = 0.9  # a column of which more is numbers is numeric: the rest are findings

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lightning_base.download import digest, download, mismatch, write_json
+from lightning_base.collect.archive import STATE, Unpacked, kind, unpack
+from lightning_base.collect.transfer import digest, download, mismatch, write_json
 from lightning_base.errors import UserError, one_line
-from lightning_base.unpack import STATE, Unpacked, kind, unpack
 
 
 @dataclass(frozen=True)

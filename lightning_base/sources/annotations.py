@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightning_base.errors import UserError, one_line
-from lightning_base.images import SUFFIXES
-from lightning_base.pack import check_inside, list_files
+from lightning_base.sources.images import SUFFIXES
+from lightning_base.sources.pack import check_inside, list_files
 
 
 class Box(NamedTuple):

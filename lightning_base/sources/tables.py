@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.columns import Layout, Plan, plan, row_id
 from lightning_base.errors import UserError
 from lightning_base.files import read_json
-from lightning_base.pack import kept_folder
-from lightning_base.records import Chunk, Records, Values, to_numbers
 from lightning_base.samples import Feature, Samples
+from lightning_base.sources.columns import Layout, Plan, plan, row_id
+from lightning_base.sources.pack import kept_folder
+from lightning_base.sources.records import Chunk, Records, Values, to_numbers
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
 VERSION = 1  # of what is packed

@@ -1,0 +1,1 @@
+"""Reading sources: listings and packs of files, images, annotations, tables and spectrograms."""
