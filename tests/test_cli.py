@@ -105,7 +105,7 @@ OPTIONS = {
     "no groups": (["--config", DIGITS, "--data.split", "sklearn.model_selection.GroupKFold"], "data.split", "group"),
     "one fold": (["--config", DIGITS, "--data.split.n_splits", "1"], "n_splits=2 or more", "n_splits=1"),
     "more folds than samples": (["--config", DIGITS, "--data.split.n_splits", "900"], "data.split", "cannot split"),
-    "a class smaller than the folds": (["--config", DIGITS, "--data.split.n_splits", "200"], "class '", "fewer folds"),
+    "a class smaller than the folds": (["--config", DIGITS, "--data.split.n_splits", "142"], "class '", "fewer folds"),
     "a fold that is not": (["--config", DIGITS, "--folds", "[5]"], "fold 5 does not exist", "0 to 4"),
     "a negative rate": (["--config", DIGITS, "--model.optimizer.lr", "-1"], "model.optimizer", "learning rate"),
     "a negative penalty": (["--config", DIGITS, "--model.l1", "-1"], "model.l1", "0 or more"),
