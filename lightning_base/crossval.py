@@ -159,6 +159,7 @@ def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> d
     """Trains one fold, from its last checkpoint where it has one, and scores it; returns its result."""
     watchers = [] if progress is None else [progress.watch(fold)]
     run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True, watchers=watchers)
+    preflight(run)  # a fold's network may not fit where the first one's did
     return train(run, run.last_checkpoint if run.last_checkpoint.is_file() else None)[0]
 
 

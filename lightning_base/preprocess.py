@@ -146,8 +146,9 @@ class TablePreprocess(Preprocess):
     """Numeric columns imputed and standardised, categorical ones one-hot or as codes; fitted on the training role.
 
     Out come (B, F') float32: the numeric columns; with `missing` one column a numeric column that had missing values
-    in training (1 where the value was missing); then the categorical columns: one-hot over the training role's
-    categories (a category not seen there is all zeros), or a code each (0 for unseen or missing, then 1, 2, …).
+    in training (1 where the value was missing); then the categorical columns: one-hot over the source's categories, so
+    that each fold has the same columns (a category not seen in training is all zeros, and its column is 0), or a code
+    each (0 for unseen or missing, then 1, 2, … for the training role's).
 
     Args:
         impute: what takes a missing number's place.
@@ -178,14 +179,18 @@ class TablePreprocess(Preprocess):
         if not self.normalize:
             mean, std = np.zeros_like(mean), np.ones_like(std)
         categories: dict[str, list[str]] = {}
+        seen: dict[str, list[bool]] = {}
         for i, feature in enumerate(samples.features):
             if feature.categories is not None:
-                seen = np.unique(x[:, i][~np.isnan(x[:, i])]).astype(np.int64)
-                categories[feature.name] = sorted(feature.categories[code] for code in seen)
+                codes = np.unique(x[:, i][~np.isnan(x[:, i])]).astype(np.int64)
+                known = {feature.categories[code] for code in codes}
+                categories[feature.name] = sorted(feature.categories if self.encode == "onehot" else known)
+                seen[feature.name] = [name in known for name in categories[feature.name]]
         self._state = {
             "columns": [f.name for f in samples.features],
             "numbers": [samples.features[i].name for i in numbers],
             "categories": categories,
+            "seen": seen,
             "mean": torch.from_numpy(mean.astype(np.float32)),
             "std": torch.from_numpy(std.astype(np.float32)),
             "fill": torch.from_numpy(fill.astype(np.float32)),
@@ -220,7 +225,8 @@ class TablePreprocess(Preprocess):
                     "data.categorical or data.numeric"
                 )
             if fitted is not None and given is not None:
-                number = {category: k for k, category in enumerate(fitted)}
+                seen = self._state["seen"][name]
+                number = {category: k for k, category in enumerate(fitted) if seen[k]}
                 codes = [number.get(category, -1) for category in given]
                 tables.append((at, np.array([*codes, -1], dtype=np.float32)))  # the last one is for missing
         columns = [features[name][0] for name in wanted]

@@ -61,10 +61,11 @@ def test_a_table_is_imputed_scaled_and_one_hot_as_scikit_learn_would(impute: str
     scaled = (numbers.fillna(fill) - known.mean()) / known.std(ddof=0)
     names = pd.Series(TABLE[:, 1]).map(dict(enumerate(COLOURS))).fillna("nothing").to_numpy()[:, None]
     encoder = OneHotEncoder(categories=[["blue", "red"]], handle_unknown="ignore", sparse_output=False)
+    seen = encoder.fit(names[:2]).transform(names)  # green comes outside training only: its column is 0
     parts = [
         scaled.to_numpy(),
         *([numbers.isna().to_numpy()] if missing else []),
-        encoder.fit(names[:2]).transform(names),
+        np.insert(seen, 1, 0.0, axis=1),
     ]
     assert np.allclose(x, np.concatenate(parts, axis=1), atol=1e-5)
     assert x.shape[1] == preprocess.width()
