@@ -91,7 +91,7 @@ class BatchLoader:
     the ranks together, on their number.
 
     The position within an epoch is kept in checkpoints: Lightning saves `state_dict` and gives it back before the
-    epoch is resumed, and the next iteration begins with the batch after the last that was handed out.
+    epoch is resumed, and the iteration of that epoch begins with the batch after the last that was handed out.
 
     Args:
         samples: where inputs and targets are gathered from.
@@ -134,22 +134,24 @@ class BatchLoader:
         self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=None if blocks is None else blocks[rows])
         self.batch_sampler = None  # Lightning looks for it beside `sampler`
         self._position = 0
+        self._resume: tuple[int, int] | None = None  # the epoch and the position that a checkpoint brought
 
     def __len__(self) -> int:
         batches, rest = divmod(len(self.sampler.rows), self.batch_size)
         return batches if self.drop_last or not rest else batches + 1
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the epoch have been handed out."""
-        return {"position": self._position % max(len(self), 1)}
+        """The epoch, and how many of its batches have been handed out."""
+        return {"epoch": self.sampler.epoch, "position": self._position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """The next iteration begins behind so many batches."""
-        self._position = state["position"]
+        """The next iteration, if it is of that epoch, begins behind so many batches."""
+        self._resume = state["epoch"], state["position"]
 
     def __iter__(self) -> Iterator[Batch]:
-        first, self._position = self._position % max(len(self), 1), 0
         order, epoch = self.sampler.order(), self.sampler.epoch
+        first = self._resume[1] if self._resume is not None and self._resume[0] == epoch else 0
+        first, self._resume, self._position = first % max(len(self), 1), None, 0
         shares = (self._share(order, i) for i in range(first, len(self)))
         for i, batch in enumerate(self._ahead(shares, epoch), start=first):
             self._position = i + 1

@@ -83,6 +83,9 @@ def test_a_position_saved_mid_epoch_goes_on_with_the_next_batch(workers: int, st
     for a, b in zip(rest, whole[stop:] if stop < 7 else whole, strict=True):
         same(a, b)
     assert len(epoch(second, 3)) == 7
+    third = loader(workers=workers)
+    third.load_state_dict(state)
+    assert len(epoch(third, 3)) == 7, "the position is of another epoch"
 
 
 def test_partners_are_training_samples_drawn_anew_each_epoch() -> None:
