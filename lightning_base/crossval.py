@@ -235,6 +235,7 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
         },
         "details": pooled_details(results),
         "n": n,
+        "n_scored": int(oof["id"].nunique()),  # fewer than n where a splitter never holds some samples out
         "n_oof": len(oof),
         "every_sample_once_per_repeat": len(oof) == n * repeats and not oof.duplicated(["id", "repeat"]).any(),
         "k": plan.k,
@@ -280,6 +281,6 @@ def pooled_details(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def show(plan: Plan, summary: dict[str, Any], estimates: dict[str, Estimate], out: Console) -> None:
     """Prints the table of scores, and where the results are."""
     title = f"{plan.experiment.name}: {plan.k} folds, held-out samples, {summary['seconds']:.0f} s"
-    out.print(fold_table(title, estimates, summary["n"]))
+    out.print(fold_table(title, estimates, summary["n_scored"]))
     out.print(f"interval: {summary['interval']}; scored: {summary['selection']}")
     out.print(f"results: {plan.directory}")

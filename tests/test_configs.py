@@ -120,7 +120,9 @@ def test_a_temporal_split_never_trains_on_the_future(run: Command, work: Path) -
     for _, part in split.assign(time=when).groupby("fold"):
         train, val = (part[part["role"] == role]["time"] for role in ("train", "val"))
         assert train.max() < val.min()
-    assert not json.loads((directory / "summary.json").read_text())["every_sample_once_per_repeat"]
+    summary = json.loads((directory / "summary.json").read_text())
+    assert not summary["every_sample_once_per_repeat"]
+    assert summary["n_scored"] == split[split["role"] == "val"]["id"].nunique() < summary["n"] == 569
 
 
 def test_wandb_by_one_line_logs_each_fold_offline(run: Command, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
