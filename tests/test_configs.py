@@ -68,6 +68,22 @@ def test_every_config_runs(name: str, run: Command, work: Path, images: Path) ->
         assert json.loads((directory / "test.json").read_text())["members"] == summary["k"]
 
 
+@pytest.mark.parametrize("name", ["german_credit_mlp", "fsdd_cnn", "ml100k_mf"])
+def test_predict_gives_held_out_samples_what_scoring_them_gave(name: str, run: Command, work: Path) -> None:
+    options = SHARED_DATA[name](work)
+    run(
+        *("crossval", "--config", CONFIGS / f"{name}.yaml", "--trainer.max_epochs", 1, "--folds", "[0]"),
+        *("--trainer.accelerator", "cpu", *options),
+    )
+    fold = work / "runs" / name / "crossval" / "fold_0"
+    run("predict", "--ckpt_path", fold / "checkpoints" / "last.ckpt", "--data.predict", options[1])
+    predicted = pd.read_parquet(fold / "predict.parquet").set_index("id")
+    scored = pd.read_parquet(fold / "predictions.parquet").set_index("id")
+    assert len(predicted) > len(scored) > 40
+    columns = [c for c in scored if c.startswith("prob_")] or ["pred"]
+    np.testing.assert_allclose(predicted.loc[scored.index, columns], scored[columns], atol=1e-5)
+
+
 def test_the_demo_reaches_97_percent(run: Command, work: Path) -> None:
     run("crossval", "--config", CONFIGS / "digits_cnn.yaml")
     summary = json.loads((work / "runs" / "digits_cnn" / "crossval" / "summary.json").read_text())
