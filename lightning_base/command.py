@@ -263,8 +263,8 @@ class Command(LightningCLI):
         if self.path.is_file():
             home = self.path.parent.parent if self.path.parent.name == "checkpoints" else self.path.parent
             return [self.path], home
-        if (alone := self.path / "checkpoints" / "last.ckpt").is_file():
-            return [alone], self.path
+        if (self.path / "checkpoints" / "last.ckpt").is_file():
+            return [scored(self.path)], self.path
         folds = sorted(self.path.glob("fold_*"), key=lambda p: int(p.name.removeprefix("fold_")))
         unfinished = [fold.name for fold in folds if not (fold / "result.json").is_file()]
         if not (self.path / "summary.json").is_file() or unfinished:
@@ -272,7 +272,7 @@ class Command(LightningCLI):
                 f"--ckpt_path: {self.path} is no finished crossval directory"
                 f"{' (unfinished: ' + ', '.join(unfinished) + ')' if unfinished else ''}; run crossval to its end"
             )
-        return [fold / "checkpoints" / "last.ckpt" for fold in folds], self.path
+        return [scored(fold) for fold in folds], self.path
 
     def _ensemble(self, role: Role, members: Sequence[Path]) -> evaluate.Predictions:
         found = []
@@ -296,6 +296,13 @@ class Command(LightningCLI):
 def describe(members: Sequence[Path]) -> str:
     """What predicted, in words."""
     return "one checkpoint" if len(members) == 1 else f"ensemble of {len(members)} folds"
+
+
+def scored(directory: Path) -> Path:
+    """The checkpoint of a run whose weights were scored; its last where it is not done."""
+    result = directory / "result.json"
+    name = read_json(result).get("checkpoint", "last.ckpt") if result.is_file() else "last.ckpt"
+    return directory / "checkpoints" / str(name)
 
 
 def next_version(directory: Path) -> Path:

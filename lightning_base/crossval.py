@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint
 from rich.console import Console
 
 from lightning_base.data import BaseDataModule
@@ -22,6 +21,7 @@ from lightning_base.files import read_json, write_json, write_parquet
 from lightning_base.inspection import inspect, write_findings
 from lightning_base.manifest import read_manifest, write_manifest
 from lightning_base.run import Experiment, Run, build, close, git_commit, preflight, versions
+from lightning_base.selection import scored_checkpoint, selection
 from lightning_base.stats import Estimate, corrected_interval
 
 # keys that change what is shown and nothing that is computed: a run may be continued with others
@@ -164,7 +164,9 @@ def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> d
 
 
 def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Predictions]:
-    """Trains a run and scores its last weights on the held-out samples, each predicted once; the result and these.
+    """Trains a run and scores it on the held-out samples, each predicted once; the result and these.
+
+    The last weights are scored, or with `data.inner_val` those of the checkpoint that its slice chose.
 
     Writes predictions.parquet, then result.json, which marks the run as done.
 
@@ -180,7 +182,8 @@ def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Pre
         weights_only=True,
     )
     epochs = run.trainer.current_epoch
-    held_out = predict(run, "val")
+    scored = scored_checkpoint(run)
+    held_out = predict(run, "val", None if scored == run.last_checkpoint else scored)
     result = {
         "fold": run.fold,
         "seed": run.seed,
@@ -190,6 +193,7 @@ def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Pre
         "seconds": time.perf_counter() - began,
         "resumed": checkpoint is not None,
         "selection": selection(run),
+        "checkpoint": scored.name,
         "split_hash": run.datamodule.folds.hash,
         "metrics": scores(run.model, held_out),
         "details": details(run.model, held_out),
@@ -199,17 +203,6 @@ def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Pre
     run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
     close(run)
     return result, held_out
-
-
-def selection(run: Run) -> str:
-    """What chose the weights that are scored, in words for the summary."""
-    if any(not c.monitor.startswith("train") for c in run.trainer.early_stopping_callbacks if c.monitor):
-        return "last epoch, stopped early by the held-out samples that also score it: the scores are optimistic"
-    if any(c.reduce_on_plateau and "train" not in str(c.monitor) for c in run.trainer.lr_scheduler_configs):
-        return "last epoch, the learning rate led by the held-out samples that also score it: optimistic scores"
-    if any(c.monitor for c in run.trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)):
-        return "last epoch; the monitored checkpoints beside it are not what is scored"
-    return "last epoch"
 
 
 def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:

@@ -21,7 +21,7 @@ from lightning_base.split import Split, Splitter, default_splitter, make_split, 
 from lightning_base.splitters import TableSplitter
 
 Source: TypeAlias = Literal["pool", "test", "predict"]
-Role: TypeAlias = Literal["train", "val", "test", "predict"]
+Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
 __all__ = ["BaseDataModule", "Batch", "Role", "Samples", "Source", "source_of"]
 
 
@@ -40,6 +40,9 @@ class BaseDataModule(LightningDataModule, ABC):
         test_size: share of the source that is sealed as the test source before anything else is done: the latest
             samples where the data has a time, whole groups where it has groups, else stratified by class.
         test_seed: draws the sealed share; its own, so that another experiment seed cannot move samples out of it.
+        inner_val: share of each fold's training part that validation during training sees in place of the held-out
+            samples, so that what stops training early or picks a checkpoint is not what scores it; taken by time, by
+            group or at random as `test_size` is. Preprocessing is then fitted without it.
         fetch: what `prepare` downloads or unpacks first.
         clean: what is done about each kind of finding.
         augment: operations on training batches, in order.
@@ -57,6 +60,7 @@ class BaseDataModule(LightningDataModule, ABC):
     split: Splitter | TableSplitter | None = None
     test_size: float | None = None
     test_seed: int = 0
+    inner_val: float | None = None
     fetch: Sequence[Resource] = ()
     clean: Cleaning = field(default_factory=Cleaning)
     augment: Sequence[Augmentation] = ()
@@ -71,10 +75,9 @@ class BaseDataModule(LightningDataModule, ABC):
         for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
             if size is not None and size < 1:
                 raise UserError(f"data.{key}: {size} is below 1; give a positive number or null")
-        if self.test_size is not None and not 0 < self.test_size < 1:
-            raise UserError(
-                f"data.test_size: {self.test_size} is not between 0 and 1; give a share such as 0.2 or null"
-            )
+        for key, part in (("test_size", self.test_size), ("inner_val", self.inner_val)):
+            if part is not None and not 0 < part < 1:
+                raise UserError(f"data.{key}: {part} is not between 0 and 1; give a share such as 0.2 or null")
         if self.workers < 0:
             raise UserError(f"data.workers: {self.workers} is negative; give 0 or more threads")
         self.fold = 0
@@ -138,7 +141,7 @@ class BaseDataModule(LightningDataModule, ABC):
             sealed = self.split.sealed(whole.table, self.test_seed)
         else:
             assert self.test_size is not None
-            sealed = seal(whole.table, self.test_size, self.test_seed, whole.origin)
+            sealed = seal(whole.table, self.test_size, self.test_seed, f"data.test_size: {whole.origin}")
         return np.setdiff1d(np.arange(len(whole)), sealed), sealed
 
     @property
@@ -178,12 +181,23 @@ class BaseDataModule(LightningDataModule, ABC):
 
     def rows(self, role: Role) -> Rows:
         """(N,) int64 rows, in the source's sample table, of a role in this fold."""
-        if role in ("train", "val"):
+        if source_of(role) == "pool":
             if not 0 <= self.fold < len(self.folds.folds):
                 raise UserError(f"fold {self.fold} does not exist: data.split has {len(self.folds.folds)} folds")
             fold = self.folds.folds[self.fold]
-            return fold.train if role == "train" else fold.val
+            if role == "val":
+                return fold.val
+            return fold.train if self.inner_val is None else self._inner[role == "inner"]
         return np.arange(len(self.samples(source_of(role))), dtype=np.int64)
+
+    @cached_property
+    def _inner(self) -> tuple[Rows, Rows]:
+        """Rows of the fold's training part that train, and that validation during training sees."""
+        assert self.inner_val is not None
+        train = self.folds.folds[self.fold].train
+        table = self.samples("pool").table.iloc[train].reset_index(drop=True)
+        inner = seal(table, self.inner_val, self.fold_seed, "data.inner_val: the training part")
+        return np.delete(train, inner), train[inner]
 
     def loader(self, role: Role) -> BatchLoader:
         """The loader of a role: shuffled by (seed, epoch) for "train", in row order and exact for the others."""
@@ -217,8 +231,8 @@ class BaseDataModule(LightningDataModule, ABC):
         return self.loader("train")
 
     def val_dataloader(self) -> BatchLoader:
-        """Lightning's hook."""
-        return self.loader("val")
+        """Lightning's hook: the held-out samples, or the slice of the training part that `inner_val` names."""
+        return self.loader("val" if self.inner_val is None else "inner")
 
     def test_dataloader(self) -> BatchLoader:
         """Lightning's hook; the only one that reads the sealed test source."""
@@ -288,5 +302,5 @@ class BaseDataModule(LightningDataModule, ABC):
 
 
 def source_of(role: Role) -> Source:
-    """The source a role's samples come from: train and val are two views of the pool."""
-    return "pool" if role == "train" or role == "val" else role
+    """The source a role's samples come from: train, inner and val are views of the pool."""
+    return role if role == "test" or role == "predict" else "pool"

@@ -91,14 +91,14 @@ def default_splitter(table: pd.DataFrame, classification: bool) -> Splitter:
     return StratifiedKFold(5, shuffle=True) if classification else KFold(5, shuffle=True)
 
 
-def seal(table: pd.DataFrame, test_size: float, seed: int, origin: str) -> Rows:
-    """Rows of a sealed test share: the latest, or whole groups, or stratified by class, as the table has columns.
+def seal(table: pd.DataFrame, size: float, seed: int, where: str) -> Rows:
+    """Rows of a share to hold out: the latest, or whole groups, or stratified by class, as the table has columns.
 
     Raises:
         UserError: where the share cannot be taken.
     """
     by = "time" if "time" in table else "group" if "group" in table else "random"
-    return share(table, test_size, by, True, seed, f"data.test_size: {origin}")
+    return share(table, size, by, True, seed, where)
 
 
 def make_split(

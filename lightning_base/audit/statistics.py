@@ -76,6 +76,8 @@ def _twin(data: BaseDataModule, sources: Mapping[Source, Samples], spoiling: tup
     for name in ("fold", "seed", "fold_seed", "predict_role"):
         setattr(twin, name, getattr(data, name))
     twin._folds, twin._samples, twin._trained_on = data.folds, dict(sources), None
+    if data.inner_val is not None:  # drawn by targets, of which the twin has others
+        twin.__dict__["_inner"] = data._inner
     if spoiling is not None:
         ids, codes = spoiling
 
