@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments[0] not in VERBS:
             raise UserError(f"no verb {arguments[0]!r}; the verbs are {', '.join(VERBS)}{suggest(arguments[0], VERBS)}")
+        if arguments[0] == "crossval" and any(a.split("=")[0] == "--status" for a in arguments):
+            return status(arguments)
         from lightning_base.command import run_verb
 
         run_verb(arguments)
@@ -66,6 +68,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             return interrupted()
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     return 0
+
+
+def status(arguments: Sequence[str]) -> int:
+    """`crossval --status DIR`: shows the state of each fold; 1 where one is not done."""
+    from pathlib import Path
+
+    from lightning_base.states import show_status
+
+    rest = list(arguments[1:])
+    value = rest[0].partition("=")[2] if "=" in rest[0] else "".join(rest[1:2])
+    if not value or len(rest) > 2 or (len(rest) == 2 and "=" in rest[0]):
+        raise UserError("crossval --status: takes one crossval directory and nothing else")
+    return show_status(Path(value))
 
 
 def interrupted() -> int:

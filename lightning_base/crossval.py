@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ import torch
 import yaml
 from rich.console import Console
 
+from lightning_base import states
 from lightning_base.data import BaseDataModule
 from lightning_base.display import FoldProgress, console, fold_table, show_scores
-from lightning_base.errors import UserError
+from lightning_base.errors import FoldsFailed, UserError, one_line
 from lightning_base.evaluate import Predictions, details, frame, predict, scores
-from lightning_base.files import read_json, write_json, write_parquet
+from lightning_base.files import read_json, write_json, write_parquet, write_text
 from lightning_base.inspection import inspect, write_findings
 from lightning_base.manifest import read_manifest, write_manifest
 from lightning_base.run import Experiment, Run, build, close, git_commit, preflight, versions
@@ -83,7 +85,7 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
             run.trainer.fit(run.model, datamodule=run.datamodule)
         out.print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
         return directory
-    main = first.trainer.is_global_zero
+    main, world = first.trainer.is_global_zero, first.trainer.world_size
     if main and overwrite and directory.exists():
         shutil.rmtree(directory)
     if main:
@@ -94,11 +96,13 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
         out.print(f"{directory}: {len(chosen) - len(waiting)} of {len(chosen)} folds are done already")
     progress = FoldProgress(out, len(waiting), plan.k)
     with progress.progress:
-        for fold in waiting:
-            result = train_fold(plan, fold, progress)
-            progress.finish(
-                fold, f"{show_scores(result['metrics'])}  {result['epochs']} epochs  {result['seconds']:.1f} s"
-            )
+        failed = [fold for fold in waiting if not attempt(plan, fold, progress, alone=world == 1)]
+    if failed:
+        errors = [f"fold {fold} ({states.read(plan.fold_directory(fold))['error']})" for fold in failed]
+        raise FoldsFailed(
+            f"{len(failed)} of {plan.k} folds failed: {'; '.join(errors)}; tracebacks stand in error.txt in their "
+            "folders; mend the cause and run the same command again: the other folds are kept"
+        )
     if not main:
         return directory
     missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]
@@ -155,12 +159,41 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def attempt(plan: Plan, fold: int, progress: FoldProgress, alone: bool) -> bool:
+    """Trains a fold and keeps its state; False where it failed, so that the others can go on.
+
+    Args:
+        plan: the cross-validation.
+        fold: which.
+        progress: what shows it.
+        alone: whether this is the only process: where there are others, an error ends them all.
+    """
+    directory = plan.fold_directory(fold)
+    write_json(directory / states.STATE, states.running())
+    try:
+        result = train_fold(plan, fold, progress)
+    except Exception as error:  # whatever the network, the data or the machine did
+        write_json(directory / states.STATE, states.failed(error))
+        write_text(directory / "error.txt", traceback.format_exc())
+        if not alone:
+            raise
+        progress.finish(fold, f"failed: {type(error).__name__}: {one_line(error)[:200]}")
+        return False
+    (directory / states.STATE).unlink(missing_ok=True)
+    (directory / "error.txt").unlink(missing_ok=True)
+    progress.finish(fold, f"{show_scores(result['metrics'])}  {result['epochs']} epochs  {result['seconds']:.1f} s")
+    return True
+
+
 def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> dict[str, Any]:
     """Trains one fold, from its last checkpoint where it has one, and scores it; returns its result."""
     watchers = [] if progress is None else [progress.watch(fold)]
     run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True, watchers=watchers)
-    preflight(run)  # a fold's network may not fit where the first one's did
-    return train(run, run.last_checkpoint if run.last_checkpoint.is_file() else None)[0]
+    try:
+        preflight(run)  # a fold's network may not fit where the first one's did
+        return train(run, run.last_checkpoint if run.last_checkpoint.is_file() else None)[0]
+    finally:
+        close(run)
 
 
 def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Predictions]:
@@ -201,7 +234,6 @@ def train(run: Run, checkpoint: Path | None = None) -> tuple[dict[str, Any], Pre
     write_parquet(run.directory / "predictions.parquet", frame(run.model, held_out))
     write_json(run.directory / "result.json", result)
     run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
-    close(run)
     return result, held_out
 
 

@@ -13,6 +13,12 @@ class UserError(Exception):
     status = 2
 
 
+class FoldsFailed(UserError):
+    """Folds that failed while others went on; the command line exits with status 1."""
+
+    status = 1
+
+
 class AuditError(UserError):
     """Leaks that `audit: fail` refuses; the command line exits with status 1."""
 

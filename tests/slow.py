@@ -1,6 +1,7 @@
-"""Callbacks for tests: epochs long enough to be killed in, and an interrupt in the second epoch."""
+"""Callbacks for tests: epochs long enough to be killed in, an interrupt in the second epoch, a fold that fails."""
 
 import time
+from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -18,3 +19,11 @@ class Interrupt(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch == 1:
             raise KeyboardInterrupt
+
+
+class FailFold(Callback):
+    """Fails in fold 1, for as long as a file named `fail` stands in the working directory."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.datamodule.fold == 1 and Path("fail").exists():
+            raise ZeroDivisionError("by nothing\nat all")

@@ -1,0 +1,99 @@
+"""The state of each fold of a cross-validation, as files that tell it while and after it runs; read without torch."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from lightning_base.errors import UserError, one_line
+
+STATE = "state.json"
+
+
+def running() -> dict[str, Any]:
+    """What a fold's state.json says while it runs: where, and since when."""
+    return {"state": "running", "host": socket.gethostname(), "pid": os.getpid(), "since": _now()}
+
+
+def failed(error: BaseException) -> dict[str, Any]:
+    """What it says after an error; the traceback stands in error.txt beside it."""
+    return {"state": "failed", "error": f"{type(error).__name__}: {one_line(error)[:500]}", "since": _now()}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """A fold's state: "pending", "running", "interrupted", "failed" (with `error`) or "done" (with its result).
+
+    Interrupted is a fold whose process, on this machine, is gone; on another machine that cannot be known.
+    """
+    if (directory / "result.json").is_file():
+        return {**_json(directory / "result.json"), "state": "done"}
+    if not (directory / STATE).is_file():
+        return {"state": "pending"}
+    state = _json(directory / STATE)
+    if state["state"] == "running" and state["host"] == socket.gethostname() and not _alive(int(state["pid"])):
+        state["state"] = "interrupted"
+    return state
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({one_line(error)}); delete it, and run crossval again") from error
+    return content
+
+
+def states(directory: Path) -> list[dict[str, Any]]:
+    """The state of every fold of a crossval directory.
+
+    Raises:
+        UserError: for a directory that is none.
+    """
+    path = directory / "split.parquet"
+    if not path.is_file():
+        raise UserError(f"--status: {directory} is no crossval directory (it has no split.parquet); name one")
+    k = max(pq.read_table(path, columns=["fold"])["fold"].to_pylist()) + 1
+    return [read(directory / f"fold_{fold}") for fold in range(k)]
+
+
+def show_status(directory: Path) -> int:
+    """Prints a table of the folds; returns the exit status: 0 where all are done, else 1."""
+    found = states(directory)
+    table = Table(title=str(directory), title_justify="left")
+    for heading in ("fold", "state", "epochs", "seconds", "since", "error"):
+        table.add_column(heading)
+    for fold, state in enumerate(found):
+        seconds = f"{state['seconds']:.1f}" if "seconds" in state else ""
+        table.add_row(
+            str(fold),
+            state["state"],
+            str(state.get("epochs", "")),
+            seconds,
+            str(state.get("since", "")),
+            str(state.get("error", "")),
+        )
+    console = Console(highlight=False)
+    console.print(table, markup=False)
+    done = sum(state["state"] == "done" for state in found)
+    console.print(f"{done} of {len(found)} folds are done")
+    return 0 if done == len(found) else 1
