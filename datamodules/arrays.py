@@ -25,9 +25,9 @@ class Arrays(BaseDataModule):
     """Inputs and targets as arrays.
 
     An `.npz`, which is read into memory, holds `x` (N, ...) and `y` (N,): integers or strings are classes,
-    floating-point numbers a regression target. Beside them it may hold `id`, `group`, `time` (N,), `classes` (C,)
-    (the names of classes 0 to C-1), `x_test` and `y_test` (the sealed test source), `x_predict`. Images are
-    (N, C, H, W).
+    floating-point numbers a regression target. Beside them it may hold `id`, `group`, `time`, `time_end` (N,), columns
+    for lightning_base.splitters.FoldColumn (N,) whose names begin with `fold`, `classes` (C,) (the names of classes 0
+    to C-1), `x_test` and `y_test` (the sealed test source), `x_predict`. Images are (N, C, H, W).
 
     A folder holds the same arrays as `x.npy`, `y.npy`, …; its `x` is uint8 or float32 and stays memory-mapped, so
     that it may be larger than memory.
@@ -154,7 +154,8 @@ def to_samples(
     x = numeric(need(arrays, f"x{suffix}", origin), f"x{suffix}", origin)
     y = need(arrays, f"y{suffix}", origin)
     columns: dict[str, Any] = {"id": row_ids(len(x)), "target": y}
-    for key in ("id", "group", "time"):
+    folds = [key for key in arrays if key.startswith("fold") and not suffix]
+    for key in ("id", "group", "time", "time_end", *folds):
         if f"{key}{suffix}" in arrays:
             columns[key] = arrays[f"{key}{suffix}"]
     for key, values in columns.items():

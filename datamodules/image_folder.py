@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from torchvision.datasets import CIFAR10
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.errors import UserError, one_line
 from lightning_base.sources.image_pack import pack_images
 from lightning_base.sources.images import SUFFIXES, Mode, Size
 from lightning_base.sources.pack import check_inside, list_files
@@ -39,13 +38,12 @@ class ImageFolder(BaseDataModule):
         mode: RGB (3 channels) or L (grey, 1 channel).
         predict: a folder of images that `predict` reads; its subfolders are no classes.
         download: fetch CIFAR-10 into the root with torchvision, if it is not there.
-        labels: a CSV or Parquet file with columns id and target (a class name) that corrects targets in the pool.
         pack: keep the decoded images in the cache folder; false decodes them whenever they are needed, for data
             larger than the disk: then give `workers`.
 
     Raises:
         UserError: for a folder without images, with one class only or an empty one, images outside class folders,
-            labels that fit no image, or a download that fails; the message names the file.
+            or a download that fails; the message names the file.
     """
 
     root: str
@@ -53,7 +51,6 @@ class ImageFolder(BaseDataModule):
     mode: Mode = "RGB"
     predict: str | None = None
     download: bool = False
-    labels: str | None = None
     pack: bool = True
 
     def __post_init__(self) -> None:
@@ -80,8 +77,7 @@ class ImageFolder(BaseDataModule):
         if not root.is_dir():
             raise UserError(f"data.root: no folder {root}; unpack the images there, or name their folder")
         if (root / CIFAR10_FOLDER).is_dir():
-            samples = self._cifar10(root, source)
-            return self._corrected(samples, samples.table["id"]) if source == "pool" else samples
+            return self._cifar10(root, source)
         parts = pool_parts(root)
         folder, files, found = list_parts(root, parts)
         classes, names = _classes(folder, parts, files, set(found["id"]))
@@ -90,7 +86,7 @@ class ImageFolder(BaseDataModule):
             if len(parts) > 1:
                 role = [name.split("/", 1)[0] for name in samples.table["id"]]
                 samples = replace(samples, table=samples.table.assign(role=role))
-            return self._corrected(samples, files["name"])
+            return samples
         if parts == [""] or not (root / "test").is_dir():
             raise UserError(
                 f"{root} has no folders train and test, so no test samples; make them, or seal a share with "
@@ -136,27 +132,6 @@ class ImageFolder(BaseDataModule):
         table = pd.DataFrame({"id": [f"{part}/{i:05d}" for i in range(len(data.data))], "target": data.targets})
         inputs = np.ascontiguousarray(data.data.transpose(0, 3, 1, 2))  # (N, H, W, C) -> (N, C, H, W)
         return Samples(inputs, table, tuple(data.classes), str(root))
-
-    def _corrected(self, samples: Samples, names: "pd.Series[str]") -> Samples:
-        """The samples with targets as `labels` gives them; `names` are all files', readable or not."""
-        if self.labels is None:
-            return samples
-        number, known = {name: i for i, name in enumerate(samples.classes)}, set(names)
-        targets: dict[str, int] = {}
-        for row, (name, target) in enumerate(read_labels(self.labels), start=1):
-            where = f"{self.labels}: row {row} (id {name!r})"
-            if name not in known:
-                raise UserError(f"{where}: no such image in {samples.origin}; mend the row")
-            if target not in number:
-                raise UserError(
-                    f"{where}: target {target!r} is none of the classes {', '.join(number)}{suggest(target, number)}; "
-                    "mend the row"
-                )
-            if targets.setdefault(name, number[target]) != number[target]:
-                raise UserError(f"{where}: another row gives this id another target; remove one")
-        pairs = zip(samples.table["id"], samples.table["target"], strict=True)
-        corrected = np.array([targets.get(name, old) for name, old in pairs], dtype=np.int64)
-        return replace(samples, table=samples.table.assign(target=corrected))
 
 
 def check_size(size: Size | None) -> None:
@@ -243,23 +218,3 @@ def _named(folder: Path, files: pd.DataFrame, classes: list[str], depth: int) ->
             )
         named.append(steps[depth])
     return named
-
-
-def read_labels(path: str) -> list[tuple[str, str]]:
-    """The rows (id, class name) of a CSV or Parquet file.
-
-    Raises:
-        UserError: for a file that cannot be read or lacks a column.
-    """
-    try:
-        table = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path, dtype=str, na_filter=False)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(
-            f"data.labels: {path} cannot be read ({one_line(error)}); give a CSV or Parquet file"
-        ) from error
-    if missing := {"id", "target"} - set(table.columns):
-        raise UserError(
-            f"data.labels: {path} has no column {min(missing)!r}, only {', '.join(map(str, table.columns))}; give id "
-            "and target"
-        )
-    return list(zip(table["id"].astype(str), table["target"].astype(str), strict=True))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Shards:
     """
 
     def __init__(self, location: str, cache: str | None, max_cache_size: str) -> None:
+        os.environ.setdefault("LITDATA_DISABLE_VERSION_CHECK", "1")  # it would ask the network for a newer release
         try:
             import litdata
         except ImportError as error:

@@ -31,7 +31,9 @@ class Table(BaseDataModule):
         ids: a column of unique names for the rows; by default their numbers.
         group: a column whose equal values must stay on one side of a split.
         time: a column of numbers or ISO 8601 moments that a split must not train beyond.
+        time_end: likewise, when a row's target is known; lightning_base.temporal purges by it.
         role: a column that lightning_base.splitters.ByColumn reads.
+        split_columns: columns that are no inputs, but what lightning_base.splitters.FoldColumn may read.
         test_path: a file of sealed test rows.
         predict: a file of rows that `predict` reads; it needs no target.
         task: "auto" takes text, and whole numbers of at most 20 distinct values, as classes.
@@ -59,7 +61,9 @@ class Table(BaseDataModule):
     ids: str | None = None
     group: str | None = None
     time: str | None = None
+    time_end: str | None = None
     role: str | None = None
+    split_columns: Sequence[str] = ()
     test_path: str | None = None
     predict: str | None = None
     task: Task = "auto"
@@ -95,7 +99,9 @@ class Table(BaseDataModule):
                     ids=self.ids,
                     group=self.group,
                     time=self.time,
+                    time_end=self.time_end,
                     role=self.role,
+                    split_columns=self.split_columns,
                     task=self.task,
                     classes=self.class_names,
                     target_range=self.target_range,
@@ -114,6 +120,7 @@ class Table(BaseDataModule):
                     ids=self.ids,
                     group=self.group,
                     time=self.time,
+                    time_end=self.time_end,
                     role=self.role,
                     task="classification" if self.classes else "regression",
                     classes=self.classes or None,

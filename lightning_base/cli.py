@@ -9,19 +9,23 @@ from lightning_base.errors import UserError, suggest
 
 VERBS = {
     "prepare": "fetch what the data declares, clean it, pack it, split it, and show what was found",
-    "audit": "look for leaks between training, held-out and test samples; --show draws augmented samples",
+    "audit": "look for leaks between training, held-out and test samples; --show draws samples, --labels ranks labels",
     "fit": "train on fold 0 of data.split, and score it on the samples held out",
     "validate": "score a checkpoint on the samples its fold held out",
     "test": "score a checkpoint, or the ensemble of a crossval directory, on the sealed test samples",
     "predict": "write the predictions of a checkpoint, or of the ensemble of a crossval directory",
     "crossval": "train every fold of data.split, and report scores with honest intervals",
 }
+ARTEFACT_VERBS = {"compare": "test the differences between finished crossval directories of one split"}
 HELP = f"""usage: lightning-base VERB --config FILE.yaml [--config OVERLAY.yaml …] [--key.sub value …]
 
 From raw data to a model you can trust, from one YAML file.
 
 verbs:
 {chr(10).join(f"  {verb:<10}{text}" for verb, text in VERBS.items())}
+
+verbs for what these leave, which take no YAML:
+{chr(10).join(f"  {verb:<10}{text}" for verb, text in ARTEFACT_VERBS.items())}
 
   lightning-base VERB --help                              the options of a verb
   lightning-base VERB --config FILE.yaml --print_config   the whole configuration, defaults and all
@@ -49,8 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if os.getcwd() not in sys.path:  # models/ and datamodules/ are the working directory's
         sys.path.insert(0, os.getcwd())
     try:
+        if arguments[0] == "compare":
+            from lightning_base.compare import main as compare
+
+            compare(arguments[1:])
+            return 0
         if arguments[0] not in VERBS:
-            raise UserError(f"no verb {arguments[0]!r}; the verbs are {', '.join(VERBS)}{suggest(arguments[0], VERBS)}")
+            verbs = [*VERBS, *ARTEFACT_VERBS]
+            raise UserError(f"no verb {arguments[0]!r}; the verbs are {', '.join(verbs)}{suggest(arguments[0], verbs)}")
         if arguments[0] == "crossval" and any(a.split("=")[0] == "--status" for a in arguments):
             return status(arguments)
         from lightning_base.command import run_verb

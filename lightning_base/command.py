@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightning_base import crossval, evaluate, inspection
+from lightning_base import crossval, evaluate, inspection, suspects
 from lightning_base.config_errors import explain
 from lightning_base.data import BaseDataModule, Role
 from lightning_base.display import console, score_table
@@ -22,7 +22,7 @@ from lightning_base.errors import UserError, one_line
 from lightning_base.files import read_json, write_json, write_parquet
 from lightning_base.module import BaseModule
 from lightning_base.resume import STAMP
-from lightning_base.run import Experiment, build, preflight
+from lightning_base.run import Experiment, build, close, preflight
 from lightning_base.trainer import Trainer
 
 # warnings that a user can do nothing about
@@ -56,15 +56,23 @@ def run_verb(arguments: Sequence[str]) -> None:
 
 
 def with_saved_config(arguments: list[str]) -> list[str]:
-    """The arguments, with the configuration saved beside --ckpt_path in front where no --config is given."""
+    """The arguments, with the configuration saved beside --ckpt_path or --labels in front where no --config is given.
+
+    Raises:
+        UserError: for --labels with a directory that no configuration belongs to.
+    """
     if any(a.split("=")[0] in ("--config", "-c") for a in arguments) or arguments[0] == "fit":
         return arguments
     for i, argument in enumerate(arguments):
-        if argument.split("=")[0] == "--ckpt_path":
+        if (key := argument.split("=")[0]) in ("--ckpt_path", "--labels"):
             path = Path(argument.partition("=")[2] or "".join(arguments[i + 1 : i + 2]))
             for folder in (path, *path.parents)[:4]:
                 if (folder / "config.yaml").is_file():
                     return [arguments[0], "--config", str(folder / "config.yaml"), *arguments[1:]]
+            if key == "--labels" and arguments[0] == "audit":
+                raise UserError(
+                    f"--labels: {path} is no crossval directory (it has no config.yaml); give a finished one"
+                )
     return arguments
 
 
@@ -186,6 +194,7 @@ class Command(LightningCLI):
         self.experiment.save(self.run.directory / "config.yaml")
         inspection.write_split(self.run.directory, self.run.datamodule)
         result, held_out = crossval.train(self.run, self.path)
+        close(self.run)
         self._report("held-out samples of fold 0", held_out, result["metrics"])
         console().print(f"scored: {result['selection']}\nresults: {self.run.directory}")
 
@@ -242,9 +251,18 @@ class Command(LightningCLI):
         """See lightning_base.inspection."""
         inspection.prepare(self.experiment, self.run.datamodule)
 
-    def audit(self, model: LightningModule | None, datamodule: LightningDataModule, show: str | None = None) -> None:
-        """See lightning_base.inspection."""
-        inspection.audit_verb(self.experiment, self.run.datamodule, None if show is None else Path(show))
+    def audit(
+        self,
+        model: LightningModule | None,
+        datamodule: LightningDataModule,
+        show: str | None = None,
+        labels: str | None = None,
+    ) -> None:
+        """See lightning_base.inspection and lightning_base.suspects."""
+        if labels is not None:
+            suspects.audit_labels(self.run.datamodule, Path(labels))
+        if labels is None or show is not None:
+            inspection.audit_verb(self.experiment, self.run.datamodule, None if show is None else Path(show))
 
     def crossval(
         self,

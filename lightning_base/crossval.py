@@ -24,7 +24,7 @@ from lightning_base.inspection import inspect, write_findings
 from lightning_base.manifest import read_manifest, write_manifest
 from lightning_base.run import Experiment, Run, build, close, git_commit, preflight, versions
 from lightning_base.selection import scored_checkpoint, selection
-from lightning_base.stats import Estimate, corrected_interval
+from lightning_base.stats import Estimate, corrected_interval, oof_intervals
 
 # keys that change what is shown and nothing that is computed: a run may be continued with others
 FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary")
@@ -87,6 +87,9 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
         return directory
     main, world = first.trainer.is_global_zero, first.trainer.world_size
     if main and overwrite and directory.exists():
+        labels = first.datamodule.labels
+        if labels is not None and Path(labels).resolve().is_relative_to(directory.resolve()):
+            raise UserError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
         shutil.rmtree(directory)
     if main:
         claim(plan)
@@ -251,11 +254,20 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
     oof = pd.concat(parts, ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
     write_parquet(plan.directory / "oof.parquet", oof)
     estimates = estimate(results)
-    n = len(plan.data.samples("pool"))
+    table = plan.data.samples("pool").table.set_index("id")
+    groups = table["group"].reindex(oof["id"]).to_numpy() if "group" in table else None
+    intervals = oof_intervals(oof, {name: e.folds for name, e in estimates.items()}, groups)
+    n = len(table)
     repeats = plan.data.folds.folds[-1].repeat + 1
     summary = {
         "metrics": {
-            name: {"mean": e.mean, "std": e.std, "ci95": list(e.ci95), "folds": list(e.folds)}
+            name: {
+                "mean": e.mean,
+                "std": e.std,
+                "ci95": list(e.ci95),
+                "ci95_oof_bootstrap": list(intervals[name]) if name in intervals else None,
+                "folds": list(e.folds),
+            }
             for name, e in estimates.items()
         },
         "details": pooled_details(results),
@@ -266,6 +278,8 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
         "k": plan.k,
         "repeats": repeats,
         "interval": "corrected resampled t, Nadeau & Bengio 2003",
+        "oof_bootstrap": f"percentile bootstrap over {'samples' if groups is None else 'groups'}, models held fixed",
+        "oof_groups": None if groups is None else int(table["group"].nunique()),
         "selection": results[0]["selection"],
         "classes": list(plan.data.classes),
         "splitter": plan.data.folds.splitter,

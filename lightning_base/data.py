@@ -14,11 +14,13 @@ from lightning_base.augment import Augmentation, Context, augment
 from lightning_base.clean import Cleaning, clean
 from lightning_base.collect import Resource, fetch
 from lightning_base.errors import UserError, one_line
+from lightning_base.labels import as_read, correct
 from lightning_base.loader import Batch, BatchLoader
 from lightning_base.preprocess import Normalize, Preprocess, Standardize
 from lightning_base.samples import Rows, Samples
 from lightning_base.split import Split, Splitter, default_splitter, make_split, seal
 from lightning_base.splitters import TableSplitter
+from lightning_base.times import earlier
 
 Source: TypeAlias = Literal["pool", "test", "predict"]
 Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
@@ -34,9 +36,10 @@ class BaseDataModule(LightningDataModule, ABC):
     fold 0 of the splitter.
 
     Args:
-        split: any scikit-learn splitter, or one of lightning_base.splitters (ratios, columns, files, a manifest).
-            Default: five folds; over time where the data has a time, with whole groups where it has groups, else
-            shuffled, and stratified where there are classes. `fit` takes the first: 80 % train, 20 % validate.
+        split: any scikit-learn splitter, or one of lightning_base.splitters (ratios, columns, files, a manifest) or
+            lightning_base.temporal (windows over time). Default: five folds; over time where the data has a time, with
+            whole groups where it has groups, else shuffled, and stratified where there are classes. `fit` takes the
+            first: 80 % train, 20 % validate.
         test_size: share of the source that is sealed as the test source before anything else is done: the latest
             samples where the data has a time, whole groups where it has groups, else stratified by class.
         test_seed: draws the sealed share; its own, so that another experiment seed cannot move samples out of it.
@@ -44,6 +47,9 @@ class BaseDataModule(LightningDataModule, ABC):
             samples, so that what stops training early or picks a checkpoint is not what scores it; taken by time, by
             group or at random as `test_size` is. Preprocessing is then fitted without it.
         fetch: what `prepare` downloads or unpacks first.
+        labels: a CSV or Parquet file with columns id and target (a class name) that corrects targets in the pool. What
+            is sealed is drawn from the uncorrected ones, so that corrections move no sample into it or out of it,
+            unless they change which samples `clean` drops.
         clean: what is done about each kind of finding.
         augment: operations on training batches, in order.
         batch_size: samples of one training step, over all ranks; null takes the whole training role (full batch).
@@ -62,6 +68,7 @@ class BaseDataModule(LightningDataModule, ABC):
     test_seed: int = 0
     inner_val: float | None = None
     fetch: Sequence[Resource] = ()
+    labels: str | None = None
     clean: Cleaning = field(default_factory=Cleaning)
     augment: Sequence[Augmentation] = ()
     batch_size: int | None = 64
@@ -85,6 +92,7 @@ class BaseDataModule(LightningDataModule, ABC):
         self.fold_seed = 0
         self.predict_role: Role = "predict"
         self.findings: dict[Source, pd.DataFrame] = {}
+        self._uncorrected: pd.DataFrame | None = None
         self._folds: Split | None = None
         self._trained_on: tuple[str, int] | None = None
         self._samples: dict[Source, Samples] = {}
@@ -131,18 +139,22 @@ class BaseDataModule(LightningDataModule, ABC):
         return self.test_size is not None or (isinstance(self.split, TableSplitter) and self.split.seals)
 
     def _read(self, source: Source) -> Samples:
-        samples, self.findings[source] = clean(self.dataset(source), self.clean, pool=source == "pool")
+        read = self.dataset(source)
+        if source == "pool" and self.labels is not None:
+            self._uncorrected, read = read.table, correct(read, self.labels)
+        samples, self.findings[source] = clean(read, self.clean, pool=source == "pool")
         return samples
 
     def _seal(self, whole: Samples) -> tuple[Rows, Rows]:
+        table = whole.table if self._uncorrected is None else as_read(whole, self._uncorrected)
         if isinstance(self.split, TableSplitter) and self.split.seals:
             if self.test_size is not None:
                 raise UserError("data.test_size: data.split names the test samples already; leave test_size out")
-            sealed = self.split.sealed(whole.table, self.test_seed)
+            sealed = self.split.sealed(table, self.test_seed)
         else:
             assert self.test_size is not None
-            sealed = seal(whole.table, self.test_size, self.test_seed, f"data.test_size: {whole.origin}")
-        return np.setdiff1d(np.arange(len(whole)), sealed), sealed
+            sealed = seal(table, self.test_size, self.test_seed, f"data.test_size: {whole.origin}")
+        return earlier(table, np.setdiff1d(np.arange(len(whole)), sealed), sealed), sealed
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -197,7 +209,9 @@ class BaseDataModule(LightningDataModule, ABC):
         train = self.folds.folds[self.fold].train
         table = self.samples("pool").table.iloc[train].reset_index(drop=True)
         inner = seal(table, self.inner_val, self.fold_seed, "data.inner_val: the training part")
-        return np.delete(train, inner), train[inner]
+        rest = np.delete(np.arange(len(train)), inner)
+        rest = earlier(table, rest, inner) if "time" in table else rest
+        return train[rest], train[inner]
 
     def loader(self, role: Role) -> BatchLoader:
         """The loader of a role: shuffled by (seed, epoch) for "train", in row order and exact for the others."""

@@ -131,7 +131,7 @@ class Samples:
     inputs: N samples. Images: (N, C, H, W) uint8. Tables: (N, F) float32, categories as codes, NaN where missing.
         Sound: Ragged int16. Text: Ragged int32 codes of words.
     table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers or float32 values),
-        `group`, `time`, `role`.
+        `group`, `time`, `time_end`, `role`, and columns that splitters name.
     classes: names of the classes, in the order of their numbers; empty for regression.
     origin: the file, folder or data set that messages name.
     features: a table's columns, or one for a text's words; empty for other payloads.

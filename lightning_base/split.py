@@ -15,6 +15,7 @@ from sklearn.model_selection import (
     BaseShuffleSplit,
     GroupKFold,
     KFold,
+    PredefinedSplit,
     RepeatedKFold,
     RepeatedStratifiedKFold,
     StratifiedGroupKFold,
@@ -26,6 +27,7 @@ from lightning_base.errors import UserError, one_line
 from lightning_base.manifest import hash_table
 from lightning_base.samples import Rows
 from lightning_base.splitters import TableSplitter, share
+from lightning_base.times import earlier
 
 # scikit-learn has no common base: repeated splitters and shuffle splits stand beside BaseCrossValidator
 Splitter: TypeAlias = BaseCrossValidator | BaseShuffleSplit | RepeatedKFold | RepeatedStratifiedKFold
@@ -113,9 +115,11 @@ def make_split(
 
     Samples are put in order of (time, id) before scikit-learn sees them, so a temporal splitter respects the
     time column, and a splitter that shuffles draws from `seed` unless it names a random state of its own.
+    PredefinedSplit alone sees them as they stand: it names the folds of rows.
 
     Args:
-        table: the pool's sample table: `id` (unique strings), and where known `target`, `group`, `time`.
+        table: the pool's sample table: `id` (unique strings), and where known `target`, `group`, `time`,
+            `time_end`.
         splitter: any scikit-learn splitter, or one over tables; the object given is not changed.
         seed: the experiment's seed.
         fingerprint: SHA-256 of the pool's content.
@@ -156,6 +160,13 @@ def _sklearn_folds(
     name = type(splitter).__name__
     keys = [table["time"], table["id"]] if "time" in table else [table["id"]]
     order = np.lexsort([key.to_numpy() for key in reversed(keys)])
+    if isinstance(splitter, PredefinedSplit):
+        order = np.arange(len(table))  # it names the folds of rows
+        if len(splitter.test_fold) != len(table):
+            raise UserError(
+                f"data.split: PredefinedSplit names the folds of {len(splitter.test_fold)} rows, the pool has "
+                f"{len(table)}; name each row's, or take lightning_base.splitters.FoldColumn"
+            )
     target = table["target"].to_numpy()[order] if "target" in table else None
     groups = table["group"].to_numpy()[order] if "group" in table else None
     if groups is None and ("Group" in name):
@@ -183,6 +194,8 @@ def _sklearn_folds(
 
 
 def _whole_times(table: pd.DataFrame, order: Rows, pairs: list[tuple[Rows, Rows]]) -> list[tuple[Rows, Rows]]:
-    """Folds whose training samples are strictly earlier than those held out: a moment on both sides leaves training."""
+    """Folds whose training samples are over before those held out begin: a moment on both sides leaves training."""
     time = table["time"].to_numpy()[order]
-    return [(train[time[train] < time[val].min()], val) for train, val in pairs]
+    ordered = table.iloc[order]
+    strict = [(train[time[train] < time[val].min()], val) for train, val in pairs]
+    return [(earlier(ordered, train, val), val) for train, val in strict]

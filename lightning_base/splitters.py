@@ -1,4 +1,4 @@
-"""Splitters over sample tables: train, validation and test by ratio, by a column, by files, or by a manifest."""
+"""Splitters over sample tables: roles or folds by ratio, by columns, by files, or by a manifest."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -11,21 +11,28 @@ from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedGroupKFo
 from lightning_base.errors import UserError, one_line
 from lightning_base.manifest import read_manifest
 from lightning_base.samples import Rows
+from lightning_base.times import earlier
 
 By = Literal["auto", "random", "group", "time"]
 
 
 class TableSplitter(ABC):
-    """A splitter that sees the whole sample table, and may name the sealed test samples too."""
+    """A splitter that sees the whole sample table, and may name the sealed test samples too.
+
+    trains_after: whether it means to train on samples later than those held out; the audit then looks for training
+        samples that overlap these in time, else for any that is not earlier.
+    """
+
+    trains_after = False
 
     @property
-    @abstractmethod
     def seals(self) -> bool:
         """Whether it names test samples."""
+        return False
 
-    @abstractmethod
     def sealed(self, table: pd.DataFrame, seed: int) -> Rows:
-        """Rows of the whole source that are the test samples."""
+        """Rows of the whole source that are the test samples; asked where it `seals`."""
+        raise NotImplementedError
 
     @abstractmethod
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
@@ -127,7 +134,8 @@ class Ratio(TableSplitter):
         """See TableSplitter."""
         size = self.val / (1 - (self.test or 0))
         val = share(table, size, self._by(table), self.stratify, seed, "data.split: the validation share")
-        return [(np.setdiff1d(np.arange(len(table)), val), val)]
+        train = np.setdiff1d(np.arange(len(table)), val)
+        return [(earlier(table, train, val) if self._by(table) == "time" else train, val)]
 
 
 class ByColumn(TableSplitter):
@@ -168,6 +176,37 @@ class ByColumn(TableSplitter):
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
         """See TableSplitter."""
         return [(self._rows(table, self.train), self._rows(table, self.val))]
+
+
+class FoldColumn(TableSplitter):
+    """Folds as columns of the sample table name them: a sample is held out in the fold that its value names.
+
+    Args:
+        columns: a column, or one for each repeat; its values in order, of numbers or of text, are the folds.
+        train: the value of samples that train in every fold.
+    """
+
+    def __init__(self, columns: str | list[str] = "fold", train: str | int = -1) -> None:
+        self.columns, self.train = [columns] if isinstance(columns, str) else columns, str(train)
+
+    def __repr__(self) -> str:
+        return f"FoldColumn(columns={self.columns!r}, train={self.train!r})"
+
+    def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
+        """See TableSplitter."""
+        pairs = []
+        for column in self.columns:
+            if column not in table:
+                known = ", ".join(table.columns)
+                raise UserError(f"data.split: the data has no column {column!r}, only {known}; name one of them")
+            if (gone := table[column].isna()).any():
+                raise UserError(f"data.split: sample {table['id'][gone].iloc[0]!r} has no {column!r}; give each a fold")
+            numbers = pd.to_numeric(table[column], errors="coerce")
+            whole = bool((numbers % 1 == 0).all())
+            values = (numbers.astype(np.int64) if whole else table[column].astype(str)).to_numpy()
+            names = [name for name in np.unique(values) if str(name) != self.train]
+            pairs += [(np.flatnonzero(values != name), np.flatnonzero(values == name)) for name in names]
+        return pairs
 
 
 class ByFiles(TableSplitter):

@@ -16,7 +16,8 @@ class Trainer(pl.Trainer):
     ) -> None:
         """Cross-validate: train every fold of data.split, and score each on the samples it held out.
 
-        Finished folds of an earlier run in the same directory are kept, a broken one is resumed.
+        Finished folds of an earlier run in the same directory are kept, a broken one is resumed. Where a fold fails the
+        others go on, and the exit status is 1. `crossval --status DIR` shows the state of each fold.
 
         Args:
             folds: numbers of the folds to run, from 0; all by default.
@@ -31,10 +32,17 @@ class Trainer(pl.Trainer):
         """
         raise NotImplementedError("prepare is a verb of the command line: lightning_base.inspection does the work")
 
-    def audit(self, model: LightningModule | None, datamodule: LightningDataModule, show: str | None = None) -> None:
+    def audit(
+        self,
+        model: LightningModule | None,
+        datamodule: LightningDataModule,
+        show: str | None = None,
+        labels: str | None = None,
+    ) -> None:
         """Look for leaks between training, held-out and test samples; with --audit fail, leaks give exit status 1.
 
         Args:
             show: a PNG to draw training samples into, before and after augmentation.
+            labels: a classifier's finished crossval directory: look for wrong labels there instead; needs cleanlab.
         """
         raise NotImplementedError("audit is a verb of the command line: lightning_base.inspection does the work")

@@ -10,6 +10,7 @@ from lightning_base.audit.target import target_leaks
 from lightning_base.data import BaseDataModule
 from lightning_base.errors import UserError
 from lightning_base.files import read_json
+from lightning_base.splitters import TableSplitter
 
 __all__ = ["Leak", "audit", "show_leaks"]
 
@@ -35,6 +36,7 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
     except UserError:
         test = None
     joined = overlap.Joined(pool, test, split.folds)
+    after = isinstance(data.split, TableSplitter) and data.split.trains_after
     apart = "take them out of the pool or out of the test source"
     leaks: list[Leak] = []
     for kind, hits, mend, mend_test in (
@@ -53,8 +55,10 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
         ),
         (
             "future",
-            overlap.future(joined),
-            "take sklearn.model_selection.TimeSeriesSplit",
+            overlap.future(joined, after),
+            "purge folds as lightning_base.temporal.PurgedKFold does"
+            if after
+            else "take a splitter of lightning_base.temporal, or sklearn.model_selection.TimeSeriesSplit",
             "seal the latest: data.split: lightning_base.splitters.Ratio with test and by: time",
         ),
         (

@@ -137,8 +137,12 @@ def groups(joined: Joined) -> list[Hit]:
     return joined.over(find)
 
 
-def future(joined: Joined) -> list[Hit]:
-    """Training samples at or after the first held-out moment.
+def future(joined: Joined, after: bool = False) -> list[Hit]:
+    """Training samples at or after the first held-out moment; those count whose `time_end` is, where there is one.
+
+    Args:
+        joined: the samples.
+        after: whether folds train on later samples by design: then those that overlap some held-out sample in time.
 
     Raises:
         UserError: where the times cannot be put in order.
@@ -149,23 +153,41 @@ def future(joined: Joined) -> list[Hit]:
     try:
         if len({pd.api.types.is_numeric_dtype(time) for time in times}) > 1:
             raise TypeError("numbers and others")
-        codes, moments = pd.factorize(joined.column("time"), sort=True)
+        time = joined.column("time")
+        if "time_end" in joined.pool.table:
+            end = joined.column("time_end")
+            time = pd.concat([time, end.where(end.notna(), time)], ignore_index=True)
+        both, moments = pd.factorize(time, sort=True)
     except TypeError as error:
         origins = " and ".join(dict.fromkeys(s.origin for s in joined.sources))
         raise UserError(
             f"{origins}: the values of `time` in pool and test are of different kinds; give all in one format"
         ) from error
+    codes, ends = both[: len(joined.ids)], both[-len(joined.ids) :]
 
     def find(sides: Sides) -> Hit | None:
         held = codes[sides.held]
         first = int(held.min(initial=len(moments), where=held >= 0))
-        late = sides.train[codes[sides.train] >= first]
+        if after and sides.fold is not None:
+            late = sides.train[overlaps(codes, ends, sides)]
+            what = f"{counted(len(late), 'sample', 'samples')} of train under way together with samples of val"
+            return Hit(sides.fold, what, joined.examples(late)) if len(late) else None
+        late = sides.train[ends[sides.train] >= first]
         if len(late) == 0:
             return None
-        what = f"{counted(len(late), 'sample', 'samples')} of {sides.known} at or after the first of {sides.name}"
+        when = f"{'that end ' if 'time_end' in joined.pool.table else ''}at or after the first of {sides.name}"
+        what = f"{counted(len(late), 'sample', 'samples')} of {sides.known} {when}"
         return Hit(sides.fold, f"{what} ({moments[first]})", joined.examples(late))
 
     return joined.over(find)
+
+
+def overlaps(start: Codes, end: Codes, sides: Sides) -> npt.NDArray[np.bool_]:
+    """(N,) whether each training sample is under way while some held-out sample is; ends belong to both."""
+    held = sides.held[np.argsort(start[sides.held], kind="stable")]
+    latest = np.maximum.accumulate(end[held])  # of those that began so far
+    begun = np.searchsorted(start[held], end[sides.train], side="right")
+    return (begun > 0) & (latest[begun - 1] >= start[sides.train])
 
 
 def missing_classes(joined: Joined) -> list[Hit]:

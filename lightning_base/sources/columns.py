@@ -39,15 +39,18 @@ class Layout:
     ids: str | None = None
     group: str | None = None
     time: str | None = None
+    time_end: str | None = None
     role: str | None = None
+    split_columns: Sequence[str] = ()
     task: Task = "auto"
     classes: Sequence[str] | None = None
     target_range: tuple[float, float] | None = None
 
     @property
     def special(self) -> list[str]:
-        """The columns of ids, groups, times and roles, and the target."""
-        return [name for name in (self.target, self.ids, self.group, self.time, self.role) if name is not None]
+        """The columns of ids, groups, times and roles, the target, and those that only splitters read."""
+        named = (self.target, self.ids, self.group, self.time, self.time_end, self.role, *self.split_columns)
+        return [name for name in named if name is not None]
 
 
 @dataclass
@@ -156,10 +159,14 @@ def _tally(
 
 def _inputs(layout: Layout, records: Records) -> list[str]:
     """Names of the input columns, all of which are there."""
-    for key in ("target", "ids", "group", "time", "role"):
+    for key in ("target", "ids", "group", "time", "time_end", "role"):
         records.require([getattr(layout, key)], f"data.{key}")
-    for key in ("columns", "categorical", "numeric"):
+    for key in ("columns", "categorical", "numeric", "split_columns"):
         records.require(getattr(layout, key) or (), f"data.{key}")
+    if taken := set(layout.split_columns) & {"id", "target", "group", "time", "time_end", "role"}:
+        raise UserError(
+            f"data.split_columns: {min(taken)!r} is a name of our own; name the column otherwise in the file"
+        )
     if both := set(layout.categorical) & set(layout.numeric):
         raise UserError(f"data.categorical: {min(both)!r} stands in data.numeric too; leave it in one of them")
     if layout.features is not None:

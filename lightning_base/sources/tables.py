@@ -68,18 +68,19 @@ def _table(
     ids = [row_id(start + i, made.rows) for i in range(len(chunk))]
     columns: dict[str, Any] = {}
     findings: list[tuple[str, str, str]] = []
-    for key in ("ids", "group", "time", "role"):
-        if (name := getattr(layout, key)) is not None:
+    roles = [(key, getattr(layout, key), key) for key in ("ids", "group", "time", "time_end", "role")]
+    for key, name, option in (*roles, *((name, name, "split_columns") for name in layout.split_columns)):
+        if name is not None:
             values = chunk.columns[name]
             if (gone := pd.isna(values)).any():
                 line = chunk.lines[int(np.argmax(gone))]
-                raise UserError(f"{layout.form.path}: line {line} has no {name!r} (data.{key}); give every row one")
+                raise UserError(f"{layout.form.path}: line {line} has no {name!r} (data.{option}); give every row one")
             columns[key] = values
     columns = {"id": columns.pop("ids", ids), **columns}
-    if "time" in columns:
-        columns["time"] = to_time(
-            columns["time"], f"data.time: {layout.form.path}: column {layout.time!r}", chunk.lines
-        )
+    for key in ("time", "time_end"):
+        if key in columns:
+            where = f"data.{key}: {layout.form.path}: column {getattr(layout, key)!r}"
+            columns[key] = to_time(columns[key], where, chunk.lines)
     if layout.target is not None:
         values = chunk.columns[layout.target]
         if made.classes:

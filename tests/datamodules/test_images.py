@@ -14,6 +14,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from datamodules.image_folder import ImageFolder
+from lightning_base.clean import Cleaning
 from lightning_base.errors import UserError
 from lightning_base.samples import Samples
 from lightning_base.splitters import ByColumn
@@ -26,7 +27,7 @@ def folder(images: Path, tmp_path: Path) -> Path:
 
 
 def pool(root: Path, **arguments: Any) -> Samples:
-    return ImageFolder(root=str(root), **arguments).dataset("pool")
+    return ImageFolder(root=str(root), clean=Cleaning(unreadable="drop"), **arguments).samples("pool")
 
 
 @pytest.mark.parametrize("pack", [True, False])
