@@ -11,23 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from rich.console import Console
 
 from lightning_base import states
+from lightning_base.claim import claim
 from lightning_base.data import BaseDataModule
 from lightning_base.display import FoldProgress, console, fold_table, show_scores
 from lightning_base.errors import FoldsFailed, UserError, one_line
 from lightning_base.evaluate import Predictions, details, frame, predict, scores
 from lightning_base.files import read_json, write_json, write_parquet, write_text
-from lightning_base.inspection import inspect, write_findings
-from lightning_base.manifest import read_manifest, write_manifest
+from lightning_base.inspection import inspect
 from lightning_base.run import Experiment, Run, build, close, git_commit, preflight, versions
 from lightning_base.selection import scored_checkpoint, selection
 from lightning_base.stats import Estimate, corrected_interval, oof_intervals
-
-# keys that change what is shown and nothing that is computed: a run may be continued with others
-FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary")
 
 
 @dataclass(frozen=True)
@@ -50,11 +46,6 @@ class Plan:
     def is_done(self, fold: int) -> bool:
         """A fold is done when its result stands: it is the last file that the fold writes."""
         return (self.fold_directory(fold) / "result.json").is_file()
-
-    def identity(self) -> dict[str, Any]:
-        """What must not change between two runs in one directory, beside the configuration."""
-        pool = self.data.samples("pool")
-        return {"split_hash": self.data.folds.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
 
 
 def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwrite: bool = False) -> Path:
@@ -92,7 +83,7 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
             raise UserError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
         shutil.rmtree(directory)
     if main:
-        claim(plan)
+        claim(directory, experiment, plan.data)
     del first
     waiting = [fold for fold in chosen if not plan.is_done(fold)]
     if len(waiting) < len(chosen):
@@ -114,52 +105,6 @@ def crossval(experiment: Experiment, folds: Sequence[int] | None = None, overwri
     else:
         show(plan, *collect(plan), out)
     return directory
-
-
-def claim(plan: Plan) -> None:
-    """Makes the directory this experiment's, or checks that it already is.
-
-    Raises:
-        UserError: naming the first difference, where the directory holds another experiment.
-    """
-    mend = "give another --name, or --overwrite true to delete what is there"
-    path, identity = plan.directory / "config.yaml", plan.identity()
-    if path.is_file():
-        theirs, ours = flatten(yaml.safe_load(path.read_text())), flatten(plan.experiment.dump())
-        for key in sorted(theirs.keys() | ours.keys()):
-            if key not in FREE_KEYS and theirs.get(key) != ours.get(key):
-                raise UserError(
-                    f"{plan.directory} holds another experiment: {key} was {theirs.get(key)!r}, is now "
-                    f"{ours.get(key)!r}; {mend}"
-                )
-    if (plan.directory / "identity.json").is_file():
-        stored = read_json(plan.directory / "identity.json")
-        for key, what in (
-            ("n", "the number of samples"),
-            ("data_fingerprint", "the data"),
-            ("split_hash", "the split"),
-        ):
-            if stored.get(key) != identity[key]:
-                raise UserError(
-                    f"{plan.directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is "
-                    f"now {identity[key]!r}); {mend}"
-                )
-        read_manifest(plan.directory / "split.parquet")  # refuses one that was changed by hand
-    else:
-        write_findings(plan.directory, plan.data)
-        write_manifest(plan.directory / "split.parquet", plan.data.folds.table(), identity["data_fingerprint"])
-        plan.experiment.save(path)
-        write_json(plan.directory / "identity.json", identity)
-
-
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def attempt(plan: Plan, fold: int, progress: FoldProgress, alone: bool) -> bool:

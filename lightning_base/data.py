@@ -177,14 +177,17 @@ class BaseDataModule(LightningDataModule, ABC):
 
     def _check_split(self, split: Split) -> None:
         """Refuses a split, or a fold of it, other than the loaded checkpoint's."""
-        if self._trained_on is None or self._trained_on == (split.hash, self.fold):
+        if self._trained_on is None:
             return
-        theirs = self._trained_on
-        raise UserError(
-            f"the checkpoint was trained on fold {theirs[1]} of split {theirs[0][:12]}, this run is fold {self.fold} "
-            f"of split {split.hash[:12]}: held-out samples would have been trained on; give the data, data.split and "
-            "seed that the checkpoint was trained with"
-        )
+        theirs, ours = self._trained_on, ("none", self.fold)
+        if self.fold < len(split.folds):
+            ours = (split.fold_hash(self.fold), self.fold)
+        if theirs != ours:
+            raise UserError(
+                f"the checkpoint was trained on fold {theirs[1]} of another split ({theirs[0][:12]}), this run is fold "
+                f"{ours[1]} ({ours[0][:12]}): held-out samples would have been trained on; give the data, data.split "
+                "and seed that the checkpoint was trained with"
+            )
 
     def setup(self, stage: str) -> None:
         """Splits the pool and fits the preprocessing on this fold's training role, where the stage reads the pool."""
@@ -298,7 +301,7 @@ class BaseDataModule(LightningDataModule, ABC):
             "preprocess": self.preprocess.state(),
             "classes": list(self.classes),
             "fold": self.fold,
-            "split_hash": self.folds.hash,
+            "fold_hash": self.folds.fold_hash(self.fold),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -308,7 +311,7 @@ class BaseDataModule(LightningDataModule, ABC):
             UserError: when the pool is split here, and the checkpoint saw another split or another fold of it; else
                 the split, when it is made, raises it.
         """
-        self._trained_on = (state_dict["split_hash"], state_dict["fold"])
+        self._trained_on = (state_dict["fold_hash"], state_dict["fold"])
         if self._folds is not None:
             self._check_split(self._folds)
         self.preprocess.load(state_dict["preprocess"])

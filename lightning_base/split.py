@@ -79,6 +79,18 @@ class Split:
         """SHA-256 (64 hex digits) over every (fold, id, role); row order does not matter."""
         return hash_table(self.table())
 
+    def fold_hash(self, fold: int) -> str:
+        """SHA-256 (64 hex digits) over (id, role) of one fold, whatever the others are."""
+        if fold not in self._fold_hashes:  # each checkpoint asks for it
+            rows = np.concatenate([self.folds[fold].train, self.folds[fold].val])
+            role = np.repeat(["train", "val"], [len(self.folds[fold].train), len(self.folds[fold].val)])
+            self._fold_hashes[fold] = hash_table(pd.DataFrame({"id": self.ids[rows], "fold": 0, "role": role}))
+        return self._fold_hashes[fold]
+
+    @cached_property
+    def _fold_hashes(self) -> dict[int, str]:
+        return {}
+
 
 def default_splitter(table: pd.DataFrame, classification: bool) -> Splitter:
     """What splits when the YAML names nothing: five folds that leak neither the future nor a group.
