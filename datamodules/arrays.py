@@ -1,6 +1,5 @@
 """Arrays: the data sets that scikit-learn ships, an `.npz`, or a folder of `.npy` files that stay on the disk."""
 
-import hashlib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,8 @@ from sklearn import datasets
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line, suggest
-from lightning_base.files import replace
 from lightning_base.samples import hash_payload
-from lightning_base.sources.pack import cache_root
+from lightning_base.sources.pack import kept_folder
 
 EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 
@@ -100,12 +98,9 @@ def stored_hashes(x: npt.NDArray[Any]) -> npt.NDArray[np.uint64] | None:
         return None
     file = Path(x.filename)
     status = file.stat()
-    key = hashlib.sha256(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:32]
-    path = cache_root() / "arrays" / f"{key}.npy"
-    if not path.is_file():
-        with replace(path) as temporary, temporary.open("wb") as out:
-            np.save(out, hash_payload(x))
-    hashes: npt.NDArray[np.uint64] = np.load(path, allow_pickle=False)
+    settings = f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
+    folder = kept_folder("arrays", settings, lambda folder: np.save(folder / "hashes.npy", hash_payload(x)))
+    hashes: npt.NDArray[np.uint64] = np.load(folder / "hashes.npy", allow_pickle=False)
     return hashes
 
 

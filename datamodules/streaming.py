@@ -1,6 +1,5 @@
 """Streaming: litdata shards, on disk or remote, larger than the disk; folds, cleaning and audit as for any data."""
 
-import hashlib
 import json
 import os
 import threading
@@ -14,8 +13,8 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
-from lightning_base.files import replace
-from lightning_base.sources.pack import cache_root
+from lightning_base.samples import content_hash
+from lightning_base.sources.pack import kept_folder
 
 # formats that are read without unpickling
 SAFE = {"numpy", "no_header_numpy", "int", "float", "str", "bool", "boolean"}
@@ -57,7 +56,7 @@ class Shards:
             )
         sizes = [int(chunk["chunk_size"]) for chunk in chunks]
         self.blocks: npt.NDArray[np.int64] = np.repeat(np.arange(len(sizes)), sizes)
-        self.identity = hashlib.sha256(json.dumps([location, index], sort_keys=True).encode()).hexdigest()
+        self.identity = json.dumps([location, index], sort_keys=True)
         if len(self.blocks) != n:
             raise UserError(f"data.shards: {location} has {n} items, its index {len(self.blocks)}; write it again")
         self._lock = threading.Lock()  # litdata's reader is made for one thread
@@ -135,19 +134,18 @@ class Streaming(BaseDataModule):
 
     def _table(self, shards: Shards) -> tuple[pd.DataFrame, npt.NDArray[np.uint64]]:
         """The sample table and content hashes, from one pass over the shards or from the cache folder."""
-        path = cache_root() / "streams" / f"{shards.identity[:32]}.parquet"
-        if not path.is_file():
+
+        def make(folder: Path) -> None:
             width = len(str(len(shards) - 1))
             lines = []
             for row in range(len(shards)):
                 item = shards.item(row)
                 line = {"id": str(item.get("id", f"{row:0{width}d}"))}
                 line |= {name: item[key] for key, name in COLUMNS.items() if key in item}
-                content = hashlib.blake2b(np.ascontiguousarray(item["x"]).tobytes(), digest_size=8)
-                lines.append(line | {"hash": int.from_bytes(content.digest(), "little")})
-            with replace(path) as temporary:
-                pd.DataFrame(lines).astype({"hash": np.uint64}).to_parquet(temporary, index=False)
-        table = pd.read_parquet(path)
+                lines.append(line | {"hash": content_hash(np.ascontiguousarray(item["x"]).tobytes())})
+            pd.DataFrame(lines).astype({"hash": np.uint64}).to_parquet(folder / "rows.parquet", index=False)
+
+        table = pd.read_parquet(kept_folder("streams", shards.identity, make) / "rows.parquet")
         hashes = table.pop("hash").to_numpy(dtype=np.uint64)
         if self.class_names is None and "target" in table:
             table["target"] = table["target"].astype(np.float32)

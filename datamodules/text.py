@@ -1,6 +1,5 @@
 """Texts: folders of .txt files, files with one text a line, or a column of a CSV or Parquet file."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import pandas as pd
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
 from lightning_base.preprocess import Preprocess, Vocabulary
-from lightning_base.samples import Feature, Ragged
+from lightning_base.samples import Feature, Ragged, content_hash
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.pack import list_files
 from lightning_base.sources.records import NA_VALUES, PARQUET, Format, Records, mend
@@ -220,7 +219,7 @@ class Text(BaseDataModule):
         words = sorted({word for text in tokens for word in text})
         number = {word: code for code, word in enumerate(words)}
         codes = [np.array([number[word] for word in tokens[i]], dtype=np.int32) for i in keep]
-        hashes = [hashlib.blake2b("\n".join(tokens[i]).encode(errors="surrogatepass"), digest_size=8) for i in keep]
+        hashes = [content_hash("\n".join(tokens[i]).encode(errors="surrogatepass")) for i in keep]
         columns: dict[str, Any] = {"id": [corpus.ids[i] for i in keep]}
         if classes:
             place = {name: c for c, name in enumerate(classes)}
@@ -238,5 +237,5 @@ class Text(BaseDataModule):
             origin=origin,
             features=(Feature("text", tuple(words)),),
             findings=findings_table(findings),
-            hashes=np.array([int.from_bytes(h.digest(), "little") for h in hashes], dtype=np.uint64),
+            hashes=np.array(hashes, dtype=np.uint64),
         )

@@ -20,7 +20,7 @@ from lightning_base.findings import (
     outliers,
     targets,
 )
-from lightning_base.samples import Payload, Rows, Samples, hash_payload, no_findings
+from lightning_base.samples import Derived, Payload, Rows, Samples, hash_payload, no_findings
 
 COLUMN_KINDS = ("type", "constant")  # their findings name a column where others name a sample
 MENDS = {
@@ -93,7 +93,7 @@ class Cleaning:
             raise UserError(f"data.clean.outlier: {self.outlier} has no rule; give data.clean.ranges or data.clean.iqr")
 
 
-class Mended:
+class Mended(Derived):
     """A table with clipped columns, infinite values made missing, or columns left out, as rows are asked for.
 
     base: (N, F) float payload, which stays as it is.
@@ -105,20 +105,13 @@ class Mended:
     def __init__(
         self, base: Payload, columns: Rows, low: npt.NDArray[Any], high: npt.NDArray[Any], infinite: bool
     ) -> None:
-        self.base, self.columns, self.low, self.high, self.infinite = base, columns, low, high, infinite
+        super().__init__(base)
+        self.columns, self.low, self.high, self.infinite = columns, low, high, infinite
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, F')."""
         return (len(self.base), len(self.columns))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The values' type."""
-        return self.base.dtype
-
-    def __len__(self) -> int:
-        return len(self.base)
 
     def __getitem__(self, rows: Any) -> Any:
         x = np.asarray(self.base[rows])[..., self.columns]

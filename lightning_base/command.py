@@ -20,6 +20,7 @@ from lightning_base.data import BaseDataModule, Role
 from lightning_base.display import console, score_table
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import read_json, write_json, write_parquet
+from lightning_base.finished import demand_finished
 from lightning_base.module import BaseModule
 from lightning_base.resume import STAMP
 from lightning_base.run import Experiment, build, close, preflight
@@ -283,14 +284,9 @@ class Command(LightningCLI):
             return [self.path], home
         if (self.path / "checkpoints" / "last.ckpt").is_file():
             return [scored(self.path)], self.path
-        folds = sorted(self.path.glob("fold_*"), key=lambda p: int(p.name.removeprefix("fold_")))
-        unfinished = [fold.name for fold in folds if not (fold / "result.json").is_file()]
-        if not (self.path / "summary.json").is_file() or unfinished:
-            raise UserError(
-                f"--ckpt_path: {self.path} is no finished crossval directory"
-                f"{' (unfinished: ' + ', '.join(unfinished) + ')' if unfinished else ''}; run crossval to its end"
-            )
-        return [scored(fold) for fold in folds], self.path
+        demand_finished(self.path, "--ckpt_path", ["summary.json"])
+        k = read_json(self.path / "summary.json")["k"]
+        return [scored(self.path / f"fold_{fold}") for fold in range(k)], self.path
 
     def _ensemble(self, role: Role, members: Sequence[Path]) -> evaluate.Predictions:
         found = []

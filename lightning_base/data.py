@@ -170,7 +170,8 @@ class BaseDataModule(LightningDataModule, ABC):
             pool = self.samples("pool")
             splitter = self.split or default_splitter(pool.table, bool(pool.classes) and "target" in pool.table)
             sealed = self._samples["test"].table["id"].to_numpy(dtype=object) if self.seals else None
-            split = make_split(pool.table, splitter, self.seed, pool.fingerprint, sealed, pool.classes)
+            fingerprint = pool.fingerprint if isinstance(splitter, TableSplitter) else ""  # no others look at it
+            split = make_split(pool.table, splitter, self.seed, fingerprint, sealed, pool.classes)
             self._check_split(split)
             self._folds = split
         return self._folds
@@ -212,9 +213,7 @@ class BaseDataModule(LightningDataModule, ABC):
         train = self.folds.folds[self.fold].train
         table = self.samples("pool").table.iloc[train].reset_index(drop=True)
         inner = seal(table, self.inner_val, self.fold_seed, "data.inner_val: the training part")
-        rest = np.delete(np.arange(len(train)), inner)
-        rest = earlier(table, rest, inner) if "time" in table else rest
-        return train[rest], train[inner]
+        return train[earlier(table, np.delete(np.arange(len(train)), inner), inner)], train[inner]
 
     def loader(self, role: Role) -> BatchLoader:
         """The loader of a role: shuffled by (seed, epoch) for "train", in row order and exact for the others."""

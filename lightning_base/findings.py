@@ -12,6 +12,7 @@ import pandas as pd
 from lightning_base.errors import UserError, suggest
 from lightning_base.files import write_parquet
 from lightning_base.samples import Payload, Rows, Samples, gather, no_findings
+from lightning_base.sources.pack import cache_root
 
 Bound: TypeAlias = tuple[float | None, float | None]
 BLOCK = 1 << 25  # bytes read at a time
@@ -33,8 +34,6 @@ def kept(name: str, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         key: what the table depends on.
         make: makes it.
     """
-    from lightning_base.sources.pack import cache_root
-
     path = cache_root() / name / f"{hashlib.sha256(key.encode()).hexdigest()}.parquet"
     with contextlib.suppress(OSError, ValueError):  # none yet, or damaged: pyarrow's errors are both
         return pd.read_parquet(path)

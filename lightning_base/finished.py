@@ -1,5 +1,6 @@
 """Finished cross-validations, read from their directories without torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,26 @@ def load(directory: Path) -> Finished:
         raise UserError(
             f"{directory / 'oof.parquet'}: cannot be read ({one_line(error)}); delete it, run crossval again"
         ) from error
+
+
+def demand_finished(directory: Path, key: str, names: Sequence[str]) -> None:
+    """Refuses a directory that lacks one of these files, or one of whose folds has no result.
+
+    Args:
+        directory: what should be a crossval directory.
+        key: the option that named it, for the message.
+        names: files that it must have.
+
+    Raises:
+        UserError: naming the unfinished folds.
+    """
+    folds = sorted(directory.glob("fold_*"), key=lambda path: (len(path.name), path.name))
+    unfinished = [fold.name for fold in folds if not (fold / "result.json").is_file()]
+    if unfinished or not all((directory / name).is_file() for name in names):
+        raise UserError(
+            f"{key}: {directory} is no finished crossval directory"
+            f"{' (unfinished: ' + ', '.join(unfinished) + ')' if unfinished else ''}; run crossval to its end"
+        )
 
 
 def check_same_split(first: Finished, other: Finished) -> None:

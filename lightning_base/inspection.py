@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
-from lightning_base.audit import Leak, audit, show_leaks
-from lightning_base.data import BaseDataModule, Source
+from lightning_base.audit import Leak, audit, show_leaks, test_source
+from lightning_base.data import BaseDataModule
 from lightning_base.display import console
-from lightning_base.errors import AuditError, UserError
+from lightning_base.errors import AuditError
 from lightning_base.files import write_parquet
 from lightning_base.manifest import write_manifest
 from lightning_base.run import Experiment
@@ -25,10 +25,9 @@ def prepare(experiment: Experiment, data: BaseDataModule) -> None:
     """
     out, directory = console(), experiment.root / "prepare"
     data.prepare_data()
-    sources: list[Source] = ["pool", *(["test"] if has_test(data) else [])]  # type: ignore[list-item]
-    for source in sources:
-        samples = data.samples(source)
-        out.print(f"{source}: {len(samples)} samples from {samples.origin}", soft_wrap=True)
+    for source, samples in (("pool", data.samples("pool")), ("test", test_source(data))):
+        if samples is not None:
+            out.print(f"{source}: {len(samples)} samples from {samples.origin}", soft_wrap=True)
     write_split(directory, data)
     found = findings(data)
     if len(found):
@@ -43,15 +42,6 @@ def prepare(experiment: Experiment, data: BaseDataModule) -> None:
         f"{len(fold.val)} held-out samples\nresults: {directory}",
         soft_wrap=True,
     )
-
-
-def has_test(data: BaseDataModule) -> bool:
-    """Whether there is a test source; asked without looking at its samples' targets."""
-    try:
-        data.samples("test")
-    except UserError:
-        return False
-    return True
 
 
 def findings(data: BaseDataModule) -> pd.DataFrame:

@@ -88,16 +88,16 @@ class Ragged:
         return self.padded(np.asarray(rows))[0]
 
 
-class View:
-    """Some rows of a payload, in an order of their own; nothing is copied."""
+class Derived:
+    """A payload made of another one as rows are asked for; here with the base's shape, type and length."""
 
-    def __init__(self, base: Payload, index: Rows) -> None:
-        self.base, self.index = base, index
+    def __init__(self, base: Payload) -> None:
+        self.base = base
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, ...)."""
-        return (len(self.index), *self.base.shape[1:])
+        return self.base.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -105,7 +105,20 @@ class View:
         return self.base.dtype
 
     def __len__(self) -> int:
-        return len(self.index)
+        return self.shape[0]
+
+
+class View(Derived):
+    """Some rows of a payload, in an order of their own; nothing is copied."""
+
+    def __init__(self, base: Payload, index: Rows) -> None:
+        super().__init__(base)
+        self.index = index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        return (len(self.index), *self.base.shape[1:])
 
     def __getitem__(self, rows: Any) -> Any:
         return self.base[self.index[rows]]
@@ -229,6 +242,11 @@ def gather(
     return np.asarray(inputs[rows]), None
 
 
+def content_hash(content: bytes) -> int:
+    """A 64-bit number by which equal contents are told: the eight bytes of BLAKE2b."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
 def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:
     """(N,) uint64 BLAKE2b of each sample's bytes, read a few thousand rows at a time."""
     hashes = np.empty(len(inputs), dtype=np.uint64)
@@ -237,6 +255,5 @@ def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:
         block, lengths = gather(inputs, rows)
         for i, row in enumerate(rows):
             sample = block[i] if lengths is None else block[i, : lengths[i]]
-            digest = hashlib.blake2b(np.ascontiguousarray(sample).tobytes(), digest_size=8)
-            hashes[row] = int.from_bytes(digest.digest(), "little")
+            hashes[row] = content_hash(np.ascontiguousarray(sample).tobytes())
     return hashes

@@ -49,14 +49,12 @@ class Split:
     ids: (N,) the pool's sample ids, in the pool's row order.
     folds: the folds, over all repeats.
     splitter: what made them, as text.
-    fingerprint: SHA-256 of the pool's content.
     sealed: ids of the test samples that were taken out of the source first.
     """
 
     ids: npt.NDArray[Any]
     folds: tuple[Fold, ...]
     splitter: str
-    fingerprint: str = ""
     sealed: npt.NDArray[Any] | None = None
 
     def table(self) -> pd.DataFrame:
@@ -134,7 +132,7 @@ def make_split(
             `time_end`.
         splitter: any scikit-learn splitter, or one over tables; the object given is not changed.
         seed: the experiment's seed.
-        fingerprint: SHA-256 of the pool's content.
+        fingerprint: SHA-256 of the pool's content, for splitters over tables.
         sealed: ids of the test samples that were taken out of the source.
         classes: the classes' names, for messages.
 
@@ -159,7 +157,7 @@ def make_split(
             repeat, seen = repeat + 1, np.zeros_like(seen)
         seen[val] = True
         folds.append(Fold(np.sort(order[train]), np.sort(order[val]), repeat))
-    return Split(table["id"].to_numpy(dtype=object), tuple(folds), repr(splitter), fingerprint, sealed)
+    return Split(table["id"].to_numpy(dtype=object), tuple(folds), repr(splitter), sealed)
 
 
 def _sklearn_folds(

@@ -15,6 +15,7 @@ from lightning_base.data import BaseDataModule
 from lightning_base.display import console
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import read_json, replace, write_parquet, write_text
+from lightning_base.finished import demand_finished
 from lightning_base.labels import read_labels
 from lightning_base.loader import Batch
 from lightning_base.samples import Ragged, Samples, View, gather
@@ -95,13 +96,7 @@ def held_out(directory: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises:
         UserError: where the directory is unfinished or not a classifier's.
     """
-    begun = [path for path in directory.glob("fold_*") if path.is_dir()]
-    unfinished = sorted(path.name for path in begun if not (path / "result.json").is_file())
-    if unfinished or not all((directory / name).is_file() for name in ("summary.json", "oof.parquet")):
-        raise UserError(
-            f"--labels: {directory} is no finished crossval directory"
-            f"{' (unfinished: ' + ', '.join(unfinished) + ')' if unfinished else ''}; run crossval to its end"
-        )
+    demand_finished(directory, "--labels", ["summary.json", "oof.parquet"])
     summary = read_json(directory / "summary.json")
     try:
         oof = pd.read_parquet(directory / "oof.parquet")

@@ -10,9 +10,10 @@ from lightning_base.audit.target import target_leaks
 from lightning_base.data import BaseDataModule
 from lightning_base.errors import UserError
 from lightning_base.files import read_json
+from lightning_base.samples import Samples
 from lightning_base.splitters import TableSplitter
 
-__all__ = ["Leak", "audit", "show_leaks"]
+__all__ = ["Leak", "audit", "show_leaks", "test_source"]
 
 
 def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) -> list[Leak]:
@@ -31,10 +32,7 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
         UserError: for data that cannot be read or split, or a record that cannot be read.
     """
     pool, split = data.samples("pool"), data.folds
-    try:
-        test = data.samples("test")
-    except UserError:
-        test = None
+    test = test_source(data)
     joined = overlap.Joined(pool, test, split.folds)
     after = isinstance(data.split, TableSplitter) and data.split.trains_after
     apart = "take them out of the pool or out of the test source"
@@ -73,6 +71,14 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
     leaks += target_leaks(pool, split.folds[0].train)
     leaks += statistics_leaks(data, pool, test)
     return leaks + read_before(reads)
+
+
+def test_source(data: BaseDataModule) -> Samples | None:
+    """The samples of the test source, or None where there is none."""
+    try:
+        return data.samples("test")
+    except UserError:
+        return None
 
 
 def read_before(reads: Sequence[str]) -> list[Leak]:

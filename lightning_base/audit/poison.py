@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lightning_base.samples import Payload, Ragged, Rows, Samples, View, gather
+from lightning_base.samples import Derived, Payload, Ragged, Rows, Samples, View, gather
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -31,7 +31,7 @@ def spoil(values: Array, codes: Array | None) -> Array:
     return spoiled if codes is None else np.where(np.isnan(codes), spoiled, codes).astype(values.dtype)
 
 
-class Poisoned:
+class Poisoned(Derived):
     """A payload with some rows spoiled as they are read; nothing is copied until the whole is asked for.
 
     base: the payload.
@@ -40,20 +40,8 @@ class Poisoned:
     """
 
     def __init__(self, base: Payload, keep: Mask, codes: Array | None) -> None:
-        self.base, self.keep, self.codes = base, keep, codes
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, ...)."""
-        return self.base.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The values' type."""
-        return self.base.dtype
-
-    def __len__(self) -> int:
-        return len(self.base)
+        super().__init__(base)
+        self.keep, self.codes = keep, codes
 
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, tuple) or rows is Ellipsis or rows is None:

@@ -1,6 +1,5 @@
 """Image files decoded to pixels: what their headers say, hashes of their content, and files read on demand."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from lightning_base.errors import UserError, one_line
+from lightning_base.samples import content_hash
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 Mode: TypeAlias = Literal["RGB", "L"]
@@ -73,9 +73,8 @@ def decode(path: str, mode: Mode, size: Size | None) -> Decoded:
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files, struct.error among them
         passing = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None)
         return Decoded(width, height, found, _reason(error), passing, 0, 0, b"")
-    digest = hashlib.blake2b(pixels, digest_size=8).digest()
-    content, look = int.from_bytes(digest, "little"), int.from_bytes(bits.tobytes(), "big")
-    return Decoded(width, height, found, "", False, content, look, pixels)
+    look = int.from_bytes(bits.tobytes(), "big")
+    return Decoded(width, height, found, "", False, content_hash(pixels), look, pixels)
 
 
 def convert(image: Image.Image, mode: Mode, size: Size | None) -> Image.Image:

@@ -1,6 +1,5 @@
 """Tables: the records of a CSV or Parquet file as Samples, in memory or as a memory-mapped pack."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pandas as pd
 
 from lightning_base.errors import UserError
 from lightning_base.files import read_json
-from lightning_base.samples import Feature, Samples
+from lightning_base.samples import Feature, Samples, content_hash
 from lightning_base.sources.columns import Layout, Plan, plan, row_id
 from lightning_base.sources.pack import kept_folder
 from lightning_base.sources.records import Chunk, Records, Values, to_numbers
@@ -122,7 +121,7 @@ def to_time(values: Values, where: str, lines: npt.NDArray[np.int64]) -> npt.NDA
 
 
 def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return content_hash(text.encode())
 
 
 def _mix(hashes: npt.NDArray[np.uint64], content: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
