@@ -231,6 +231,11 @@ def view(samples: Samples, rows: Rows) -> View:
     return View(inputs.base, inputs.index[rows]) if isinstance(inputs, View) else View(inputs, rows)
 
 
+def is_ragged(inputs: Payload) -> bool:
+    """Whether samples are of unequal length, seen through a view or not."""
+    return isinstance(inputs.base if isinstance(inputs, View) else inputs, Ragged)
+
+
 def gather(
     inputs: Payload, rows: Rows, longest: int | None = None, fixed: bool = False
 ) -> tuple[npt.NDArray[Any], Rows | None]:

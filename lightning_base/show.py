@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from lightning_base.data import BaseDataModule, Batch
 from lightning_base.files import replace
 from lightning_base.loader import Boxes
 from lightning_base.preprocess import Standardize, TablePreprocess, Vocabulary
-from lightning_base.samples import Ragged, Rows, View
+from lightning_base.samples import Rows, is_ragged
 
 Painter: TypeAlias = Callable[[Batch, int], Image.Image]
 SMALLEST, LARGEST = 96, 320  # pixels of a picture's shorter and longer side
@@ -79,23 +79,26 @@ def unscaled(data: BaseDataModule, batch: Batch) -> Batch:
 
 def painter(data: BaseDataModule, batches: Sequence[Batch]) -> Painter:
     """What paints a sample of these batches, the first of which is not augmented."""
-    inputs = data.samples("pool").inputs
-    base = inputs.base if isinstance(inputs, View) else inputs
-    x = batches[0].x
+    inputs, x = data.samples("pool").inputs, batches[0].x
     if x.ndim == 2:
         if not x.is_floating_point():
             return lambda batch, i: words(data, batch, i, batches[0])
-        if isinstance(base, Ragged):
+        if is_ragged(inputs):
             peak = float(x.abs().max()) or 1.0
             return lambda batch, i: wave(batch, i, peak)
         shown = columns(data, batches)
         return lambda batch, i: numbers(batch, i, batches[0], shown)
-    low, high = float(x.min()), float(x.max())
-    if x.ndim == 4 and not isinstance(base, Ragged):
-        if inputs.dtype == np.uint8:
-            low, high = 0.0, 255.0 if high > 64 else high  # digits have sixteen shades
+    if x.ndim == 4 and not is_ragged(inputs):
+        low, high = shades(x, stored=inputs.dtype)
         return lambda batch, i: image(data.classes, batch, i, low, high)
+    low, high = float(x.min()), float(x.max())
     return lambda batch, i: heat(batch, i, low, high)
+
+
+def shades(x: torch.Tensor, stored: np.dtype[Any]) -> tuple[float, float]:
+    """The values drawn black and white: 0 and 255 of images stored as uint8, else the least and the greatest."""
+    low, high = float(x.min()), float(x.max())
+    return (0.0, 255.0 if high > 64 else high) if stored == np.uint8 else (low, high)  # digits have sixteen shades
 
 
 def unit(values: torch.Tensor, low: float, high: float) -> npt.NDArray[np.float64]:

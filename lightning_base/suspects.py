@@ -18,8 +18,8 @@ from lightning_base.files import read_json, replace, write_parquet, write_text
 from lightning_base.finished import demand_finished
 from lightning_base.labels import read_labels
 from lightning_base.loader import Batch
-from lightning_base.samples import Ragged, Samples, View, gather
-from lightning_base.show import grid, image, shortened
+from lightning_base.samples import Samples, gather, is_ragged
+from lightning_base.show import grid, image, shades, shortened
 
 SHOWN = 20  # most suspects that the terminal lists
 DRAWN, ACROSS = 40, 8  # most suspects in the picture, and in a row of it
@@ -204,9 +204,7 @@ def issue_table(suspects: pd.DataFrame) -> Table:
 
 def is_images(samples: Samples) -> bool:
     """Whether the inputs are images (N, C, H, W)."""
-    inputs = samples.inputs
-    base = inputs.base if isinstance(inputs, View) else inputs
-    return len(inputs.shape) == 4 and not isinstance(base, Ragged)
+    return len(samples.inputs.shape) == 4 and not is_ragged(samples.inputs)
 
 
 def draw_suspects(pool: Samples, suspects: pd.DataFrame, path: Path) -> None:
@@ -220,9 +218,7 @@ def draw_suspects(pool: Samples, suspects: pd.DataFrame, path: Path) -> None:
     first = suspects.head(DRAWN)
     rows = pd.Index(pool.table["id"]).get_indexer(pd.Index(first["id"]))
     x = torch.from_numpy(np.array(gather(pool.inputs, rows)[0]))
-    low, high = float(x.min()), float(x.max())
-    if x.dtype == torch.uint8:
-        low, high = 0.0, 255.0 if high > 64 else high  # digits have sixteen shades
+    low, high = shades(x, stored=pool.inputs.dtype)
     batch = Batch(x, None, torch.from_numpy(rows))
     cells = [image(pool.classes, batch, i, low, high) for i in range(len(first))]
     captions = [

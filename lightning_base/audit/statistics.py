@@ -14,7 +14,7 @@ from lightning_base.audit.poison import known_codes, poison
 from lightning_base.audit.report import Leak
 from lightning_base.data import BaseDataModule, Source
 from lightning_base.preprocess import Standardize, blocks, moments
-from lightning_base.samples import Ragged, Rows, Samples, View
+from lightning_base.samples import Rows, Samples, is_ragged
 
 
 def statistics_leaks(data: BaseDataModule, pool: Samples, test: Samples | None) -> list[Leak]:
@@ -119,8 +119,7 @@ def difference(one: Any, other: Any, key: str = "its state") -> str | None:
 
 def scaled_before(pool: Samples, sealed: Samples | None, train: Rows) -> list[Leak]:
     """Floating-point inputs that have mean 0 and deviation 1 over the whole source, yet not over the training role."""
-    base = pool.inputs.base if isinstance(pool.inputs, View) else pool.inputs
-    if isinstance(base, Ragged) or len(pool.inputs.shape) < 2 or pool.inputs.dtype.kind != "f" or len(pool) < 50:
+    if is_ragged(pool.inputs) or len(pool.inputs.shape) < 2 or pool.inputs.dtype.kind != "f" or len(pool) < 50:
         return []
     some = np.arange(0, len(pool), max(len(pool) // 2048, 1))
     mean, std = moments(blocks(pool, some))

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from lightning_base.audit.report import Leak, named
-from lightning_base.samples import Ragged, Rows, Samples, View, gather
+from lightning_base.samples import Rows, Samples, gather, is_ragged
 
 Matrix = npt.NDArray[np.float64]
 SCORE = 0.99
@@ -27,9 +27,8 @@ def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
         pool: the samples.
         train: (N,) int64 rows of a training role.
     """
-    base = pool.inputs.base if isinstance(pool.inputs, View) else pool.inputs
     if (
-        isinstance(base, Ragged)
+        is_ragged(pool.inputs)
         or len(pool.inputs.shape) != 2
         or pool.target is None
         or pool.inputs.dtype.kind not in "biuf"
