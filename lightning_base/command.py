@@ -19,18 +19,22 @@ from lightning_base.config_errors import explain
 from lightning_base.data import BaseDataModule, Role
 from lightning_base.display import console, score_table
 from lightning_base.errors import UserError, one_line
+from lightning_base.execute import Execution
 from lightning_base.files import read_json, write_json, write_parquet
 from lightning_base.finished import demand_finished
+from lightning_base.fold import train
 from lightning_base.module import BaseModule
 from lightning_base.resume import STAMP
 from lightning_base.run import Experiment, build, close, preflight
-from lightning_base.trainer import Trainer
+from lightning_base.slurm import Slurm
+from lightning_base.trainer import Executor, Trainer
 
 # warnings that a user can do nothing about
 QUIET = (
     r"The dirpath has changed from",  # a run's directory may be moved
     r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on in its own directory
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.15
+    r"The `srun` command is available",  # --executor slurm is how folds go to a cluster
     r"The number of training batches .* is smaller than the logging interval",  # steps are counted over epochs here
 )
 
@@ -77,10 +81,20 @@ def with_saved_config(arguments: list[str]) -> list[str]:
     return arguments
 
 
+def open_experiment(config: Path) -> Experiment:
+    """The experiment of a configuration that `crossval` has saved; runs nothing.
+
+    Raises:
+        UserError: for a configuration that does not parse.
+    """
+    return Command(["crossval", "--config", str(config)], opens=True).experiment
+
+
 class Command(LightningCLI):
     """LightningCLI with `crossval`, and with runs that are built by `lightning_base.run.build` alone."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], opens: bool = False) -> None:
+        self.opens = opens  # only the experiment is wanted
         self.files = [
             arguments[i + 1] if a in ("--config", "-c") and i + 1 < len(arguments) else a.partition("=")[2]
             for i, a in enumerate(arguments)
@@ -168,6 +182,9 @@ class Command(LightningCLI):
         self.config_init = self.config
         config = self.config[self.subcommand]
         self.experiment = Experiment(self._parser(self.subcommand), config)
+        if self.opens:
+            self.model, self.datamodule, self.trainer = None, None, Trainer  # type: ignore[assignment]
+            return
         self.path = Path(config.ckpt_path) if config.get("ckpt_path") else None
         if self.path is not None and not self.path.exists():
             raise UserError(f"--ckpt_path: no file or directory {self.path}")
@@ -194,7 +211,7 @@ class Command(LightningCLI):
             return
         self.experiment.save(self.run.directory / "config.yaml")
         inspection.write_split(self.run.directory, self.run.datamodule)
-        result, held_out = crossval.train(self.run, self.path)
+        result, held_out = train(self.run, self.path)
         close(self.run)
         self._report("held-out samples of fold 0", held_out, result["metrics"])
         console().print(f"scored: {result['selection']}\nresults: {self.run.directory}")
@@ -267,13 +284,20 @@ class Command(LightningCLI):
 
     def crossval(
         self,
-        model: LightningModule,
-        datamodule: LightningDataModule,
+        model: LightningModule | None = None,
+        datamodule: LightningDataModule | None = None,
         folds: list[int] | None = None,
         overwrite: bool = False,
+        executor: Executor = "inline",
+        jobs: int | None = None,
+        threads: int | None = None,
+        slurm: Slurm | None = None,
     ) -> None:
         """See lightning_base.crossval."""
-        crossval.crossval(self.experiment, folds, overwrite)
+        if (asked := self.config["crossval"].slurm) is not None:  # LightningCLI hands nested options to no method
+            slurm = Slurm(**asked.as_dict())
+        if not self.opens:
+            crossval.crossval(self.experiment, folds, overwrite, Execution(executor, jobs, threads, slurm))
 
     def _members(self) -> tuple[list[Path], Path]:
         """The checkpoints that --ckpt_path names, and the directory that their results go to."""
@@ -295,7 +319,7 @@ class Command(LightningCLI):
             run = build(self.experiment, fold, checkpoint.parent.parent, quiet=True, training=False)
             found.append(evaluate.predict(run, role, checkpoint))
             self.run = run
-        return evaluate.ensemble(found)
+        return evaluate.ensemble(self.run.model, found)
 
     def _report(
         self, title: str, predictions: evaluate.Predictions, scores: dict[str, float] | None = None

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,6 +18,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from lightning_base import states
+from lightning_base.errors import one_line
 from lightning_base.stats import Estimate
 
 
@@ -73,6 +76,14 @@ class _Epochs(Callback):
 def show_scores(scores: Mapping[str, float]) -> str:
     """The scores on one line."""
     return "  ".join(f"{name} {number(value)}" for name, value in scores.items())
+
+
+def outcome(directory: Path) -> str:
+    """One line on a fold that has ended, from its directory."""
+    state = states.read(directory)
+    if state["state"] == "done":
+        return f"{show_scores(state['metrics'])}  {state['epochs']} epochs  {state['seconds']:.1f} s"
+    return f"{state['state']}: {one_line(state.get('error', ''))[:200]}"
 
 
 def number(value: float) -> str:

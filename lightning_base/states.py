@@ -26,6 +26,12 @@ def failed(error: BaseException) -> dict[str, Any]:
     return {"state": "failed", "error": f"{type(error).__name__}: {one_line(error)[:500]}", "since": _now()}
 
 
+def forget_failure(directory: Path) -> None:
+    """Makes a failed fold pending again, before it is tried anew."""
+    if read(directory)["state"] == "failed":
+        (directory / STATE).unlink(missing_ok=True)
+
+
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 

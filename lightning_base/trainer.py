@@ -1,7 +1,13 @@
 """The Trainer of the command line: Lightning's own, plus the declaration of the verbs that Lightning lacks."""
 
+from typing import Literal, TypeAlias
+
 import lightning.pytorch as pl
 from lightning.pytorch import LightningDataModule, LightningModule
+
+from lightning_base.slurm import Slurm
+
+Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
 
 
 class Trainer(pl.Trainer):
@@ -13,6 +19,10 @@ class Trainer(pl.Trainer):
         datamodule: LightningDataModule,
         folds: list[int] | None = None,
         overwrite: bool = False,
+        executor: Executor = "inline",
+        jobs: int | None = None,
+        threads: int | None = None,
+        slurm: Slurm | None = None,
     ) -> None:
         """Cross-validate: train every fold of data.split, and score each on the samples it held out.
 
@@ -22,6 +32,12 @@ class Trainer(pl.Trainer):
         Args:
             folds: numbers of the folds to run, from 0; all by default.
             overwrite: delete what an earlier run left in the directory, and begin anew.
+            executor: where folds are trained: inline, one after another in this process; process, several at once in
+                processes of their own; slurm, as an array of jobs; vectorized, all in one batch, for small networks.
+                The results are the same, at equal threads a fold.
+            jobs: how many folds process trains at once; by default one a core, or one a GPU.
+            threads: threads that a fold computes with; by default all cores, for process its share of them.
+            slurm: what slurm asks of the cluster.
         """
         raise NotImplementedError("crossval is a verb of the command line: lightning_base.crossval does the work")
 

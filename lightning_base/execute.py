@@ -1,0 +1,142 @@
+"""Where folds are trained: in this process, in several processes at once, as a Slurm array, or all in one batch."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
+
+from lightning_base import states
+from lightning_base.display import FoldProgress, outcome
+from lightning_base.errors import UserError
+from lightning_base.fold import Plan, attempt
+from lightning_base.processes import Processes
+from lightning_base.run import Run
+from lightning_base.slurm import Slurm, submit_and_follow
+from lightning_base.trainer import Executor
+from lightning_base.vectorized import train_vectorized
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How the folds of a cross-validation are run; their results do not depend on it, at equal threads a fold.
+
+    executor: inline trains one after another in this process; process several at once, each in its own; slurm submits
+        an array of jobs, one a fold; vectorized trains all in one batch, for small networks.
+    jobs: how many folds `process` trains at once.
+    threads: threads that a fold's process computes with.
+    slurm: what `slurm` asks of the cluster.
+
+    Raises:
+        UserError: for a number below 1, or an option of another executor.
+    """
+
+    executor: Executor = "inline"
+    jobs: int | None = None
+    threads: int | None = None
+    slurm: Slurm | None = None
+
+    def __post_init__(self) -> None:
+        for key, value in (("jobs", self.jobs), ("threads", self.threads)):
+            if value is not None and value < 1:
+                raise UserError(f"--{key}: {value} is below 1; give a positive number, or leave it out")
+        if self.jobs is not None and self.executor != "process":
+            raise UserError(f"--jobs is for --executor process, not {self.executor}; leave it out")
+        if self.slurm is not None and self.executor != "slurm":
+            raise UserError(f"--slurm is for --executor slurm, not {self.executor}; leave it out")
+
+
+def runner(execution: Execution, first: Run) -> Callable[[Plan, Sequence[int], FoldProgress], None]:
+    """What trains folds as the execution says; each leaves its result, or why it failed, in its directory.
+
+    Args:
+        execution: how.
+        first: a run as the folds' will be, for the processes and devices that it takes.
+
+    Raises:
+        UserError: where the executor cannot serve the experiment or this machine.
+    """
+    trainer = first.trainer
+    if execution.executor == "inline":
+        alone = trainer.world_size == 1
+        return lambda plan, folds, progress: inline(plan, folds, progress, alone, execution.threads)
+    environment = getattr(trainer.strategy, "cluster_environment", None)  # a single device's strategy has none
+    if environment is not None and environment.creates_processes_externally:
+        raise UserError(
+            f"--executor {execution.executor}: this process is one of several that a launcher started; "
+            "take inline there, or run crossval without the launcher"
+        )
+    if execution.executor == "process":
+        return processes(execution, first).run
+    if execution.executor == "slurm":
+        options = execution.slurm or Slurm()
+        options.check(trainer.num_devices, trainer.num_nodes)
+        threads = execution.threads
+        return lambda plan, folds, progress: follow(plan, folds, progress, options, threads)
+    if trainer.world_size > 1:
+        raise UserError("--executor vectorized: trainer.devices is more than one; take inline or process")
+
+    def vectorized(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
+        with computing_threads(execution.threads):
+            train_vectorized(plan, folds, progress)
+
+    return vectorized
+
+
+def inline(plan: Plan, folds: Sequence[int], progress: FoldProgress, alone: bool, threads: int | None) -> None:
+    """Trains the folds one after another."""
+    with computing_threads(threads):
+        for fold in folds:
+            if attempt(plan, fold, progress, alone) == "held":
+                progress.finish(fold, "another process trains it")
+            else:
+                progress.finish(fold, outcome(plan.fold_directory(fold)))
+
+
+@contextmanager
+def computing_threads(threads: int | None) -> Iterator[None]:
+    """Lets torch compute with so many threads, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def processes(execution: Execution, first: Run) -> Processes:
+    """The processes that share out this machine's cores, or its GPUs."""
+    trainer = first.trainer
+    ranks = trainer.num_devices
+    cores = len(os.sched_getaffinity(0))
+    if trainer.num_nodes > 1:
+        raise UserError("--executor process: trainer.num_nodes is more than one; take slurm, or inline")
+    if isinstance(trainer.accelerator, CUDAAccelerator):
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+        most = len(gpus) // ranks
+        jobs = execution.jobs or most
+        if jobs > most:
+            raise UserError(
+                f"--jobs: {jobs} folds of {ranks} GPUs each need {jobs * ranks}, {len(gpus)} are there; "
+                f"give at most {most}"
+            )
+        devices: list[str | None] = [",".join(gpus[i * ranks : (i + 1) * ranks]) for i in range(jobs)]
+    elif isinstance(trainer.accelerator, CPUAccelerator):
+        jobs = execution.jobs or max(cores // ranks, 1)
+        devices = [None] * jobs
+    else:
+        name = type(trainer.accelerator).__name__
+        raise UserError(f"--executor process: cannot share out devices of {name}; take inline or slurm")
+    return Processes(devices, execution.threads or max(cores // (jobs * ranks), 1), ranks)
+
+
+def follow(plan: Plan, folds: Sequence[int], progress: FoldProgress, options: Slurm, threads: int | None) -> None:
+    """Submits the folds as a Slurm array, and shows each as it ends."""
+    for fold in folds:
+        states.forget_failure(plan.fold_directory(fold))
+    submit_and_follow(
+        plan.directory, folds, options, threads, lambda fold: progress.finish(fold, outcome(plan.fold_directory(fold)))
+    )
