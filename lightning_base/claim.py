@@ -1,10 +1,12 @@
 """Whose a crossval directory is: made an experiment's, found to be its, extended by folds, or refused."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lightning_base import states
 from lightning_base.data import BaseDataModule
 from lightning_base.display import console
 from lightning_base.errors import UserError
@@ -12,6 +14,7 @@ from lightning_base.files import read_json, write_json
 from lightning_base.inspection import write_split
 from lightning_base.manifest import hash_table, read_manifest
 from lightning_base.run import Experiment
+from lightning_base.sbatch import queue
 
 # keys that change what is shown and nothing that is computed: a run may be continued with others
 FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary")
@@ -55,6 +58,23 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
                 f"{identity[key]!r}); {mend}"
             )
     read_manifest(directory / "split.parquet")  # refuses one that was changed by hand
+
+
+def clear(directory: Path, labels: str | None) -> None:
+    """Deletes what an earlier run left.
+
+    Raises:
+        UserError: where the data's labels stand there, or folds are being trained there.
+    """
+    if labels is not None and Path(labels).resolve().is_relative_to(directory.resolve()):
+        raise UserError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
+    running = [path.name for path in directory.glob("fold_*") if states.runs_here(path)]
+    script = directory.resolve() / "slurm" / "crossval.sh"
+    queued = (queue(script) or []) if script.is_file() and shutil.which("squeue") else []
+    if running or any(not task.ended for task in queued):
+        which = f"process trains {running[0]}" if running else "job of the cluster trains folds"
+        raise UserError(f"--overwrite: a {which} in {directory}; end it first, or give another --name")
+    shutil.rmtree(directory)
 
 
 def added_folds(directory: Path, data: BaseDataModule) -> int | None:

@@ -4,7 +4,8 @@ import logging
 import time
 import warnings
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,10 @@ from lightning_base.fold import train
 from lightning_base.module import BaseModule
 from lightning_base.resume import STAMP
 from lightning_base.run import Experiment, build, close, preflight
+from lightning_base.sbatch import leave_allocation
+from lightning_base.search import Search, settings, tuned
 from lightning_base.slurm import Slurm
+from lightning_base.split import WHOLE
 from lightning_base.trainer import Executor, Trainer
 
 # warnings that a user can do nothing about
@@ -49,15 +53,22 @@ def run_verb(arguments: Sequence[str]) -> None:
         UserError: for any mistake in the configuration, before anything is written.
     """
     arguments = with_saved_config(list(arguments))
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # folds would repeat the same notices
-    with warnings.catch_warnings():
-        for message in QUIET:
-            warnings.filterwarnings("ignore", message=message)
+    with quiet():
         try:
             Command(arguments)
         except MisconfigurationException as error:
             raise UserError(f"trainer: {one_line(error)}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without notices and warnings that a user can do nothing about, and that every fold would repeat."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in QUIET:
+            warnings.filterwarnings("ignore", message=message)
+        yield
 
 
 def with_saved_config(arguments: list[str]) -> list[str]:
@@ -143,7 +154,7 @@ class Command(LightningCLI):
         parser.add_lightning_class_args(BaseDataModule, "data", subclass_mode=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds `name` and `audit`."""
+        """Adds `name`, `audit` and `search`."""
         parser.add_argument(
             "--name",
             type=str | None,
@@ -155,6 +166,12 @@ class Command(LightningCLI):
             type=Literal["off", "warn", "fail"] | bool,
             default="warn",
             help="What fit and crossval do about leaks that the audit finds before they begin.",
+        )
+        parser.add_argument(
+            "--search",
+            type=Search | None,
+            default=None,
+            help="What crossval tunes inside each fold, by cross-validating the fold's training part alone.",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -188,13 +205,18 @@ class Command(LightningCLI):
         self.path = Path(config.ckpt_path) if config.get("ckpt_path") else None
         if self.path is not None and not self.path.exists():
             raise UserError(f"--ckpt_path: no file or directory {self.path}")
+        if self.path is not None:
+            self.experiment = tuned(self.experiment, self.path.parent.parent if self.path.is_file() else self.path)
+        away = self.subcommand == "crossval" and config.executor == "slurm"
+        if away:
+            leave_allocation()
         fold, directory = 0, self.experiment.root / str(self.subcommand)
         if self.subcommand == "fit":
             directory = next_version(directory)
         elif self.path is not None and self.path.is_file():
             fold = read_stamp(self.path).get("fold", 0)
         self.run = build(
-            self.experiment,
+            self.experiment.on_cpu() if away else self.experiment,
             fold,
             directory,
             quiet=self.subcommand != "fit",
@@ -204,6 +226,11 @@ class Command(LightningCLI):
 
     def fit(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Trains fold 0 of data.split in runs/<name>/fit/version_<n>, and scores the samples it holds out."""
+        if settings(self.experiment) is not None:
+            raise UserError(
+                "search: fit does not search; take crossval (one fold is enough: lightning_base.splitters.Ratio), "
+                "or give --search null"
+            )
         preflight(self.run)
         inspection.inspect(self.experiment, self.run.datamodule)
         if self.run.trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -223,6 +250,8 @@ class Command(LightningCLI):
                 "validate needs --ckpt_path of one run's checkpoint; the held-out scores of a crossval directory "
                 "stand in its summary.json"
             )
+        if self.run.fold == WHOLE:
+            raise UserError(f"--ckpt_path: {self.path} is a refit, which has trained on the whole pool; test takes it")
         predictions = evaluate.predict(self.run, "val", self.path)
         self._report(f"held-out samples of fold {self.run.fold}", predictions)
 
@@ -288,6 +317,7 @@ class Command(LightningCLI):
         datamodule: LightningDataModule | None = None,
         folds: list[int] | None = None,
         overwrite: bool = False,
+        refit: bool = False,
         executor: Executor = "inline",
         jobs: int | None = None,
         threads: int | None = None,
@@ -297,7 +327,7 @@ class Command(LightningCLI):
         if (asked := self.config["crossval"].slurm) is not None:  # LightningCLI hands nested options to no method
             slurm = Slurm(**asked.as_dict())
         if not self.opens:
-            crossval.crossval(self.experiment, folds, overwrite, Execution(executor, jobs, threads, slurm))
+            crossval.crossval(self.experiment, folds, overwrite, Execution(executor, jobs, threads, slurm), refit)
 
     def _members(self) -> tuple[list[Path], Path]:
         """The checkpoints that --ckpt_path names, and the directory that their results go to."""
@@ -316,7 +346,8 @@ class Command(LightningCLI):
         found = []
         for checkpoint in members:
             fold = read_stamp(checkpoint).get("fold", 0)
-            run = build(self.experiment, fold, checkpoint.parent.parent, quiet=True, training=False)
+            home = checkpoint.parent.parent
+            run = build(tuned(self.experiment, home), fold, home, quiet=True, training=False)
             found.append(evaluate.predict(run, role, checkpoint))
             self.run = run
         return evaluate.ensemble(self.run.model, found)

@@ -17,10 +17,10 @@ from lightning_base.errors import UserError, one_line, suggest
 from lightning_base.finished import Finished, check_same_split, load
 from lightning_base.stats import Difference, compare_folds, holm, mcnemar
 
-HIGHER_IS_BETTER = dict.fromkeys(("accuracy", "auroc", "f1", "precision", "recall", "r2"), True)
+HIGHER_IS_BETTER = dict.fromkeys(("accuracy", "auroc", "f1", "precision", "recall", "r2", "map", "map50"), True)
 HIGHER_IS_BETTER |= dict.fromkeys(("loss", "ece", "mse", "rmse", "mae"), False)
 DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
-DEFAULT_METRICS = ("accuracy", "r2")  # what is tested when nothing is named: the first of these that all runs have
+DEFAULT_METRICS = ("accuracy", "r2", "map")  # what is tested by default: the first of these that all have
 ROPE = 0.01
 
 

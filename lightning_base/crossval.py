@@ -1,6 +1,5 @@
 """Cross-validation: functions over `build(experiment, fold)` that train, skip what is done, collect and summarise."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,23 @@ import pandas as pd
 from rich.console import Console
 
 from lightning_base import states
-from lightning_base.claim import claim
-from lightning_base.display import FoldProgress, console, fold_table
+from lightning_base.claim import claim, clear
+from lightning_base.display import FoldProgress, console, fold_table, show_nested
 from lightning_base.errors import FoldsFailed, UserError
-from lightning_base.execute import Execution, runner
+from lightning_base.estimates import NAME as INTERVAL
+from lightning_base.estimates import clipped, estimate
+from lightning_base.execute import Execution, computing_threads, runner
 from lightning_base.files import read_json, write_json, write_parquet
 from lightning_base.fold import Plan
 from lightning_base.inspection import inspect
+from lightning_base.ncv import NAME as NESTED
+from lightning_base.ncv import nested_intervals
+from lightning_base.oof import oof_intervals
+from lightning_base.refit import check as check_refit
+from lightning_base.refit import refit
 from lightning_base.run import Experiment, build, git_commit, preflight, versions
-from lightning_base.stats import Estimate, corrected_interval, oof_intervals
+from lightning_base.search import check, describe, settings
+from lightning_base.stats import Estimate
 
 
 def crossval(
@@ -26,6 +33,7 @@ def crossval(
     folds: Sequence[int] | None = None,
     overwrite: bool = False,
     execution: Execution | None = None,
+    refitting: bool = False,
 ) -> Path:
     """Trains every fold that is not done, then collects; returns the directory.
 
@@ -34,6 +42,7 @@ def crossval(
         folds: numbers of the folds to train; all by default.
         overwrite: delete what an earlier run left, and begin anew.
         execution: where folds are trained; by default one after another in this process.
+        refitting: train once more on the whole pool when all folds are done.
 
     Raises:
         FoldsFailed: where folds failed; the others have gone on.
@@ -42,7 +51,9 @@ def crossval(
     """
     out = console()
     directory = experiment.root / "crossval"
-    first = build(experiment, 0, directory / "fold_0", quiet=True)
+    execution = execution or Execution()
+    here = experiment.on_cpu() if execution.executor == "slurm" else experiment
+    first = build(here, 0, directory / "fold_0", quiet=True)
     preflight(first)
     inspect(experiment, first.datamodule)
     plan = Plan(experiment, directory, first.datamodule)
@@ -56,13 +67,15 @@ def crossval(
             run.trainer.fit(run.model, datamodule=run.datamodule)
         out.print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
         return directory
-    train = runner(execution or Execution(), first)
+    check(experiment, first.datamodule)
+    if execution.executor == "vectorized" and settings(experiment) is not None:
+        raise UserError("--executor vectorized: a search trains each fold by itself; take inline, process or slurm")
+    if refitting:
+        check_refit(experiment, execution.executor == "inline")
+    train = runner(execution, experiment, first)
     main = first.trainer.is_global_zero
     if main and overwrite and directory.exists():
-        labels = first.datamodule.labels
-        if labels is not None and Path(labels).resolve().is_relative_to(directory.resolve()):
-            raise UserError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
-        shutil.rmtree(directory)
+        clear(directory, first.datamodule.labels)
     if main:
         claim(directory, experiment, plan.data)
     del first
@@ -80,35 +93,45 @@ def crossval(
             f"{len(failed)} of {plan.k} folds failed: {'; '.join(errors)}; tracebacks stand in error.txt in their "
             "folders; mend the cause and run the same command again: the other folds are kept"
         )
-    if not main:
-        return directory
     missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]
     if missing:
-        out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}")
-    else:
+        waits = "; the refit waits for them" if refitting else ""
+        out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}{waits}")
+        return directory
+    if main:
         show(plan, *collect(plan), out)
+    if refitting:
+        with computing_threads(execution.threads):
+            again = refit(plan)
+        out.print(f"refit: {again['epochs']} epochs on {again['n_train']} samples, in {directory / 'refit'}")
     return directory
 
 
 def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
-    """Writes oof.parquet and summary.json from the finished folds; returns the summary and its estimates."""
-    results = [read_json(plan.fold_directory(fold) / "result.json") for fold in range(plan.k)]
-    parts = []
+    """Writes oof.parquet and summary.json from the finished folds; returns the summary and its estimates.
+
+    Folds that hold out a pair of others serve the nested interval alone.
+    """
+    trained = [read_json(plan.fold_directory(fold) / "result.json") for fold in range(plan.k)]
+    folds, parts = plan.data.folds.ordinary, []
     for fold, assignment in enumerate(plan.data.folds.folds):
-        if results[fold]["split_hash"] != plan.data.folds.hash:
+        if trained[fold]["split_hash"] != plan.data.folds.hash:
             raise UserError(f"{plan.fold_directory(fold)} was trained on another split; delete it and run again")
         part = pd.read_parquet(plan.fold_directory(fold) / "predictions.parquet")
         part.insert(1, "fold", fold)
         part.insert(2, "repeat", assignment.repeat)
         parts.append(part)
-    oof = pd.concat(parts, ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
+    results = trained[: len(folds)]
+    oof = pd.concat(parts[: len(folds)], ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
     write_parquet(plan.directory / "oof.parquet", oof)
-    estimates = estimate(results)
     table = plan.data.samples("pool").table.set_index("id")
+    estimates = estimate(results, [fold.repeat for fold in folds], "group" in table)
+    values = {name: e.folds for name, e in estimates.items()}
     groups = table["group"].reindex(oof["id"]).to_numpy() if "group" in table else None
-    intervals = oof_intervals(oof, {name: e.folds for name, e in estimates.items()}, groups)
+    intervals = oof_intervals(oof, values, groups)
+    nested = nested_intervals(parts, plan.data.folds.folds, values, table.get("group"))
     n = len(table)
-    repeats = plan.data.folds.folds[-1].repeat + 1
+    repeats = folds[-1].repeat + 1
     summary = {
         "metrics": {
             name: {
@@ -118,6 +141,11 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
                 "ci95_oof_bootstrap": list(intervals[name]) if name in intervals else None,
                 "folds": list(e.folds),
             }
+            | (
+                {"nested_mean": nested[name].mean, "ci95_nested": list(clipped(name, e.folds, nested[name].ci95))}
+                if name in nested
+                else {}
+            )
             for name, e in estimates.items()
         },
         "details": pooled_details(results),
@@ -125,12 +153,14 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
         "n_scored": int(oof["id"].nunique()),  # fewer than n where a splitter never holds some samples out
         "n_oof": len(oof),
         "every_sample_once_per_repeat": len(oof) == n * repeats and not oof.duplicated(["id", "repeat"]).any(),
-        "k": plan.k,
+        "k": len(folds),
         "repeats": repeats,
-        "interval": "corrected resampled t, Nadeau & Bengio 2003",
+        "interval": INTERVAL,
+        "nested": NESTED if nested else None,
         "oof_bootstrap": f"percentile bootstrap over {'samples' if groups is None else 'groups'}, models held fixed",
         "oof_groups": None if groups is None else int(table["group"].nunique()),
         "selection": results[0]["selection"],
+        "chosen": [result["chosen"] for result in results] if settings(plan.experiment) else None,
         "classes": list(plan.data.classes),
         "splitter": plan.data.folds.splitter,
         "split_hash": plan.data.folds.hash,
@@ -139,21 +169,10 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
         "threads": sorted({result["threads"] for result in results}),
         "versions": versions(),
         "git_commit": git_commit(),
-        "seconds": sum(result["seconds"] for result in results),
+        "seconds": sum(result["seconds"] + result.get("search_seconds", 0) for result in trained),
     }
     write_json(plan.directory / "summary.json", summary)
     return summary, estimates
-
-
-def estimate(results: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
-    """Per metric, the folds' values with mean, standard deviation and corrected interval."""
-    n_train, n_val = (float(np.mean([r[key] for r in results])) for key in ("n_train", "n_val"))
-    return {
-        name: corrected_interval(
-            [np.nan if r["metrics"][name] is None else r["metrics"][name] for r in results], n_train, n_val
-        )
-        for name in results[0]["metrics"]
-    }
 
 
 def pooled_details(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -169,7 +188,11 @@ def pooled_details(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def show(plan: Plan, summary: dict[str, Any], estimates: dict[str, Estimate], out: Console) -> None:
     """Prints the table of scores, and where the results are."""
-    title = f"{plan.experiment.name}: {plan.k} folds, held-out samples, {summary['seconds']:.0f} s"
+    title = f"{plan.experiment.name}: {summary['k']} folds, held-out samples, {summary['seconds']:.0f} s"
     out.print(fold_table(title, estimates, summary["n_scored"]))
+    if summary["chosen"]:
+        out.print(f"each fold chose, by {plan.experiment.config.search.metric}: {describe(summary['chosen'])}")
     out.print(f"interval: {summary['interval']}; scored: {summary['selection']}")
+    if summary["nested"]:
+        out.print(f"{summary['nested']}: {show_nested(summary['metrics'])}")
     out.print(f"results: {plan.directory}")

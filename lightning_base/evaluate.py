@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
 
 from lightning_base.data import Role, Samples, source_of
 from lightning_base.errors import UserError
+from lightning_base.loader import Boxes, targets
 from lightning_base.module import BaseModule
 from lightning_base.run import Run
 from lightning_base.samples import Rows
@@ -29,9 +29,9 @@ class Predictions:
     preds: Tensor
 
     @property
-    def target(self) -> Tensor | None:
-        """(N,), or None where the source has no target."""
-        return None if self.samples.target is None else torch.from_numpy(self.samples.target[self.rows])
+    def target(self) -> Tensor | Boxes | None:
+        """(N,) or, for detection, the boxes of N samples; None where the source has no target."""
+        return targets(self.samples, self.rows)
 
 
 def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions:
@@ -69,21 +69,23 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
     return Predictions(run.datamodule.samples(source_of(role)), rows, preds)
 
 
-def ensemble(members: Sequence[Predictions]) -> Predictions:
-    """The mean of the members' predictions (for classes: of their probabilities) of the same samples."""
+def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:
+    """The members' predictions of the same samples as one, the way the task does it: mostly their mean."""
     first = members[0]
-    return Predictions(first.samples, first.rows, torch.stack([m.preds for m in members]).mean(dim=0))
+    if len(members) == 1:
+        return first
+    return Predictions(first.samples, first.rows, task.combine(torch.stack([m.preds for m in members])))
 
 
 def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
     """The task's metrics over all predictions at once."""
     assert predictions.target is not None
-    return _numbers(task.metrics(), predictions.preds, predictions.target)
+    return _numbers(task.metrics()(predictions.preds, predictions.target))
 
 
-def _numbers(metrics: MetricCollection, preds: Tensor, target: Tensor) -> dict[str, float]:
+def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
     # metrics are float32: more than seven digits would be noise (an F1 of 1.0000001)
-    return {name: float(f"{float(value):.7g}") for name, value in metrics(preds, target).items()}
+    return {name: float(f"{float(value):.7g}") for name, value in values.items()}
 
 
 def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
@@ -101,17 +103,12 @@ def score_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tup
     Accuracy is a proportion and has the exact binomial interval; the others are bootstrapped. Where every resample
     scores the same (no error among few samples), a bootstrap knows no interval: NaN.
     """
-    metrics, target, preds = task.metrics(), predictions.target, predictions.preds
+    target, preds = predictions.target, predictions.preds
     assert target is not None
-
-    def score(rows: Rows) -> dict[str, float]:
-        drawn = torch.from_numpy(rows)
-        metrics.reset()
-        return _numbers(metrics, preds[drawn], target[drawn])
-
-    intervals = bootstrap_interval(score, len(preds))
+    score = task.scorer(preds, target)
+    intervals = bootstrap_interval(lambda rows: _numbers(score(torch.from_numpy(rows))), len(preds))
     intervals = {name: (low, high) if low < high else (nan, nan) for name, (low, high) in intervals.items()}
-    if "accuracy" in intervals:
+    if "accuracy" in intervals and isinstance(target, Tensor):
         correct = int((preds.argmax(dim=1) == target).sum())
         intervals["accuracy"] = proportion_interval(correct, len(preds))
     return intervals
@@ -120,6 +117,11 @@ def score_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tup
 def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
     """One line a sample: id, target where there is one, and the task's columns (pred, prob_0, …)."""
     table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})
-    if predictions.target is not None:
-        table["target"] = predictions.target.numpy()
+    target = predictions.target
+    if isinstance(target, Boxes):
+        real = target.labels >= 0  # (N, M)
+        table["target_boxes"] = [list(boxes[mask].numpy()) for boxes, mask in zip(target.boxes, real, strict=True)]
+        table["target_labels"] = [labels[mask].numpy() for labels, mask in zip(target.labels, real, strict=True)]
+    elif target is not None:
+        table["target"] = target.numpy()
     return table.assign(**task.columns(predictions.preds))

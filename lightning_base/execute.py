@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
@@ -13,10 +14,12 @@ from lightning_base.display import FoldProgress, outcome
 from lightning_base.errors import UserError
 from lightning_base.fold import Plan, attempt
 from lightning_base.processes import Processes
-from lightning_base.run import Run
+from lightning_base.run import Experiment, Run
 from lightning_base.slurm import Slurm, submit_and_follow
 from lightning_base.trainer import Executor
 from lightning_base.vectorized import train_vectorized
+
+Runner: TypeAlias = Callable[[Plan, Sequence[int], FoldProgress], None]
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,12 @@ class Execution:
             raise UserError(f"--slurm is for --executor slurm, not {self.executor}; leave it out")
 
 
-def runner(execution: Execution, first: Run) -> Callable[[Plan, Sequence[int], FoldProgress], None]:
+def runner(execution: Execution, experiment: Experiment, first: Run) -> Runner:
     """What trains folds as the execution says; each leaves its result, or why it failed, in its directory.
 
     Args:
         execution: how.
+        experiment: the configuration.
         first: a run as the folds' will be, for the processes and devices that it takes.
 
     Raises:
@@ -71,8 +75,8 @@ def runner(execution: Execution, first: Run) -> Callable[[Plan, Sequence[int], F
     if execution.executor == "process":
         return processes(execution, first).run
     if execution.executor == "slurm":
-        options = execution.slurm or Slurm()
-        options.check(trainer.num_devices, trainer.num_nodes)
+        asked = experiment.config.trainer  # `first` is built for this machine, which may have no such devices
+        options = (execution.slurm or Slurm()).check(asked.devices, asked.num_nodes, asked.accelerator)
         threads = execution.threads
         return lambda plan, folds, progress: follow(plan, folds, progress, options, threads)
     if trainer.world_size > 1:

@@ -196,19 +196,22 @@ class BatchLoader:
         x, lengths = gather(self.samples.inputs, rows, self.longest, self.fixed)
         if self.encoder is not None:
             x = self.encoder(x)
-        target, boxes = self.samples.target, self.samples.boxes
-        y: Tensor | Boxes | None = None if target is None else torch.from_numpy(target[rows])
-        if boxes is not None:
-            found, counts = boxes.padded(rows)
-            labels = np.where(np.arange(found.shape[1]) < counts[:, None], found[:, :, 4], -1)
-            y = Boxes(torch.from_numpy(found[:, :, :4].copy()), torch.from_numpy(labels.astype(np.int64)))
         return Batch(
             x=torch.from_numpy(x if x.flags.writeable else x.copy()),
-            y=y,
+            y=targets(self.samples, rows),
             rows=torch.from_numpy(rows),
             key=torch.from_numpy(self.samples.keys[rows]),
             lengths=None if lengths is None else torch.from_numpy(lengths),
         )
+
+
+def targets(samples: Samples, rows: Rows) -> Tensor | Boxes | None:
+    """The targets of rows (B,): (B,) values or class numbers, Boxes for detection, None where there are none."""
+    if samples.boxes is None:
+        return None if samples.target is None else torch.from_numpy(samples.target[rows])
+    found, counts = samples.boxes.padded(rows)
+    labels = np.where(np.arange(found.shape[1]) < counts[:, None], found[:, :, 4], -1)
+    return Boxes(torch.from_numpy(found[:, :, :4].copy()), torch.from_numpy(labels.astype(np.int64)))
 
 
 def _mix(keys: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.uint64]:

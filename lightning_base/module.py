@@ -1,7 +1,8 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy.typing as npt
 import torch
@@ -12,7 +13,9 @@ from torchmetrics import MetricCollection
 
 from lightning_base.data import BaseDataModule
 from lightning_base.errors import UserError, one_line
-from lightning_base.loader import Batch
+from lightning_base.loader import Batch, Boxes
+
+Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
 
 
 class Output(NamedTuple):
@@ -20,7 +23,7 @@ class Output(NamedTuple):
 
     loss: Tensor
     preds: Tensor
-    target: Tensor
+    target: Tensor | Boxes
 
 
 class BaseModule(LightningModule, ABC):
@@ -44,6 +47,8 @@ class BaseModule(LightningModule, ABC):
     Raises:
         UserError: for a negative penalty.
     """
+
+    takes_boxes: ClassVar[bool] = False  # whether the targets it trains on are Boxes
 
     def __init__(
         self,
@@ -82,6 +87,22 @@ class BaseModule(LightningModule, ABC):
         """New metrics that are vectors or matrices, for the reports; none by default."""
         return MetricCollection({})
 
+    def scorer(self, preds: Tensor, target: Tensor | Boxes) -> Scorer:
+        """The metrics of samples drawn from these, as a function of their rows (n,), which may come more than once."""
+        assert isinstance(target, Tensor)
+        metrics = self.metrics()
+
+        def score(rows: Tensor) -> dict[str, Tensor]:
+            metrics.reset()
+            found: dict[str, Tensor] = metrics(preds[rows], target[rows])
+            return found
+
+        return score
+
+    def combine(self, members: Tensor) -> Tensor:
+        """The ensemble's predictions (N, ...) from its members' (M, N, ...): their mean, by default."""
+        return members.mean(dim=0)
+
     def columns(self, preds: Tensor) -> dict[str, npt.NDArray[Any]]:
         """The columns of a prediction table, from predictions (N, ...): `pred` as they are, by default."""
         return {"pred": preds.numpy()}
@@ -99,6 +120,9 @@ class BaseModule(LightningModule, ABC):
         Raises:
             UserError: where the network does not take the batch, or gives what the targets do not fit.
         """
+        if isinstance(batch.y, Boxes) != self.takes_boxes:
+            has, take = ("no boxes", "another task") if self.takes_boxes else ("boxes", "models.detection.Detection")
+            raise UserError(f"model: {type(self).__name__} does not fit the data, which has {has}; take {take}")
         was_training = self.training
         self.eval()
         try:
@@ -147,6 +171,15 @@ class BaseModule(LightningModule, ABC):
         optimizer = self.optimizers()
         if isinstance(optimizer, torch.optim.Optimizer):
             self.log("lr", float(optimizer.param_groups[0]["lr"]), sync_dist=self.trainer.world_size > 1)
+
+    def sums(self) -> tuple[Tensor, int]:
+        """The running epoch's sum of losses () and its samples in this rank: a checkpoint keeps them."""
+        return torch.as_tensor(self._loss_sum).detach().cpu(), self._count
+
+    def set_sums(self, sums: tuple[Tensor, int]) -> None:
+        """Goes on from what `sums` gave."""
+        if sums[1]:
+            self._loss_sum, self._count = sums[0].to(self.device), sums[1]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Lightning's hook."""

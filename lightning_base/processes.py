@@ -16,7 +16,7 @@ from lightning_base.errors import UserError, one_line
 from lightning_base.files import write_json
 from lightning_base.fold import Plan
 
-DEATHS = 5  # as often in a row may a fold's process be killed without a new checkpoint in between
+DEATHS = 3  # as often in a row may a fold's process be killed without a new checkpoint in between
 
 
 @dataclass

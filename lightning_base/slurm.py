@@ -11,12 +11,13 @@ from pathlib import Path
 from lightning_base import states
 from lightning_base.display import console
 from lightning_base.errors import UserError, one_line
-from lightning_base.files import read_json, write_json, write_text
-from lightning_base.sbatch import FINAL, Slurm, Task, queue, script, submit
+from lightning_base.files import write_json, write_text
+from lightning_base.sbatch import Slurm, Task, queue, script, submit
 
 __all__ = ["Slurm", "submit_and_follow"]
 
 SETTLE = 5.0  # seconds that a shared file system may take to show what a task has left
+PASSING = ("None", "JobArrayTaskLimit")  # squeue's reasons of tasks that wait for nothing or for those before them
 
 
 def submit_and_follow(
@@ -24,12 +25,12 @@ def submit_and_follow(
 ) -> None:
     """Submits folds as an array of jobs and waits until each has ended; those still queued are not submitted again.
 
-    Writes slurm/crossval.sh and slurm/job.json. An interrupt leaves the jobs as they are.
+    Writes slurm/crossval.sh, and the jobs write slurm/<job>_<fold>.out. An interrupt leaves the jobs as they are.
 
     Args:
         directory: of the cross-validation; every node must see it.
         folds: which.
-        slurm: what a fold asks for.
+        slurm: what a fold asks for, as `Slurm.check` gives it.
         threads: threads that each process of a fold computes with; by default as many as it has CPUs.
         ended: called with each fold that has left its result, or has failed.
 
@@ -37,12 +38,11 @@ def submit_and_follow(
         UserError: where Slurm refuses the job, or does not answer.
     """
     directory = directory.resolve()
-    path, record, out = directory / "slurm" / "crossval.sh", directory / "slurm" / "job.json", console()
-    earlier = read_json(record)["jobs"] if record.is_file() else []
-    found = queue(earlier, path) if earlier else {}
+    path, out = directory / "slurm" / "crossval.sh", console()
+    found = queue(path)
     if found is None:
-        raise UserError(f"squeue does not answer, and {record} names jobs that may still run; try again later")
-    jobs = {fold: task.job for fold, task in found.items() if fold in folds and task.state not in FINAL}
+        raise UserError("--executor slurm: squeue does not answer; try again when the cluster does")
+    jobs = {task.number: task.job for task in found if task.number in folds and not task.ended}
     if jobs:
         out.print(f"folds {sorted(jobs)} are in the queue already (job {', '.join(sorted(set(jobs.values())))})")
     if rest := [fold for fold in folds if fold not in jobs]:
@@ -59,12 +59,11 @@ def submit_and_follow(
         write_text(path, text)
         job = submit(path)
         jobs |= dict.fromkeys(rest, job)
-        write_json(record, {"jobs": sorted({*jobs.values()})})
-        out.print(f"job {job}: folds {rest}, submitted by {path}")
+        out.print(f"job {job}: folds {rest}, submitted by {path}", soft_wrap=True)
+    names = " ".join(sorted(set(jobs.values())))
     try:
         follow(directory, jobs, path, ended)
     except KeyboardInterrupt:
-        names = " ".join(sorted(set(jobs.values())))
         out.print(f"the folds go on: run the same command again to follow them; `scancel {names}` ends them")
         raise
 
@@ -74,13 +73,14 @@ def follow(directory: Path, jobs: dict[int, str], path: Path, ended: Callable[[i
     began, shown = time.monotonic(), ""
     left: dict[int, float] = {}  # since when a fold is out of the queue
     while jobs:
-        found = queue(set(jobs.values()), path)
+        found = queue(path, sorted(set(jobs.values())))
+        tasks = {(task.job, task.number): task for task in found or ()}
         for fold, job in list(jobs.items()):
-            home, task = directory / f"fold_{fold}", None if found is None else found.get(fold)
+            home, task = directory / f"fold_{fold}", tasks.get((job, fold))
             list(home.glob("*.json"))  # has NFS look whether the folder has changed
             state = states.read(home)["state"]
             if state != "done":
-                if found is None or (task is not None and task.state not in FINAL):
+                if found is None or (task is not None and not task.ended):
                     left.pop(fold, None)
                     continue
                 since = left.setdefault(fold, time.monotonic())
@@ -90,9 +90,10 @@ def follow(directory: Path, jobs: dict[int, str], path: Path, ended: Callable[[i
                     write_json(home / states.STATE, states.failed(TaskEnded(why(job, fold, task, path.parent))))
             del jobs[fold]
             ended(fold)
-        if found is not None and jobs and (now := census([found[fold] for fold in jobs if fold in found])) != shown:
+        if found is not None and (now := waiting([task for task in found if task.number in jobs])) != shown:
             shown = now
-            console().print(now)
+            if now:
+                console().print(now)
         if jobs:
             time.sleep(min(1 + (time.monotonic() - began) / 60, 15))  # seconds: squeue is a load on the cluster
 
@@ -102,20 +103,23 @@ class TaskEnded(Exception):
 
 
 def why(job: str, fold: int, task: Task | None, logs: Path) -> str:
-    """Why a task left the queue, with the last line that it printed and where the others stand."""
+    """Why a task left the queue: what Slurm says, or what its command printed last; and where all of it stands."""
     log = logs / f"{job}_{fold}.out"
     state = "gone from the queue" if task is None else task.state
-    if task is not None and task.reason not in ("None", ""):
-        state += f" ({task.reason})"
-    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-    said = [line for line in lines if line.strip() and not re.match(r"srun: |slurmstepd", line)]
-    last = f", its last line is {one_line(said[-1])[:200]!r}" if said else ""
-    return f"Slurm's job {job}_{fold} is {state} without a result{last}; its log is {log}"
+    said = ""
+    if state == "FAILED" and log.is_file():
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        own = [line for line in lines if not re.match(r"srun: |slurmstepd", line)]
+        said = f" ({one_line(own[-1])[:200]})" if own else ""
+    elif task is not None and task.reason not in PASSING:
+        said = f" ({task.reason})"
+    return f"Slurm's job {job}_{fold} is {state} without a result{said}; its log is {log}"
 
 
-def census(tasks: Sequence[Task]) -> str:
-    """How many folds run and how many wait for what."""
-    waiting = Counter(task.reason for task in tasks if task.state == "PENDING")
-    running = sum(task.state in ("RUNNING", "COMPLETING") for task in tasks)
-    reasons = ", ".join(f"{count} for {reason}" for reason, count in sorted(waiting.items()))
-    return f"{running} folds run" + (f", {waiting.total()} wait ({reasons})" if waiting else "")
+def waiting(tasks: Sequence[Task]) -> str:
+    """Why nothing happens, where no fold runs and folds wait; else nothing."""
+    live = [task for task in tasks if not task.ended]
+    reasons = Counter(task.reason for task in live if task.state == "PENDING" and task.reason not in PASSING)
+    if not reasons or any(task.state != "PENDING" for task in live):
+        return ""
+    return "folds wait in the queue: " + ", ".join(f"{count} for {reason}" for reason, count in sorted(reasons.items()))

@@ -26,6 +26,12 @@ def failed(error: BaseException) -> dict[str, Any]:
     return {"state": "failed", "error": f"{type(error).__name__}: {one_line(error)[:500]}", "since": _now()}
 
 
+def runs_here(directory: Path) -> bool:
+    """Whether a living process of this machine trains the fold."""
+    state = read(directory)
+    return bool(state["state"] == "running" and state["host"] == socket.gethostname())
+
+
 def forget_failure(directory: Path) -> None:
     """Makes a failed fold pending again, before it is tried anew."""
     if read(directory)["state"] == "failed":

@@ -19,6 +19,7 @@ class Trainer(pl.Trainer):
         datamodule: LightningDataModule,
         folds: list[int] | None = None,
         overwrite: bool = False,
+        refit: bool = False,
         executor: Executor = "inline",
         jobs: int | None = None,
         threads: int | None = None,
@@ -32,6 +33,8 @@ class Trainer(pl.Trainer):
         Args:
             folds: numbers of the folds to run, from 0; all by default.
             overwrite: delete what an earlier run left in the directory, and begin anew.
+            refit: train once more when all folds are done, on the whole pool, for the median of the folds' epochs; its
+                checkpoint stands in the directory's refit/, and nothing scores it.
             executor: where folds are trained: inline, one after another in this process; process, several at once in
                 processes of their own; slurm, as an array of jobs; vectorized, all in one batch, for small networks.
                 The results are the same, at equal threads a fold.

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_base.command import open_experiment
+from lightning_base import states
+from lightning_base.command import open_experiment, quiet
 from lightning_base.errors import UserError
 from lightning_base.files import read_json
 from lightning_base.fold import Plan, attempt
@@ -26,12 +27,17 @@ def main(arguments: Sequence[str]) -> int:
         sys.path.insert(0, os.getcwd())
     if (parent := os.environ.get("LIGHTNING_BASE_PARENT")) and "LOCAL_RANK" not in os.environ:
         threading.Thread(target=end_with, args=[int(parent)], daemon=True).start()
-    try:
-        plan, alone = open_plan(directory)
-    except UserError as error:
-        print(f"lightning-base: error: {error}", file=sys.stderr)
-        return 2
-    return max((int(attempt(plan, fold, alone=alone) == "failed") for fold in folds), default=0)
+    with quiet():
+        try:
+            plan, alone = open_plan(directory)
+        except UserError as error:
+            print(f"lightning-base: error: {error}", file=sys.stderr)
+            return 2
+        outcomes = []
+        for fold in folds:
+            if states.read(plan.fold_directory(fold))["state"] != "failed":  # since this cross-validation began
+                outcomes.append(attempt(plan, fold, alone=alone))
+        return int("failed" in outcomes)
 
 
 def open_plan(directory: Path) -> tuple[Plan, bool]:

@@ -179,7 +179,7 @@ class Classification(BaseModule):
     def check(self, batch: Batch) -> None:
         """See BaseModule; also that the network gives one logit a class."""
         with torch.no_grad():
-            super().check(batch._replace(y=torch.zeros_like(batch.y) if isinstance(batch.y, Tensor) else None))
+            super().check(batch._replace(y=torch.zeros_like(batch.y)) if isinstance(batch.y, Tensor) else batch)
             was_training = self.training
             shape = tuple(self.eval()(batch.x).shape)
             self.train(was_training)

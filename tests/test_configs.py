@@ -25,6 +25,14 @@ def fsdd(work: Path) -> list[object]:
     return ["--data.root", work / "data" / "fsdd" / "recordings"]
 
 
+def bccd(work: Path) -> list[object]:
+    """Every eighth photograph."""
+    with tarfile.open(shared("bccd.tar.gz")) as archive:
+        files = [m for m in archive.getmembers() if m.name.endswith((".xml", ".jpg")) and int(m.name[-9:-4]) % 8 == 0]
+        archive.extractall(work / "data", files, filter="data")
+    return ["--data.root", work / "data" / "bccd"]
+
+
 def polarity(work: Path) -> list[object]:
     folder = shared("rt-polarity")
     files = {c: str(folder / f"rt-polarity.{c}") for c in ("neg", "pos")}
@@ -37,6 +45,7 @@ SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
     "ml100k_mf": lambda work: ["--data.path", shared("ml-100k/u.data")],
     "rt_polarity_bag": polarity,
     "fsdd_cnn": fsdd,
+    "bccd_centre": bccd,
 }
 WITHOUT_TEST = ("linear_regression_gd", "fsdd_cnn", "ml100k_mf")
 
