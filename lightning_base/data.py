@@ -18,7 +18,7 @@ from lightning_base.labels import as_read, correct
 from lightning_base.loader import Batch, BatchLoader
 from lightning_base.preprocess import Normalize, Preprocess, Standardize
 from lightning_base.samples import Rows, Samples
-from lightning_base.split import Split, Splitter, default_splitter, make_split, seal
+from lightning_base.split import WHOLE, Split, Splitter, default_splitter, make_split, seal
 from lightning_base.splitters import TableSplitter
 from lightning_base.times import earlier
 
@@ -32,8 +32,8 @@ class BaseDataModule(LightningDataModule, ABC):
     """Collecting, cleaning, splitting, fitted preprocessing, augmentation and exact loaders over any source.
 
     A subclass implements `dataset` alone; as a dataclass it only names what it needs beside the arguments here.
-    `fold` (from 0), `seed` (the split's) and `fold_seed` (the order's) are set by whoever builds the run; holdout is
-    fold 0 of the splitter.
+    `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's) and `only` (the ids that the pool is
+    restricted to, where it is an inner one) are set by whoever builds the run; holdout is fold 0 of the splitter.
 
     Args:
         split: any scikit-learn splitter, or one of lightning_base.splitters (ratios, columns, files, a manifest) or
@@ -90,6 +90,7 @@ class BaseDataModule(LightningDataModule, ABC):
         self.fold = 0
         self.seed = 0
         self.fold_seed = 0
+        self.only: frozenset[str] | None = None
         self.predict_role: Role = "predict"
         self.findings: dict[Source, pd.DataFrame] = {}
         self._uncorrected: pd.DataFrame | None = None
@@ -128,15 +129,25 @@ class BaseDataModule(LightningDataModule, ABC):
             elif self.seals:
                 whole = self._read("pool")
                 rest, sealed = self._seal(whole)
-                self._samples |= {"pool": whole.take(rest), "test": whole.take(sealed)}
+                self._samples |= {"pool": self._within(whole.take(rest)), "test": whole.take(sealed)}
             else:
-                self._samples[source] = self._read(source)
+                read = self._read(source)
+                self._samples[source] = self._within(read) if source == "pool" else read
         return self._samples[source]
 
     @property
     def seals(self) -> bool:
         """Whether the test samples are a share of the source, taken out here."""
         return self.test_size is not None or (isinstance(self.split, TableSplitter) and self.split.seals)
+
+    def _within(self, pool: Samples) -> Samples:
+        """The pool, without the samples that an outer fold holds out where this is its inner cross-validation."""
+        if self.only is None:
+            return pool
+        rows = np.flatnonzero(pool.table["id"].isin(self.only))
+        if len(rows) < len(self.only):
+            raise UserError(f"{pool.origin}: {len(self.only) - len(rows)} samples of the outer fold are not there")
+        return pool.take(rows)
 
     def _read(self, source: Source) -> Samples:
         read = self.dataset(source)
@@ -181,7 +192,7 @@ class BaseDataModule(LightningDataModule, ABC):
         if self._trained_on is None:
             return
         theirs, ours = self._trained_on, ("none", self.fold)
-        if self.fold < len(split.folds):
+        if self.fold < len(split.folds):  # WHOLE, which is -1, too
             ours = (split.fold_hash(self.fold), self.fold)
         if theirs != ours:
             raise UserError(
@@ -198,9 +209,9 @@ class BaseDataModule(LightningDataModule, ABC):
     def rows(self, role: Role) -> Rows:
         """(N,) int64 rows, in the source's sample table, of a role in this fold."""
         if source_of(role) == "pool":
-            if not 0 <= self.fold < len(self.folds.folds):
+            if self.fold != WHOLE and not 0 <= self.fold < len(self.folds.folds):
                 raise UserError(f"fold {self.fold} does not exist: data.split has {len(self.folds.folds)} folds")
-            fold = self.folds.folds[self.fold]
+            fold = self.folds.whole if self.fold == WHOLE else self.folds.folds[self.fold]
             if role == "val":
                 return fold.val
             return fold.train if self.inner_val is None else self._inner[role == "inner"]

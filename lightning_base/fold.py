@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Callback
 
 from lightning_base import states
+from lightning_base.checkpoint import drop_earlier, resume_point
 from lightning_base.data import BaseDataModule
 from lightning_base.display import FoldProgress
 from lightning_base.evaluate import Predictions, details, frame, predict, scores
@@ -107,8 +108,8 @@ def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> d
     Where the experiment searches, the fold's training part alone chooses the values first.
     """
 
-    def train_run(experiment: Experiment, number: int, home: Path, notes: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
-        return run_fold(experiment, number, home, [] if progress is None else [progress.watch(fold)], notes)
+    def train_run(one: Experiment, number: int, home: Path, notes: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+        return run_fold(one, number, home, [] if progress is None else [progress.watch(fold)], notes)
 
     directory = plan.fold_directory(fold)
     if settings(plan.experiment) is None:
@@ -130,7 +131,7 @@ def run_fold(
     run = build(experiment, fold, directory, quiet=True, watchers=watchers)
     try:
         preflight(run)  # a fold's network may not fit where the first one's did
-        return train(run, run.last_checkpoint if run.last_checkpoint.is_file() else None, notes)[0]
+        return train(run, resume_point(run.directory), notes)[0]
     finally:
         close(run)
 
@@ -141,8 +142,6 @@ def train(
     """Trains a run and scores it on the held-out samples, each predicted once; the result and these.
 
     The last weights are scored, or with `data.inner_val` those of the checkpoint that its slice chose.
-
-    Writes predictions.parquet, then result.json, which marks the run as done.
 
     Args:
         run: a run as built.
@@ -158,19 +157,47 @@ def train(
     )
     epochs = run.trainer.current_epoch
     scored = scored_checkpoint(run)
+    counted = scored_epochs(run, scored)
     held_out = predict(run, "val", None if scored == run.last_checkpoint else scored)
+    result = finish(run, held_out, scored, epochs, counted, time.perf_counter() - began, checkpoint is not None, notes)
+    run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
+    return result, held_out
+
+
+def finish(
+    run: Run,
+    held_out: Predictions,
+    scored: Path,
+    epochs: int,
+    counted: float,
+    seconds: float,
+    resumed: bool = False,
+    notes: Mapping[str, Any] = NOTHING,
+) -> dict[str, Any]:
+    """Writes a trained run's predictions.parquet, then result.json, which marks it as done; the result.
+
+    Args:
+        run: as trained.
+        held_out: the held-out samples' predictions.
+        scored: the checkpoint whose weights gave them.
+        epochs: how many the run has trained.
+        counted: how many these weights have.
+        seconds: what training and predicting took.
+        resumed: whether the run went on from a checkpoint.
+        notes: what the result says beside its own.
+    """
     result = {
         "fold": run.fold,
         "seed": run.seed,
         "n_train": len(run.datamodule.rows("train")),
         "n_val": len(run.datamodule.rows("val")),
         "epochs": epochs,
-        "seconds": time.perf_counter() - began,
-        "resumed": checkpoint is not None,
+        "seconds": seconds,
+        "resumed": resumed,
         "threads": torch.get_num_threads(),
         "selection": selection(run),
         "checkpoint": scored.name,
-        "scored_epochs": scored_epochs(run, scored),
+        "scored_epochs": counted,
         "split_hash": run.datamodule.folds.hash,
         "metrics": scores(run.model, held_out),
         "details": details(run.model, held_out),
@@ -178,5 +205,5 @@ def train(
     }
     write_parquet(run.directory / "predictions.parquet", frame(run.model, held_out))
     write_json(run.directory / "result.json", result)
-    run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
-    return result, held_out
+    drop_earlier(run.directory)
+    return result

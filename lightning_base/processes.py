@@ -124,7 +124,8 @@ class Processes:
 
     def _count(self, plan: Plan, fold: int | None) -> int:
         """How often the fold's process has died since its last checkpoint."""
-        checkpoints = [] if fold is None else [*(plan.fold_directory(fold) / "checkpoints").glob("*")]
+        home = plan.fold_directory(fold) if fold is not None else plan.directory / "none"
+        checkpoints = [path for name in ("*.ckpt", "result.json") for path in home.rglob(name)]  # a search's too
         newest = max((path.stat().st_mtime for path in checkpoints), default=0.0)
         count, before = self._deaths.get(fold, (0, newest))
         count = count + 1 if newest == before else 1

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +15,37 @@ import torchmetrics
 import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from lightning_base import __version__
+from lightning_base.checkpoint import ExactIO
 from lightning_base.config_errors import refusal
 from lightning_base.data import BaseDataModule
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import write_text
 from lightning_base.logs import MetricsCSV
 from lightning_base.module import BaseModule
-from lightning_base.resume import EpochSeed, LastCheckpoint, derive_seed, seed_all
+from lightning_base.resume import EpochSeed, ExactResume, LastCheckpoint, TimedCheckpoint, derive_seed, seed_all
+from lightning_base.split import WHOLE
 from lightning_base.trainer import Trainer
 
-SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data")
+SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
+REFIT = 2**32 - 1  # stands for the fold in a refit's seed; no fold has this number
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One parsed configuration, from which every fold is built afresh."""
+    """One parsed configuration, from which every fold is built afresh.
+
+    only: ids of the samples that its pool is restricted to: an outer fold's training part; None for all there are.
+    """
 
     parser: LightningArgumentParser
     config: Namespace
+    only: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
@@ -58,6 +66,15 @@ class Experiment:
     def audit(self) -> str:
         """ "off", "warn" or "fail"; YAML reads a bare `off` as false."""
         return str({False: "off", True: "warn"}.get(self.config.audit, self.config.audit))
+
+    def on_cpu(self) -> "Experiment":
+        """The experiment as one process on a CPU can build it, to check what will run on other machines."""
+        config = self.config.clone()
+        config.trainer.update(
+            {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": None}
+            | {"sync_batchnorm": False}
+        )
+        return replace(self, config=config)
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""
@@ -100,7 +117,8 @@ def build(
 
     Args:
         experiment: the configuration.
-        fold: which fold of data.split the run trains on, from 0.
+        fold: which fold of data.split the run trains on, from 0; WHOLE for all samples, without validation and what
+            goes by it (early stopping, monitored checkpoints, `data.inner_val`).
         directory: where the run's checkpoints, logs and predictions go.
         quiet: without Lightning's own progress bar and model summary.
         watchers: callbacks beside the configuration's, which only look on.
@@ -109,7 +127,7 @@ def build(
     Raises:
         UserError: where a class refuses its arguments, or the Trainer what it is asked for.
     """
-    seed = derive_seed(experiment.seed, fold)
+    seed = derive_seed(experiment.seed, REFIT if fold == WHOLE else fold)
     seed_all(seed)
     config = experiment.config.clone()
     config.trainer.default_root_dir = str(directory)
@@ -123,13 +141,15 @@ def build(
         data: BaseDataModule = objects.data
         if not isinstance(data, BaseDataModule):
             raise UserError("data must be a BaseDataModule for this verb")
-        data.fold, data.seed, data.fold_seed = fold, experiment.seed, seed
+        data.fold, data.seed, data.fold_seed, data.only = fold, experiment.seed, seed, experiment.only
         arguments = dict(objects.trainer)
         if logs:
             arguments["logger"] = _loggers(arguments["logger"], directory)
         arguments["callbacks"] = [*watchers, *_callbacks(arguments["callbacks"], directory, seed)]
         if arguments["enable_checkpointing"] is False:
             raise UserError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
+        if fold == WHOLE:
+            _hold_nothing_out(data, arguments)
         if quiet:
             arguments |= {"enable_progress_bar": False, "enable_model_summary": False}
         if arguments["num_sanity_val_steps"] is None:
@@ -140,6 +160,8 @@ def build(
         trainer = Trainer(**arguments)
     except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
         raise UserError(f"trainer: {one_line(error)}") from error
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else the YAML's, or the strategy's own
+        trainer.strategy.checkpoint_io = ExactIO()
     return Run(objects.get("model"), data, trainer, directory, fold, seed)
 
 
@@ -155,8 +177,19 @@ def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directo
         if str(arguments.get("save_dir", "set")) in ("None", "."):
             arguments.save_dir = str(directory)
         if logger.class_path.endswith("WandbLogger") and arguments.get("name") is None:
-            arguments.name = f"{experiment.name}/fold_{fold}"
+            arguments.name = f"{experiment.name}/{'refit' if fold == WHOLE else f'fold_{fold}'}"
             logger.dict_kwargs = {"group": experiment.name, **(logger.get("dict_kwargs") or {})}
+
+
+def _hold_nothing_out(data: BaseDataModule, arguments: dict[str, Any]) -> None:
+    """Leaves out validation, and the callbacks that stop training or keep a checkpoint by a metric."""
+    data.inner_val = None
+    arguments["limit_val_batches"] = 0
+    arguments["callbacks"] = [
+        c
+        for c in arguments["callbacks"]
+        if not isinstance(c, EarlyStopping) and not (isinstance(c, ModelCheckpoint) and c.monitor)
+    ]
 
 
 def _loggers(given: Any, directory: Path) -> list[Logger]:
@@ -176,7 +209,10 @@ def _callbacks(given: Any, directory: Path, seed: int) -> list[Any]:
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
             callback.dirpath = str(directory / "checkpoints")
-    return [*callbacks, EpochSeed(seed), LastCheckpoint(directory / "checkpoints")]
+        if isinstance(callback, TimedCheckpoint):
+            callback.directory = directory / "checkpoints"
+    callbacks.sort(key=lambda callback: isinstance(callback, TimedCheckpoint))  # it keeps the others' states, so last
+    return [*callbacks, EpochSeed(seed), ExactResume(), LastCheckpoint(directory / "checkpoints")]
 
 
 def preflight(run: Run) -> None:

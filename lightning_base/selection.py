@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_base.run import Run
@@ -17,6 +18,20 @@ def scored_checkpoint(run: Run) -> Path:
             if callback.best_model_path:
                 return Path(callback.best_model_path)
     return run.last_checkpoint
+
+
+def scored_epochs(run: Run, scored: Path) -> float:
+    """How many epochs the scored weights have been trained for; not a whole number where they are of an epoch's middle.
+
+    Args:
+        run: one that has been trained.
+        scored: its checkpoint with these weights.
+    """
+    epochs, steps = run.trainer.current_epoch, run.trainer.global_step
+    if scored == run.last_checkpoint:
+        return epochs
+    then = int(torch.load(scored, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+    return epochs * then / steps
 
 
 def selection(run: Run) -> str:

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -33,13 +33,20 @@ from lightning_base.times import earlier
 Splitter: TypeAlias = BaseCrossValidator | BaseShuffleSplit | RepeatedKFold | RepeatedStratifiedKFold
 
 
+WHOLE = -1  # the number of the fold that holds nothing out: a refit's
+
+
 @dataclass(frozen=True)
 class Fold:
-    """One assignment: rows of the pool that train, rows held out, and the repeat the fold belongs to."""
+    """One assignment: rows of the pool that train, rows held out, and the repeat the fold belongs to.
+
+    pair: of a fold that only serves the nested interval, the two ordinary folds that it holds out together.
+    """
 
     train: Rows
     val: Rows
     repeat: int
+    pair: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,17 @@ class Split:
     folds: tuple[Fold, ...]
     splitter: str
     sealed: npt.NDArray[Any] | None = None
+
+    @cached_property
+    def ordinary(self) -> tuple[Fold, ...]:
+        """The folds that are scored: the first ones, all but the pairs."""
+        return tuple(fold for fold in self.folds if fold.pair is None)
+
+    @cached_property
+    def whole(self) -> Fold:
+        """Every sample that some fold uses, all in training: what a refit trains on."""
+        used = np.unique(np.concatenate([rows for fold in self.folds for rows in (fold.train, fold.val)]))
+        return Fold(used, used[:0], 0)
 
     def table(self) -> pd.DataFrame:
         """One line a (sample, fold) with columns id, repeat, fold, role; role is "train", "val" or "test".
@@ -80,8 +98,9 @@ class Split:
     def fold_hash(self, fold: int) -> str:
         """SHA-256 (64 hex digits) over (id, role) of one fold, whatever the others are."""
         if fold not in self._fold_hashes:  # each checkpoint asks for it
-            rows = np.concatenate([self.folds[fold].train, self.folds[fold].val])
-            role = np.repeat(["train", "val"], [len(self.folds[fold].train), len(self.folds[fold].val)])
+            one = self.whole if fold == WHOLE else self.folds[fold]
+            rows = np.concatenate([one.train, one.val])
+            role = np.repeat(["train", "val"], [len(one.train), len(one.val)])
             self._fold_hashes[fold] = hash_table(pd.DataFrame({"id": self.ids[rows], "fold": 0, "role": role}))
         return self._fold_hashes[fold]
 
@@ -140,19 +159,24 @@ def make_split(
         UserError: when the splitter cannot split this pool; the message is scikit-learn's, with the mend.
     """
     name = type(splitter).__name__
+    coupled: Mapping[int, tuple[int, int]] = {}
     if isinstance(splitter, TableSplitter):
         order = np.arange(len(table))
-        pairs = splitter.folds(table, seed, fingerprint)
+        places = splitter.folds(table, seed, fingerprint)
+        coupled = splitter.pairs
     else:
-        order, pairs = _sklearn_folds(table, splitter, seed, classes)
+        order, places = sklearn_folds(table, splitter, seed, classes)
     folds: list[Fold] = []
     repeat, seen = 0, np.zeros(len(table), dtype=bool)
-    for k, (train, val) in enumerate(pairs):
+    for k, (train, val) in enumerate(places):
         if len(train) == 0 or len(val) == 0 or np.intersect1d(train, val).size:
             raise UserError(
                 f"data.split: {name} gives fold {k} {len(train)} training and {len(val)} held-out samples, "
                 f"{np.intersect1d(train, val).size} of them in both; each role needs samples of its own"
             )
+        if (pair := coupled.get(k)) is not None:
+            folds.append(Fold(np.sort(train), np.sort(val), folds[pair[0]].repeat, pair))
+            continue
         if seen[val].any():  # a held-out sample comes again: the next repeat has begun
             repeat, seen = repeat + 1, np.zeros_like(seen)
         seen[val] = True
@@ -160,7 +184,7 @@ def make_split(
     return Split(table["id"].to_numpy(dtype=object), tuple(folds), repr(splitter), sealed)
 
 
-def _sklearn_folds(
+def sklearn_folds(
     table: pd.DataFrame, splitter: Splitter, seed: int, classes: Sequence[str]
 ) -> tuple[Rows, list[tuple[Rows, Rows]]]:
     """The order in which scikit-learn saw the samples, and its (train, val) places in that order."""
