@@ -95,5 +95,5 @@ def status(arguments: Sequence[str]) -> int:
 
 def interrupted() -> int:
     """Says how to go on after an interrupt; returns the exit status."""
-    print("lightning-base: interrupted; `crossval` goes on from the last finished epoch if run again", file=sys.stderr)
+    print("lightning-base: interrupted; `crossval` goes on from the last checkpoint if run again", file=sys.stderr)
     return 130

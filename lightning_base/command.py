@@ -9,23 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightning_base import crossval, evaluate, inspection, suspects
+from lightning_base import crossval, evaluate, inspection, states, suspects
+from lightning_base.checkpoint import resume_point
 from lightning_base.config_errors import explain
 from lightning_base.data import BaseDataModule, Role
 from lightning_base.display import console, score_table
 from lightning_base.errors import UserError, one_line
 from lightning_base.execute import Execution
 from lightning_base.files import read_json, write_json, write_parquet
-from lightning_base.finished import demand_finished
 from lightning_base.fold import train
+from lightning_base.homes import describe, fit_directory, members_of, read_stamp
 from lightning_base.module import BaseModule
-from lightning_base.resume import STAMP
+from lightning_base.preempt import launched, listening
 from lightning_base.run import Experiment, build, close, preflight
 from lightning_base.sbatch import leave_allocation
 from lightning_base.search import Search, settings, tuned
@@ -212,7 +212,7 @@ class Command(LightningCLI):
             leave_allocation()
         fold, directory = 0, self.experiment.root / str(self.subcommand)
         if self.subcommand == "fit":
-            directory = next_version(directory)
+            directory = fit_directory(directory, None if self.path else self.experiment)
         elif self.path is not None and self.path.is_file():
             fold = read_stamp(self.path).get("fold", 0)
         self.run = build(
@@ -225,7 +225,10 @@ class Command(LightningCLI):
         self.model, self.datamodule, self.trainer = self.run.model, self.run.datamodule, self.run.trainer
 
     def fit(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Trains fold 0 of data.split in runs/<name>/fit/version_<n>, and scores the samples it holds out."""
+        """Trains fold 0 of data.split in runs/<name>/fit/version_<n>, and scores the samples it holds out.
+
+        A run of the same configuration that was broken off goes on.
+        """
         if settings(self.experiment) is not None:
             raise UserError(
                 "search: fit does not search; take crossval (one fold is enough: lightning_base.splitters.Ratio), "
@@ -236,9 +239,16 @@ class Command(LightningCLI):
         if self.run.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.run.trainer.fit(self.run.model, datamodule=self.run.datamodule)
             return
+        begun = resume_point(self.run.directory)
+        if begun is not None:
+            console().print(f"{self.run.directory}: goes on from {begun.name}; delete the folder to begin anew")
         self.experiment.save(self.run.directory / "config.yaml")
         inspection.write_split(self.run.directory, self.run.datamodule)
-        result, held_out = train(self.run, self.path)
+        write_json(self.run.directory / states.STATE, states.running())
+        try:
+            result, held_out = train(self.run, self.path or begun)
+        finally:
+            (self.run.directory / states.STATE).unlink(missing_ok=True)
         close(self.run)
         self._report("held-out samples of fold 0", held_out, result["metrics"])
         console().print(f"scored: {result['selection']}\nresults: {self.run.directory}")
@@ -257,7 +267,7 @@ class Command(LightningCLI):
 
     def test(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Scores a checkpoint, or the ensemble of a crossval directory, on the sealed test samples."""
-        members, home = self._members()
+        members, home = members_of(self.path, str(self.subcommand))
         record = home / "test.json"
         reads = read_json(record)["reads"] if record.is_file() else []
         predictions = self._ensemble("test", members)
@@ -288,7 +298,7 @@ class Command(LightningCLI):
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Writes predictions.parquet for the predict source, by a checkpoint or a crossval directory's ensemble."""
-        members, home = self._members()
+        members, home = members_of(self.path, str(self.subcommand))
         predictions = self._ensemble("predict", members)
         path = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
         write_parquet(path, evaluate.frame(self.run.model, predictions))
@@ -329,19 +339,6 @@ class Command(LightningCLI):
         if not self.opens:
             crossval.crossval(self.experiment, folds, overwrite, Execution(executor, jobs, threads, slurm), refit)
 
-    def _members(self) -> tuple[list[Path], Path]:
-        """The checkpoints that --ckpt_path names, and the directory that their results go to."""
-        if self.path is None:
-            raise UserError(f"{self.subcommand} needs --ckpt_path: a checkpoint, or a crossval directory")
-        if self.path.is_file():
-            home = self.path.parent.parent if self.path.parent.name == "checkpoints" else self.path.parent
-            return [self.path], home
-        if (self.path / "checkpoints" / "last.ckpt").is_file():
-            return [scored(self.path)], self.path
-        demand_finished(self.path, "--ckpt_path", ["summary.json"])
-        k = read_json(self.path / "summary.json")["k"]
-        return [scored(self.path / f"fold_{fold}") for fold in range(k)], self.path
-
     def _ensemble(self, role: Role, members: Sequence[Path]) -> evaluate.Predictions:
         found = []
         for checkpoint in members:
@@ -360,37 +357,3 @@ class Command(LightningCLI):
         intervals = evaluate.score_intervals(self.run.model, predictions)
         console().print(score_table(f"{self.experiment.name}: {title}", scores, intervals, len(predictions.rows)))
         return intervals
-
-
-def describe(members: Sequence[Path]) -> str:
-    """What predicted, in words."""
-    return "one checkpoint" if len(members) == 1 else f"ensemble of {len(members)} folds"
-
-
-def scored(directory: Path) -> Path:
-    """The checkpoint of a run whose weights were scored; its last where it is not done."""
-    result = directory / "result.json"
-    name = read_json(result).get("checkpoint", "last.ckpt") if result.is_file() else "last.ckpt"
-    return directory / "checkpoints" / str(name)
-
-
-def next_version(directory: Path) -> Path:
-    """version_<n> with the first n that is free."""
-    taken = [int(p.name.removeprefix("version_")) for p in directory.glob("version_*") if p.name[8:].isdigit()]
-    return directory / f"version_{max(taken, default=-1) + 1}"
-
-
-def read_stamp(checkpoint: Path) -> dict[str, Any]:
-    """The fold and split that a checkpoint was stamped with; empty for a checkpoint that is none of ours.
-
-    Raises:
-        UserError: for a file that is no checkpoint, or one that would need unsafe loading.
-    """
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises many kinds for a broken file
-        raise UserError(
-            f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {one_line(error)[:200]}"
-        ) from error
-    stamp = content.get(STAMP, {}) if isinstance(content, dict) else {}
-    return stamp if isinstance(stamp, dict) else {}

@@ -8,22 +8,29 @@ import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from lightning_base.data import BaseDataModule
 from lightning_base.errors import UserError, one_line
 from lightning_base.loader import Batch, Boxes
+from lightning_base.strategies import data_ranks, shard, total
 
 Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
 
 
 class Output(NamedTuple):
-    """What a step returns: the mean loss (), the predictions (B, ...) that metrics take, the targets (B, ...)."""
+    """What a step returns: the mean loss (), the predictions (B, ...) that metrics take, the targets (B, ...).
+
+    weight: (), what the loss is a mean over, where that is not the samples: the sum of their weights, the number of
+        objects. Where it is 0 the loss is divided by 1.
+    """
 
     loss: Tensor
     preds: Tensor
     target: Tensor | Boxes
+    weight: Tensor | None = None
 
 
 class BaseModule(LightningModule, ABC):
@@ -43,6 +50,7 @@ class BaseModule(LightningModule, ABC):
         l2: weight of Σw²/2.
         penalize_all: let the penalties cover biases and norm layers too.
         channels_last: hold convolution weights and image batches in channels-last memory, faster on most devices.
+        compile: let torch.compile make the network's code, for the shapes that its batches have.
 
     Raises:
         UserError: for a negative penalty.
@@ -59,6 +67,7 @@ class BaseModule(LightningModule, ABC):
         l2: float = 0.0,
         penalize_all: bool = False,
         channels_last: bool = False,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         for key, weight in (("l1", l1), ("l2", l2)):
@@ -67,6 +76,7 @@ class BaseModule(LightningModule, ABC):
         self.network = network.to(memory_format=torch.channels_last) if channels_last else network
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
+        self.compiles = compile
         self.scores = nn.ModuleDict()
         self._loss_sum: Tensor | float = 0.0
         self._count = 0
@@ -151,17 +161,47 @@ class BaseModule(LightningModule, ABC):
         data = self.trainer.datamodule if self._trainer is not None else None  # type: ignore[attr-defined]
         if isinstance(data, BaseDataModule):
             self.use(data)
+        group = data_ranks(self._trainer).group
         for name in ("val", "test"):
             self.scores[name] = self.metrics().clone(prefix=f"{name}_")
+            for metric in self.scores[name].modules():
+                if isinstance(metric, Metric):
+                    metric.process_group = group
+
+    def configure_model(self) -> None:
+        """Lightning's hook: shards the network where the strategy does, and compiles it where it is asked for."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ModelParallelStrategy):
+            inside = set(self.network.parameters())
+            outside = [name for name, p in self.named_parameters() if p.requires_grad and p not in inside]
+            if outside:
+                raise UserError(
+                    f"trainer.strategy: only model.network is sharded, and {type(self).__name__} has {outside[0]} "
+                    "outside it; take ddp"
+                )
+            shard(self.network, strategy)
+        if self.compiles:
+            self.network.compile(dynamic=False)
+            self.compiles = False
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
         out = self.step(batch)
-        self._loss_sum = self._loss_sum + out.loss.detach() * len(batch.rows)
-        self._count += len(batch.rows)
+        out = out._replace(loss=self._share(out, batch))
+        n = batch.total or len(batch.rows)
+        self._loss_sum = self._loss_sum + out.loss.detach() * n
+        self._count += n
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.rows))
         return out.loss + self.penalty() if self.l1 or self.l2 else out.loss
+
+    def _share(self, out: Output, batch: Batch) -> Tensor:
+        """The loss (), so scaled that its mean over ranks, and that of its gradient, are the global batch's."""
+        if out.weight is None or self.trainer.world_size == 1:
+            return out.loss if batch.share == 1 else out.loss * batch.share
+        weight = out.weight if batch.share else torch.zeros_like(out.weight)
+        own, every = (torch.where(w > 0, w, 1) for w in (weight, total(weight, self.trainer)))
+        return out.loss * (own / every * (self.trainer.world_size if batch.share else 0))
 
     def on_train_epoch_end(self) -> None:
         """Lightning's hook: the epoch's mean training loss, without penalties, and the learning rate."""
@@ -192,7 +232,12 @@ class BaseModule(LightningModule, ABC):
     def _evaluate(self, name: str, batch: Batch) -> None:
         out = self.step(batch)
         scores: Any = self.scores[name]
-        scores.update(out.preds, out.target)
+        if batch.share:
+            scores.update(out.preds, out.target)
+        elif not any(metric.update_called for metric in scores.values(copy_state=False)):
+            # metrics that ranks gather need one update everywhere, if one of no sample
+            target = Boxes(*(t[:0] for t in out.target)) if isinstance(out.target, Boxes) else out.target[:0]
+            scores.update(out.preds[:0], target)
 
     def on_validation_epoch_end(self) -> None:
         """Lightning's hook."""
@@ -210,7 +255,8 @@ class BaseModule(LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Lightning's hook: rows (B,) and predictions (B, ...) on the CPU."""
-        return batch.rows.cpu(), self(batch.x).float().cpu()
+        n = len(batch.rows) if batch.share else 0
+        return batch.rows.cpu()[:n], self(batch.x).float().cpu()[:n]
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook: the optimizer and, where the YAML names one, the scheduler."""

@@ -20,7 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from lightning_base import __version__
+from lightning_base import __version__, strategies
 from lightning_base.checkpoint import ExactIO
 from lightning_base.config_errors import refusal
 from lightning_base.data import BaseDataModule
@@ -28,6 +28,7 @@ from lightning_base.errors import UserError, one_line
 from lightning_base.files import write_text
 from lightning_base.logs import MetricsCSV
 from lightning_base.module import BaseModule
+from lightning_base.preempt import Preemption
 from lightning_base.resume import EpochSeed, ExactResume, LastCheckpoint, TimedCheckpoint, derive_seed, seed_all
 from lightning_base.split import WHOLE
 from lightning_base.trainer import Trainer
@@ -99,7 +100,7 @@ class Run:
 
     @property
     def last_checkpoint(self) -> Path:
-        """Where the run keeps the checkpoint of its last finished epoch."""
+        """Where the run keeps the checkpoint of its last epoch."""
         return self.directory / "checkpoints" / "last.ckpt"
 
 
@@ -212,7 +213,8 @@ def _callbacks(given: Any, directory: Path, seed: int) -> list[Any]:
         if isinstance(callback, TimedCheckpoint):
             callback.directory = directory / "checkpoints"
     callbacks.sort(key=lambda callback: isinstance(callback, TimedCheckpoint))  # it keeps the others' states, so last
-    return [*callbacks, EpochSeed(seed), ExactResume(), LastCheckpoint(directory / "checkpoints")]
+    own = directory / "checkpoints"
+    return [*callbacks, EpochSeed(seed), ExactResume(), LastCheckpoint(own), Preemption(own)]
 
 
 def preflight(run: Run) -> None:
@@ -225,6 +227,7 @@ def preflight(run: Run) -> None:
     if not isinstance(run.model, BaseModule):
         raise UserError("model must be a BaseModule for this verb")
     data = run.datamodule
+    strategies.check(run.trainer, data.batch_size)
     data.prepare_data()
     data.setup("fit")
     run.model.use(data)

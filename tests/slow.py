@@ -1,5 +1,7 @@
 """Callbacks for tests: epochs long enough to be killed in, an interrupt in the second epoch, a fold that fails."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -27,3 +29,19 @@ class FailFold(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.datamodule.fold == 1 and Path("fail").exists():
             raise ZeroDivisionError("by nothing\nat all")
+
+
+class FailOnce(Callback):
+    """Fails in the second epoch, for as long as a file named `fail` stands in the working directory."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == 1 and Path("fail").exists():
+            raise ZeroDivisionError
+
+
+class KillFold(Callback):
+    """Kills the process of fold 1 before its first epoch, for as long as a file named `kill` stands there."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.datamodule.fold == 1 and Path("kill").exists():
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -28,7 +28,7 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_ends_with_the_same_weights(
     run: Command, work: Path, step: int
 ) -> None:
     options = (
-        *("fit", *DIGITS, "--model.network.dropout", 0, "--trainer.max_epochs", 2),
+        *("fit", *DIGITS, "--trainer.max_epochs", 2),
         *("--trainer.enable_progress_bar", "false"),
         *("--data.augment+", "lightning_base.augment.Crop", "--data.augment.padding", 1),
         *("--data.augment+", "lightning_base.augment.MixUp"),
@@ -42,6 +42,30 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_ends_with_the_same_weights(
     resumed = work / "runs" / "digits_cnn" / "fit" / "version_1" / "checkpoints"
     for name, value in weights(whole / "last.ckpt").items():
         assert torch.equal(value, weights(resumed / "last.ckpt")[name]), name
+
+
+def test_a_fit_that_was_broken_off_goes_on_in_its_folder_and_a_finished_one_is_left_alone(
+    run: Command, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("fit", *DIGITS, "--trainer.max_epochs", 3, "--trainer.callbacks+", "tests.slow.FailOnce")
+    home = work / "runs" / "digits_cnn" / "fit"
+    run(*options)  # version_0, undisturbed
+    Path("fail").touch()
+    with pytest.raises(ZeroDivisionError):
+        run(*options)
+    Path("fail").unlink()
+    capsys.readouterr()
+    run(*options)
+    assert "version_1: goes on from last.ckpt; delete the folder to begin anew" in capsys.readouterr().out
+    assert sorted(path.name for path in home.iterdir()) == ["version_0", "version_1"]
+    for name, value in weights(home / "version_0" / "checkpoints" / "last.ckpt").items():
+        assert torch.equal(value, weights(home / "version_1" / "checkpoints" / "last.ckpt")[name]), name
+    Path("fail").touch()
+    with pytest.raises(ZeroDivisionError):
+        run(*options)
+    Path("fail").unlink()
+    run(*options, "--model.optimizer.lr", 0.01)  # another experiment
+    assert len(list(home.iterdir())) == 4
 
 
 def test_augmentation_touches_training_batches_only_and_repeats_itself() -> None:
