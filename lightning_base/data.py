@@ -20,6 +20,7 @@ from lightning_base.preprocess import Normalize, Preprocess, Standardize
 from lightning_base.samples import Rows, Samples
 from lightning_base.split import WHOLE, Split, Splitter, default_splitter, make_split, seal
 from lightning_base.splitters import TableSplitter
+from lightning_base.strategies import data_ranks
 from lightning_base.times import earlier
 
 Source: TypeAlias = Literal["pool", "test", "predict"]
@@ -52,7 +53,8 @@ class BaseDataModule(LightningDataModule, ABC):
             unless they change which samples `clean` drops.
         clean: what is done about each kind of finding.
         augment: operations on training batches, in order.
-        batch_size: samples of one training step, over all ranks; null takes the whole training role (full batch).
+        batch_size: samples of one training step, over all processes, among which it must divide: so neither the
+            learning rate nor the number of steps changes with their number. null takes the whole training role.
         eval_batch_size: samples of one evaluation step; by default four times batch_size.
         normalize: "standard" fits mean and standard deviation on the fold's training role; "imagenet", "unit"
             and "none" are fixed.
@@ -134,6 +136,11 @@ class BaseDataModule(LightningDataModule, ABC):
                 read = self._read(source)
                 self._samples[source] = self._within(read) if source == "pool" else read
         return self._samples[source]
+
+    def share(self, read: "BaseDataModule") -> None:
+        """Takes the samples and the split that another data module of the same configuration has read."""
+        self._samples, self.findings, self._uncorrected = dict(read._samples), dict(read.findings), read._uncorrected
+        self._folds = read.folds
 
     @property
     def seals(self) -> bool:
@@ -233,6 +240,7 @@ class BaseDataModule(LightningDataModule, ABC):
         if not train:
             size = self.eval_batch_size or min(4 * size, max(len(rows), 1))
         self._need_fit()
+        ranks = data_ranks(self.trainer)
         return BatchLoader(
             samples=samples,
             rows=rows,
@@ -240,8 +248,8 @@ class BaseDataModule(LightningDataModule, ABC):
             seed=self.fold_seed,
             train=train,
             drop_last=self.drop_last,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
+            rank=ranks.rank,
+            world_size=ranks.size,
             encoder=self.preprocess.encoder(samples),
             longest=self.preprocess.longest,
             fixed=self.preprocess.fixed,

@@ -13,11 +13,12 @@ from lightning_base import states
 from lightning_base.display import FoldProgress, outcome
 from lightning_base.errors import UserError
 from lightning_base.fold import Plan, attempt
+from lightning_base.preempt import leave_if_raised, listening
 from lightning_base.processes import Processes
 from lightning_base.run import Experiment, Run
 from lightning_base.slurm import Slurm, submit_and_follow
 from lightning_base.trainer import Executor
-from lightning_base.vectorized import train_vectorized
+from lightning_base.vectorized import check_stackable, train_vectorized
 
 Runner: TypeAlias = Callable[[Plan, Sequence[int], FoldProgress], None]
 
@@ -81,6 +82,7 @@ def runner(execution: Execution, experiment: Experiment, first: Run) -> Runner:
         return lambda plan, folds, progress: follow(plan, folds, progress, options, threads)
     if trainer.world_size > 1:
         raise UserError("--executor vectorized: trainer.devices is more than one; take inline or process")
+    check_stackable(first)
 
     def vectorized(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
         with computing_threads(execution.threads):
@@ -90,9 +92,11 @@ def runner(execution: Execution, experiment: Experiment, first: Run) -> Runner:
 
 
 def inline(plan: Plan, folds: Sequence[int], progress: FoldProgress, alone: bool, threads: int | None) -> None:
-    """Trains the folds one after another."""
-    with computing_threads(threads):
+    """Trains the folds one after another; a signal to stop is heeded as lightning_base.preempt says."""
+    with computing_threads(threads), listening():
         for fold in folds:
+            if alone:  # else the ranks agree on it, at the fold's first step
+                leave_if_raised()
             if attempt(plan, fold, progress, alone) == "held":
                 progress.finish(fold, "another process trains it")
             else:
