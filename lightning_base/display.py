@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,9 @@ class _Epochs(Callback):
         self.progress.update(self.bar, completed=trainer.current_epoch + 1, description=f"fold {self.fold}{shown}")
 
 
-def show_scores(scores: Mapping[str, float]) -> str:
-    """The scores on one line."""
-    return "  ".join(f"{name} {number(value)}" for name, value in scores.items())
+def show_scores(scores: Mapping[str, float | None]) -> str:
+    """The scores on one line; None, as JSON has it, is not a number."""
+    return "  ".join(f"{name} {number(nan if value is None else value)}" for name, value in scores.items())
 
 
 def outcome(directory: Path) -> str:
@@ -91,6 +92,15 @@ def number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
 
 
+def show_nested(metrics: Mapping[str, Any]) -> str:
+    """The nested estimates of a summary's metrics on one line, each with its interval."""
+    shown = {name: metric for name, metric in metrics.items() if "ci95_nested" in metric}
+    return "  ".join(
+        f"{name} {number(metric['nested_mean'])} ({' … '.join(map(number, metric['ci95_nested']))})"
+        for name, metric in shown.items()
+    )
+
+
 def fold_table(title: str, estimates: Mapping[str, Estimate], n: int) -> Table:
     """Per metric the mean, standard deviation, 95 % interval, n, and each fold's value (at most ten)."""
     table = Table(title=title, title_justify="left")
@@ -100,7 +110,7 @@ def fold_table(title: str, estimates: Mapping[str, Estimate], n: int) -> Table:
     table.add_column("folds")
     for name, estimate in estimates.items():
         interval = "-"
-        if len(estimate.folds) > 1:
+        if estimate.ci95[0] < estimate.ci95[1]:
             interval = f"{number(estimate.ci95[0])} … {number(estimate.ci95[1])}"
         folds = " ".join(map(number, estimate.folds[:10])) + (" …" if len(estimate.folds) > 10 else "")
         std = number(estimate.std) if len(estimate.folds) > 1 else "-"

@@ -55,5 +55,21 @@ def read_manifest(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     return table, signed
 
 
+def pairs_of(table: pd.DataFrame) -> dict[int, tuple[int, int]]:
+    """The folds of a split's table that hold out two earlier ones of their repeat together, with these.
+
+    No other fold holds out a sample that its repeat has held out before.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    held = table[table["role"] == "val"]
+    for _, repeat in held.groupby("repeat") if "repeat" in table else ():
+        first = repeat.groupby("id")["fold"].transform("min")
+        for fold, owners in first.groupby(repeat["fold"]):
+            earlier = sorted(set(owners) - {fold})
+            if len(earlier) == 2 and fold not in set(owners):
+                found[int(fold)] = (int(earlier[0]), int(earlier[1]))
+    return found
+
+
 def _sign(split_hash: str, fingerprint: str) -> str:
     return hashlib.sha256(f"{split_hash} {fingerprint}".encode()).hexdigest()

@@ -1,6 +1,7 @@
 """Splitters over sample tables: roles or folds by ratio, by columns, by files, or by a manifest."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedGroupKFold, StratifiedShuffleSplit
 
 from lightning_base.errors import UserError, one_line
-from lightning_base.manifest import read_manifest
+from lightning_base.manifest import pairs_of, read_manifest
 from lightning_base.samples import Rows
 from lightning_base.times import earlier
 
@@ -21,9 +22,11 @@ class TableSplitter(ABC):
 
     trains_after: whether it means to train on samples later than those held out; the audit then looks for training
         samples that overlap these in time, else for any that is not earlier.
+    pairs: the folds that hold out two others together, with these; see lightning_base.paired.
     """
 
     trains_after = False
+    pairs: Mapping[int, tuple[int, int]] = {}
 
     @property
     def seals(self) -> bool:
@@ -262,6 +265,7 @@ class Manifest(TableSplitter):
     def __init__(self, path: str, same_content: bool = True) -> None:
         self.path, self.same_content = path, same_content
         self.table, self.signed = read_manifest(Path(path))
+        self.pairs = pairs_of(self.table)
 
     def __repr__(self) -> str:
         return f"Manifest({self.signed['split_hash'][:12]})"
@@ -291,8 +295,7 @@ class Manifest(TableSplitter):
             )
         parts = self.table[self.table["role"] != "test"]
         found = []
-        for fold in sorted(parts["fold"].unique()):
-            part = parts[parts["fold"] == fold]
+        for _, part in parts.groupby("fold"):
             train, val = (self._rows(table, part.loc[part["role"] == role, "id"]) for role in ("train", "val"))
             found.append((train, val))
         return found

@@ -20,13 +20,13 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from lightning_base.oof import oof_intervals
 from lightning_base.stats import (
     bootstrap_interval,
     compare_folds,
     corrected_interval,
     holm,
     mcnemar,
-    oof_intervals,
     proportion_interval,
 )
 

@@ -33,7 +33,7 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
     """
     pool, split = data.samples("pool"), data.folds
     test = test_source(data)
-    joined = overlap.Joined(pool, test, split.folds)
+    joined = overlap.Joined(pool, test, split.ordinary)  # a pair leaks what its folds do
     after = isinstance(data.split, TableSplitter) and data.split.trains_after
     apart = "take them out of the pool or out of the test source"
     leaks: list[Leak] = []
@@ -67,7 +67,7 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
         ),
     ):
         between = mend_test if data.seals or kind == "class" else apart
-        leaks += merge(kind, hits, len(split.folds), mend, between)
+        leaks += merge(kind, hits, len(split.ordinary), mend, between)
     leaks += target_leaks(pool, split.folds[0].train)
     leaks += statistics_leaks(data, pool, test)
     return leaks + read_before(reads)
