@@ -16,7 +16,11 @@ VERBS = {
     "predict": "write the predictions of a checkpoint, or of the ensemble of a crossval directory",
     "crossval": "train every fold of data.split, and report scores with honest intervals",
 }
-ARTEFACT_VERBS = {"compare": "test the differences between finished crossval directories of one split"}
+ARTEFACT_VERBS = {
+    "compare": "test the differences between finished crossval directories of one split",
+    "doctor": "look at libraries, devices, memory, disks and launchers; with --config, whether it fits them",
+    "launch": "start a verb elsewhere, by Slurm, torchrun or on a TPU: launch slurm … -- fit --config FILE.yaml",
+}
 HELP = f"""usage: lightning-base VERB --config FILE.yaml [--config OVERLAY.yaml …] [--key.sub value …]
 
 From raw data to a model you can trust, from one YAML file.
@@ -24,7 +28,7 @@ From raw data to a model you can trust, from one YAML file.
 verbs:
 {chr(10).join(f"  {verb:<10}{text}" for verb, text in VERBS.items())}
 
-verbs for what these leave, which take no YAML:
+verbs beside these, for what they leave and where they run:
 {chr(10).join(f"  {verb:<10}{text}" for verb, text in ARTEFACT_VERBS.items())}
 
   lightning-base VERB --help                              the options of a verb
@@ -58,6 +62,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             compare(arguments[1:])
             return 0
+        if arguments[0] == "launch":
+            from lightning_base.launch import main as launch
+
+            return launch(arguments[1:])
+        if arguments[0] == "doctor":
+            from lightning_base.doctor import main as doctor
+
+            return doctor(arguments[1:])
         if arguments[0] not in VERBS:
             verbs = [*VERBS, *ARTEFACT_VERBS]
             raise UserError(f"no verb {arguments[0]!r}; the verbs are {', '.join(verbs)}{suggest(arguments[0], verbs)}")
