@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightning_base import crossval, evaluate, inspection, states, suspects
+from lightning_base import crossval, evaluate, inspection, spawn, states, suspects
 from lightning_base.checkpoint import resume_point
 from lightning_base.config_errors import explain
 from lightning_base.data import BaseDataModule, Role
@@ -25,7 +25,7 @@ from lightning_base.files import read_json, write_json, write_parquet
 from lightning_base.fold import train
 from lightning_base.homes import describe, fit_directory, members_of, read_stamp
 from lightning_base.module import BaseModule
-from lightning_base.preempt import launched, listening
+from lightning_base.preempt import listening
 from lightning_base.run import Experiment, build, close, preflight
 from lightning_base.sbatch import leave_allocation
 from lightning_base.search import Search, settings, tuned
@@ -106,6 +106,7 @@ class Command(LightningCLI):
 
     def __init__(self, arguments: Sequence[str], opens: bool = False) -> None:
         self.opens = opens  # only the experiment is wanted
+        self.arguments = list(arguments)
         self.files = [
             arguments[i + 1] if a in ("--config", "-c") and i + 1 < len(arguments) else a.partition("=")[2]
             for i, a in enumerate(arguments)
@@ -202,6 +203,8 @@ class Command(LightningCLI):
         if self.opens:
             self.model, self.datamodule, self.trainer = None, None, Trainer  # type: ignore[assignment]
             return
+        if spawn.wanted(str(self.subcommand), config.trainer):
+            raise SystemExit(spawn.run(self.arguments, config.trainer))
         self.path = Path(config.ckpt_path) if config.get("ckpt_path") else None
         if self.path is not None and not self.path.exists():
             raise UserError(f"--ckpt_path: no file or directory {self.path}")
@@ -246,7 +249,8 @@ class Command(LightningCLI):
         inspection.write_split(self.run.directory, self.run.datamodule)
         write_json(self.run.directory / states.STATE, states.running())
         try:
-            result, held_out = train(self.run, self.path or begun)
+            with listening():
+                result, held_out = train(self.run, begun or self.path)
         finally:
             (self.run.directory / states.STATE).unlink(missing_ok=True)
         close(self.run)

@@ -22,6 +22,7 @@ from lightning_base.split import WHOLE, Split, Splitter, default_splitter, make_
 from lightning_base.splitters import TableSplitter
 from lightning_base.strategies import data_ranks
 from lightning_base.times import earlier
+from lightning_base.tpu import on_tpu
 
 Source: TypeAlias = Literal["pool", "test", "predict"]
 Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
@@ -238,7 +239,7 @@ class BaseDataModule(LightningDataModule, ABC):
         rows, train, samples = self.rows(role), role == "train", self.samples(source_of(role))
         size = self.batch_size or len(self.rows("train") if self._folds else rows)
         if not train:
-            size = self.eval_batch_size or min(4 * size, max(len(rows), 1))
+            size = self.eval_batch_size or (4 * size if on_tpu(self.trainer) else min(4 * size, max(len(rows), 1)))
         self._need_fit()
         ranks = data_ranks(self.trainer)
         return BatchLoader(
@@ -252,9 +253,10 @@ class BaseDataModule(LightningDataModule, ABC):
             world_size=ranks.size,
             encoder=self.preprocess.encoder(samples),
             longest=self.preprocess.longest,
-            fixed=self.preprocess.fixed,
+            fixed=self.preprocess.fixed or (on_tpu(self.trainer) and self.preprocess.longest is not None),
             partners=any(op.mixes for op in self.augment),
             workers=self.workers,
+            fill=on_tpu(self.trainer),
         )
 
     def _need_fit(self) -> None:
@@ -277,8 +279,16 @@ class BaseDataModule(LightningDataModule, ABC):
         """Lightning's hook: the role that `predict_role` names."""
         return self.loader(self.predict_role)
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Lightning's hook: for a TPU batches are made ready on the host, so that each has one shape there."""
+        return self._ready(batch) if on_tpu(self.trainer) else batch
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augments training batches and preprocesses all, on the batch's device."""
+        """Lightning's hook: for other devices batches are made ready there."""
+        return batch if on_tpu(self.trainer) else self._ready(batch)
+
+    def _ready(self, batch: Batch) -> Batch:
+        """Augments a training batch, and preprocesses any."""
         training = self.trainer is not None and self.trainer.training
         return self.transform(batch, self.trainer.current_epoch if training and self.trainer else None)
 

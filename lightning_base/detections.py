@@ -56,7 +56,7 @@ def match(preds: Tensor, target: Boxes, num_classes: int, chunk: int = 256) -> M
         num_classes: C.
         chunk: how many images are matched at a time.
     """
-    starts = range(0, len(preds), chunk)
+    starts = range(0, max(len(preds), 1), chunk)  # a chunk even of no images
     parts = [_match(preds[i : i + chunk], Boxes(*(t[i : i + chunk] for t in target)), num_classes) for i in starts]
     return Matches(*map(torch.cat, zip(*parts, strict=True)))
 

@@ -18,6 +18,7 @@ from lightning_base.module import BaseModule
 from lightning_base.run import Run
 from lightning_base.samples import Rows
 from lightning_base.stats import bootstrap_interval, proportion_interval
+from lightning_base.strategies import data_ranks
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,10 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
     )
     rows = np.concatenate([index.numpy() for index, _ in batches])
     preds = torch.cat([values for _, values in batches])
-    if run.trainer.world_size > 1:
-        shares: list[Any] = [None] * run.trainer.world_size
-        torch.distributed.all_gather_object(shares, (rows, preds))
+    ranks = data_ranks(run.trainer)
+    if ranks.size > 1:
+        shares: list[Any] = [None] * ranks.size
+        torch.distributed.all_gather_object(shares, (rows, preds), group=ranks.group)
         rows = np.concatenate([share[0] for share in shares])
         preds = torch.cat([share[1] for share in shares])
     order = np.argsort(rows, kind="stable")

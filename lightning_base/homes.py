@@ -13,21 +13,39 @@ from lightning_base.claim import FREE_KEYS, flatten
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import read_json
 from lightning_base.finished import demand_finished
+from lightning_base.preempt import launched
 from lightning_base.resume import STAMP
 from lightning_base.run import Experiment
 
 
 def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
-    """The last version_<n>, where it is of this experiment and was broken off; else the first n that is free."""
+    """The last version_<n>, where it is of this experiment and was broken off; else the first n that is free.
+
+    What Slurm or torchrun starts has the launch's own folder: ranks look at different moments, and jobs side by side.
+
+    Raises:
+        UserError: where the launch has begun with another configuration.
+    """
+    if name := launched():
+        if experiment and (directory / name / "config.yaml").is_file() and not is_of(directory / name, experiment):
+            raise UserError(
+                f"{directory / name} holds a run of this launch with another configuration; give torchrun another "
+                "--rdzv-id, or this run another --name"
+            )
+        return directory / name
     taken = sorted(int(p.name.removeprefix("version_")) for p in directory.glob("version_*") if p.name[8:].isdigit())
     last = directory / f"version_{taken[-1] if taken else -1}"
     first_rank = rank_zero_only.rank in (0, None)  # type: ignore[attr-defined]
-    if experiment and (last / "config.yaml").is_file() and not (last / "result.json").is_file():
-        theirs, ours = flatten(yaml.safe_load((last / "config.yaml").read_text())), flatten(experiment.dump())
-        same = all(theirs.get(key) == ours.get(key) for key in (theirs.keys() | ours.keys()) - set(FREE_KEYS))
-        if same and not (first_rank and states.runs_here(last)):  # other ranks join the first one's run
-            return last
+    broken_off = (last / "config.yaml").is_file() and not (last / "result.json").is_file()
+    if experiment and broken_off and is_of(last, experiment) and not (first_rank and states.runs_here(last)):
+        return last  # other ranks join the first one's run
     return directory / f"version_{taken[-1] + 1 if taken else 0}"
+
+
+def is_of(directory: Path, experiment: Experiment) -> bool:
+    """Whether a run's folder is of this experiment."""
+    theirs, ours = flatten(yaml.safe_load((directory / "config.yaml").read_text())), flatten(experiment.dump())
+    return all(theirs.get(key) == ours.get(key) for key in (theirs.keys() | ours.keys()) - set(FREE_KEYS))
 
 
 def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:

@@ -38,6 +38,10 @@ class Batch(NamedTuple):
     key: (B,) int64, a hash of each sample's id, which augmentation draws from.
     lengths: (B,) int64, the true lengths of padded samples along axis 1; None where nothing is padded.
     partner: in training with mixing augmentations, another training sample for each one.
+    total: samples of the global batch, over all ranks; None stands for B.
+    share: what a mean over this rank's samples counts in the mean over ranks, ranks · B / total, so that the latter is
+        the global batch's. 0 where the batch has no sample for this rank, which then has another's as a stand-in.
+    real: how many of the B are samples, where copies of them fill the batch up to its full size; None for all.
     """
 
     x: Tensor
@@ -46,6 +50,9 @@ class Batch(NamedTuple):
     key: Tensor | None = None
     lengths: Tensor | None = None
     partner: "Batch | None" = None
+    total: int | None = None
+    share: float = 1.0
+    real: int | None = None
 
 
 class EpochOrder:
@@ -85,10 +92,9 @@ class EpochOrder:
 class BatchLoader:
     """Iterates over global batches; each rank takes its share of every one.
 
-    Evaluation (`train=False`) is exact: each sample once, nothing padded, so the shares of ranks may differ by
-    one sample. Training gives ranks equal shares: a remainder in the last batch wraps round to the batch's start
-    unless `drop_last` leaves an incomplete last batch out. What a batch holds depends neither on `workers` nor, for
-    the ranks together, on their number.
+    Each sample comes once and nothing is padded, so the shares of ranks may differ by one sample; `Batch.share` says
+    what a rank's mean then counts. In training `drop_last` leaves an incomplete last batch out. What a batch holds
+    depends neither on `workers` nor, for the ranks together, on their number.
 
     The position within an epoch is kept in checkpoints: Lightning saves `state_dict` and gives it back before the
     epoch is resumed, and the iteration of that epoch begins with the batch after the last that was handed out.
@@ -98,7 +104,7 @@ class BatchLoader:
         rows: (N,) int64 rows of the sample table that this loader covers.
         batch_size: samples in one global batch, over all ranks.
         seed: what the order is drawn from.
-        train: shuffle, and give ranks equal shares.
+        train: shuffle.
         drop_last: in training, leave an incomplete last batch out.
         rank: this process.
         world_size: all processes.
@@ -107,6 +113,7 @@ class BatchLoader:
         fixed: pad ragged samples to `longest`.
         partners: give each sample of a training batch another one of the same rows, drawn from (seed, epoch, id).
         workers: threads that gather (and decode) batches ahead; 0 gathers each when it is asked for.
+        fill: in evaluation, fill an incomplete batch up to its full size.
     """
 
     def __init__(
@@ -124,12 +131,14 @@ class BatchLoader:
         fixed: bool = False,
         partners: bool = False,
         workers: int = 0,
+        fill: bool = False,
     ) -> None:
         self.samples, self.batch_size, self.train = samples, batch_size, train
         self.drop_last = drop_last and train and len(rows) >= batch_size
         self.rank, self.world_size = rank, world_size
         self.encoder, self.longest, self.fixed = encoder, longest, fixed
         self.partners, self.workers = partners and train, workers
+        self.fill = fill and not train
         blocks = getattr(samples.inputs, "blocks", None)
         self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=None if blocks is None else blocks[rows])
         self.batch_sampler = None  # Lightning looks for it beside `sampler`
@@ -152,30 +161,30 @@ class BatchLoader:
         order, epoch = self.sampler.order(), self.sampler.epoch
         first = self._resume[1] if self._resume is not None and self._resume[0] == epoch else 0
         first, self._resume, self._position = first % max(len(self), 1), None, 0
-        shares = (self._share(order, i) for i in range(first, len(self)))
-        for i, batch in enumerate(self._ahead(shares, epoch), start=first):
+        batches = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(first, len(self)))
+        for i, batch in enumerate(self._ahead(batches, epoch), start=first):
             self._position = i + 1
             yield batch
 
-    def _share(self, order: Rows, i: int) -> Rows:
-        """This rank's rows of global batch i."""
-        rows = order[i * self.batch_size : (i + 1) * self.batch_size]
-        if self.world_size > 1:
-            if self.train and (short := -len(rows) % self.world_size):
-                rows = np.concatenate([rows, np.resize(rows, short)])
-            rows = rows[self.rank :: self.world_size]
-        return rows
+    def _own(self, rows: Rows, epoch: int) -> Batch:
+        """This rank's share of a global batch."""
+        own = rows[self.rank :: self.world_size]
+        share = len(own) * self.world_size / len(rows)
+        taken, real = own if len(own) else rows[:1], None
+        if self.fill:
+            taken, real = np.resize(taken, -(-self.batch_size // self.world_size)), len(taken)
+        return self.gather(taken, epoch)._replace(total=len(rows), share=share, real=real)
 
-    def _ahead(self, shares: Iterator[Rows], epoch: int) -> Iterator[Batch]:
+    def _ahead(self, batches: Iterator[Rows], epoch: int) -> Iterator[Batch]:
         """The batches in order, gathered in threads where there are workers."""
         if not self.workers:
-            yield from (self.gather(rows, epoch) for rows in shares)
+            yield from (self._own(rows, epoch) for rows in batches)
             return
         with ThreadPoolExecutor(self.workers) as pool:
             waiting: deque[Future[Batch]] = deque()
             try:
-                for rows in shares:
-                    waiting.append(pool.submit(self.gather, rows, epoch))
+                for rows in batches:
+                    waiting.append(pool.submit(self._own, rows, epoch))
                     if len(waiting) > self.workers:
                         yield waiting.popleft().result()
                 while waiting:

@@ -15,7 +15,8 @@ from torchmetrics import Metric, MetricCollection
 from lightning_base.data import BaseDataModule
 from lightning_base.errors import UserError, one_line
 from lightning_base.loader import Batch, Boxes
-from lightning_base.strategies import data_ranks, shard, total
+from lightning_base.strategies import clip_norm, data_ranks, forget, shard, total
+from lightning_base.tpu import OnHost, on_tpu
 
 Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
 
@@ -80,6 +81,7 @@ class BaseModule(LightningModule, ABC):
         self.scores = nn.ModuleDict()
         self._loss_sum: Tensor | float = 0.0
         self._count = 0
+        self._step_loss = torch.tensor(0.0)
 
     @abstractmethod
     def step(self, batch: Batch) -> Output:
@@ -118,7 +120,10 @@ class BaseModule(LightningModule, ABC):
         return {"pred": preds.numpy()}
 
     def inputs(self, x: Tensor) -> Tensor:
-        """The batch in the memory format that the network's weights have."""
+        """The batch in the memory format, and floating inputs in the precision, that the network's weights have."""
+        dtype = self.dtype
+        if isinstance(dtype, torch.dtype) and x.is_floating_point():
+            x = x.to(dtype)
         return x.contiguous(memory_format=torch.channels_last) if self.channels_last and x.ndim == 4 else x
 
     def use(self, data: BaseDataModule) -> None:
@@ -162,6 +167,8 @@ class BaseModule(LightningModule, ABC):
         if isinstance(data, BaseDataModule):
             self.use(data)
         group = data_ranks(self._trainer).group
+        if on_tpu(self._trainer):
+            self.scores = OnHost()
         for name in ("val", "test"):
             self.scores[name] = self.metrics().clone(prefix=f"{name}_")
             for metric in self.scores[name].modules():
@@ -189,11 +196,34 @@ class BaseModule(LightningModule, ABC):
         out = self.step(batch)
         out = out._replace(loss=self._share(out, batch))
         n = batch.total or len(batch.rows)
+        if on_tpu(self.trainer) and not isinstance(self._loss_sum, Tensor):
+            self._loss_sum = torch.zeros(1).to(self.device)  # of a zero () XLA makes a constant, and another program
         self._loss_sum = self._loss_sum + out.loss.detach() * n
         self._count += n
-        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.rows))
+        if on_tpu(self.trainer):
+            self._step_loss = out.loss.detach()
+        elif (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            synced = self.trainer.world_size > 1
+            self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.rows), sync_dist=synced)
         return out.loss + self.penalty() if self.l1 or self.l2 else out.loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's hook: as Lightning does it, but for the norm of weights that are sharded in different ways."""
+        sharded = isinstance(self.trainer.strategy, ModelParallelStrategy)
+        if sharded and gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            clip_norm([p for group in optimizer.param_groups for p in group["params"]], gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Lightning's hook: a TPU logs now that the step's program has run, which else would be another one."""
+        if on_tpu(self.trainer) and self.trainer.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.log("train_loss_step", self._step_loss.cpu(), batch_size=len(batch.rows))
 
     def _share(self, out: Output, batch: Batch) -> Tensor:
         """The loss (), so scaled that its mean over ranks, and that of its gradient, are the global batch's."""
@@ -206,11 +236,16 @@ class BaseModule(LightningModule, ABC):
     def on_train_epoch_end(self) -> None:
         """Lightning's hook: the epoch's mean training loss, without penalties, and the learning rate."""
         if self._count:
-            self.log("train_loss", self._loss_sum / self._count, sync_dist=self.trainer.world_size > 1)
+            self._log_epoch("train_loss", self._loss_sum / self._count)
         self._loss_sum, self._count = 0.0, 0
         optimizer = self.optimizers()
         if isinstance(optimizer, torch.optim.Optimizer):
-            self.log("lr", float(optimizer.param_groups[0]["lr"]), sync_dist=self.trainer.world_size > 1)
+            self._log_epoch("lr", float(optimizer.param_groups[0]["lr"]))
+
+    def _log_epoch(self, name: str, value: Tensor | float) -> None:
+        if on_tpu(self.trainer):
+            value = torch.as_tensor(value).cpu()  # what Lightning keeps on the device joins the next step's program
+        self.log(name, value, sync_dist=self.trainer.world_size > 1)
 
     def sums(self) -> tuple[Tensor, int]:
         """The running epoch's sum of losses () and its samples in this rank: a checkpoint keeps them."""
@@ -231,13 +266,15 @@ class BaseModule(LightningModule, ABC):
 
     def _evaluate(self, name: str, batch: Batch) -> None:
         out = self.step(batch)
+        if batch.real is not None:
+            out = Output(out.loss, *(_on_host(value, batch.real) for value in (out.preds, out.target)))
         scores: Any = self.scores[name]
         if batch.share:
             scores.update(out.preds, out.target)
         elif not any(metric.update_called for metric in scores.values(copy_state=False)):
-            # metrics that ranks gather need one update everywhere, if one of no sample
-            target = Boxes(*(t[:0] for t in out.target)) if isinstance(out.target, Boxes) else out.target[:0]
-            scores.update(out.preds[:0], target)
+            scores.update(out.preds, out.target)  # what ranks gather must have the same shapes in each
+            for metric in scores.values(copy_state=False):
+                forget(metric)
 
     def on_validation_epoch_end(self) -> None:
         """Lightning's hook."""
@@ -255,7 +292,7 @@ class BaseModule(LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Lightning's hook: rows (B,) and predictions (B, ...) on the CPU."""
-        n = len(batch.rows) if batch.share else 0
+        n = (len(batch.rows) if batch.real is None else batch.real) if batch.share else 0
         return batch.rows.cpu()[:n], self(batch.x).float().cpu()[:n]
 
     def configure_optimizers(self) -> Any:
@@ -270,3 +307,8 @@ class BaseModule(LightningModule, ABC):
                 "lr_scheduler": {"scheduler": scheduler, "monitor": scheduler.monitor},
             }
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
+
+
+def _on_host(values: Tensor | Boxes, n: int) -> Any:
+    """The first n on the CPU: there what differs in shape needs no program compiled anew."""
+    return Boxes(*(part.cpu()[:n] for part in values)) if isinstance(values, Boxes) else values.cpu()[:n]

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from lightning_base import states
 from lightning_base.display import FoldProgress, outcome
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import write_json
 from lightning_base.fold import Plan
+from lightning_base.preempt import Preempted, listening, raised
+from lightning_base.sbatch import STATUS
 
 DEATHS = 3  # as often in a row may a fold's process be killed without a new checkpoint in between
 
@@ -47,7 +50,12 @@ class Processes:
 
         Raises:
             UserError: where the processes cannot even begin.
+            Preempted: by a signal, which is passed on; the folds have kept their checkpoints then.
         """
+        with listening():
+            self._run(plan, folds, progress)
+
+    def _run(self, plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
         for fold in folds:
             states.forget_failure(plan.fold_directory(fold))
         waiting, workers = list(folds), list[Worker]()
@@ -57,6 +65,8 @@ class Processes:
                     waiting.remove(fold)
                     progress.finish(fold, outcome(plan.fold_directory(fold)))
                 workers = [w for w in workers if not self._gone(plan, w)]
+                if (number := raised()) is not None:
+                    pass_on(number, workers)
                 self._start(plan, waiting, workers)
                 time.sleep(0.05)
             for worker in workers:
@@ -147,6 +157,16 @@ def last_line(log: Path) -> str:
 def _pid(plan: Plan, fold: int) -> int | None:
     state = states.read(plan.fold_directory(fold))
     return state.get("pid") if state["state"] in ("running", "interrupted") else None
+
+
+def pass_on(number: int, workers: Sequence[Worker]) -> NoReturn:
+    """Gives a signal to processes, waits until they have kept their checkpoints and ended, and ends this one."""
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, number)
+    for worker in workers:
+        worker.process.wait()
+    raise Preempted(STATUS)
 
 
 def stop(workers: Sequence[Worker]) -> None:

@@ -8,13 +8,15 @@ import torch
 from torch import nn
 from torchmetrics import Metric, MetricCollection
 
+from lightning_base import tpu
 from lightning_base.module import BaseModule
 
 
 def capture(module: nn.Module) -> dict[str, Any]:
     """All of it, as tensors and plain values that torch.load takes with weights_only."""
     sums = {"sums": module.sums()} if isinstance(module, BaseModule) else {}
-    return {"rng": rng_state(), "metrics": metric_states(module), **sums}
+    device = {"xla": tpu.random_state()} if _is_xla(module) else {}
+    return {"rng": rng_state(), "metrics": metric_states(module), **sums, **device}
 
 
 def restore(module: nn.Module, state: dict[str, Any]) -> None:
@@ -23,6 +25,12 @@ def restore(module: nn.Module, state: dict[str, Any]) -> None:
     if isinstance(module, BaseModule):
         module.set_sums(state["sums"])
     set_rng_state(state["rng"])
+    if "xla" in state and _is_xla(module):
+        tpu.set_random_state(state["xla"])
+
+
+def _is_xla(module: nn.Module) -> bool:
+    return any(weight.device.type == "xla" for weight in module.parameters())
 
 
 def rng_state() -> dict[str, Any]:

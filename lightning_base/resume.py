@@ -20,6 +20,7 @@ from lightning_base.errors import UserError
 from lightning_base.logs import MetricsCSV
 from lightning_base.progress import capture, restore
 from lightning_base.strategies import data_ranks
+from lightning_base.tpu import on_tpu, set_random_state
 
 STAMP = "lightning_base"
 
@@ -58,7 +59,10 @@ class EpochSeed(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning's hook; it is left out where an epoch is resumed in its middle."""
-        seed_all(derive_seed(self.seed, trainer.current_epoch, data_ranks(trainer).rank))
+        seed = derive_seed(self.seed, trainer.current_epoch, data_ranks(trainer).rank)
+        seed_all(seed)
+        if on_tpu(trainer):
+            set_random_state(seed)
 
 
 class ExactResume(Callback):

@@ -18,7 +18,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
 
 from lightning_base import __version__, strategies
 from lightning_base.checkpoint import ExactIO
@@ -31,6 +31,7 @@ from lightning_base.module import BaseModule
 from lightning_base.preempt import Preemption
 from lightning_base.resume import EpochSeed, ExactResume, LastCheckpoint, TimedCheckpoint, derive_seed, seed_all
 from lightning_base.split import WHOLE
+from lightning_base.tpu import ExactXLAIO
 from lightning_base.trainer import Trainer
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
@@ -71,10 +72,9 @@ class Experiment:
     def on_cpu(self) -> "Experiment":
         """The experiment as one process on a CPU can build it, to check what will run on other machines."""
         config = self.config.clone()
-        config.trainer.update(
-            {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": None}
-            | {"sync_batchnorm": False}
-        )
+        here = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": None}
+        for key, value in {**here, "sync_batchnorm": False}.items():
+            config.trainer[key] = value
         return replace(self, config=config)
 
     def dump(self) -> dict[str, Any]:
@@ -163,6 +163,8 @@ def build(
         raise UserError(f"trainer: {one_line(error)}") from error
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else the YAML's, or the strategy's own
         trainer.strategy.checkpoint_io = ExactIO()
+    elif type(trainer.strategy.checkpoint_io) is XLACheckpointIO:
+        trainer.strategy.checkpoint_io = ExactXLAIO()
     return Run(objects.get("model"), data, trainer, directory, fold, seed)
 
 
@@ -227,7 +229,7 @@ def preflight(run: Run) -> None:
     if not isinstance(run.model, BaseModule):
         raise UserError("model must be a BaseModule for this verb")
     data = run.datamodule
-    strategies.check(run.trainer, data.batch_size)
+    strategies.check(run.trainer, run.model.network, data.batch_size)
     data.prepare_data()
     data.setup("fit")
     run.model.use(data)

@@ -16,6 +16,8 @@ FINAL = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED"),
     *("NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
 }
+STATUS = 75  # of a process that a signal stopped, with a checkpoint; EX_TEMPFAIL of sysexits.h: try again
+TASK = "@task"
 TIME = r"\d+(:\d{1,2}){0,2}|\d+-\d{1,2}(:\d{1,2}){0,2}|UNLIMITED|INFINITE"  # sbatch(1), --time
 MEMORY = r"\d+([KMGT]B?)?"
 # options of the script's own; clusters would send the job where squeue does not look
@@ -37,16 +39,16 @@ class Slurm:
         account: the account to charge.
         qos: the quality of service.
         time: the time limit, such as 02:00:00 or 1-12:00:00.
-        nodes: nodes a fold; by default what trainer.num_nodes says.
+        nodes: nodes a job; by default what trainer.num_nodes says.
         tasks_per_node: processes a node; by default what trainer.devices says.
         gpus_per_node: GPUs a node, such as 4 or a100:4.
         cpus_per_task: CPUs a process; by default as many as it has threads.
         mem: memory a node, such as 16G.
-        at_once: how many folds may run at once; by default as many as the cluster lets.
+        at_once: how many of an array's jobs may run at once; by default as many as the cluster lets.
         setup: shell lines before the work, such as module load cuda.
         extra: further options of sbatch, such as --constraint=a100.
-        requeue: whether a fold goes on in a new job after a lost node, a preemption or its time limit.
-        signal: seconds before the time limit at which a fold keeps a checkpoint and is queued again.
+        requeue: whether a job goes on after a lost node, a preemption or its time limit.
+        signal: seconds before the time limit at which a job keeps a checkpoint and is queued again.
     """
 
     partition: str | None = None
@@ -64,13 +66,20 @@ class Slurm:
     requeue: bool = True
     signal: int = 90
 
-    def check(self, devices: int | str | Sequence[int], num_nodes: int, accelerator: str = "auto") -> "Slurm":
+    def check(
+        self,
+        devices: int | str | Sequence[int],
+        num_nodes: int,
+        accelerator: str = "auto",
+        submits: bool = True,
+    ) -> "Slurm":
         """The same with nodes, tasks and GPUs filled in from what the Trainer is asked for.
 
         Args:
             devices: trainer.devices.
             num_nodes: trainer.num_nodes.
             accelerator: trainer.accelerator.
+            submits: whether the job will be submitted from here.
 
         Raises:
             UserError: for a value that Slurm would refuse, another number of processes than the Trainer's, or a machine
@@ -89,7 +98,7 @@ class Slurm:
                 raise UserError(f"--slurm.extra: {option!r} is no option; give one such as --constraint=a100")
             if re.fullmatch(OWN, name[1]):
                 raise UserError(f"--slurm.extra: --{name[1]} is what the script itself says; leave it out")
-        gpus, ranks = self.gpus_per_node, self._ranks(devices, accelerator)
+        gpus, ranks = self.gpus_per_node, self.ranks(devices, accelerator)
         for key, asked, expected, source in (
             ("nodes", self.nodes, num_nodes, "trainer.num_nodes"),
             ("tasks_per_node", self.tasks_per_node, ranks, "trainer.devices"),
@@ -99,7 +108,7 @@ class Slurm:
                 raise UserError(
                     f"--slurm.{key} is {asked}, but {source} gives {expected}; leave it out, or set {source} to {asked}"
                 )
-        for program in ("sbatch", "squeue"):
+        for program in ("sbatch", "squeue") if submits else ():
             if shutil.which(program) is None:
                 raise UserError(f"--executor slurm: no {program} here; run it where a cluster's jobs are submitted")
         if gpus is None and accelerator in ("gpu", "cuda") and not any(re.match("--g(res|pus)", o) for o in self.extra):
@@ -111,7 +120,7 @@ class Slurm:
         if value is not None and not re.fullmatch(pattern, str(value), re.IGNORECASE):
             raise UserError(f"--slurm.{key}: {value!r} is {otherwise}")
 
-    def _ranks(self, devices: int | str | Sequence[int], accelerator: str) -> int:
+    def ranks(self, devices: int | str | Sequence[int], accelerator: str) -> int:
         """Processes a node, as Lightning reads trainer.devices: a number, numbers of devices, or all there are."""
         if isinstance(devices, str) and devices != "auto":
             listed = [int(number) for number in devices.split(",") if number.strip()]
@@ -140,7 +149,7 @@ class Slurm:
             "gpus-per-node": self.gpus_per_node,
             "cpus-per-task": self.cpus_per_task,
             "mem": self.mem,
-            # USR1 goes to the job's steps, where Lightning keeps a checkpoint and has the job requeued
+            # USR1 goes to the job's steps, where lightning_base.preempt keeps a checkpoint and ends them so
             "signal": f"USR1@{self.signal}" if self.requeue else None,
         }
         own = [f"--{key}={value}" for key, value in given.items() if value is not None]
@@ -165,8 +174,11 @@ def script(
 ) -> str:
     """A script for sbatch that runs a command, once a task, in the working directory.
 
+    A command that ends with STATUS is queued again. Ranks end ten minutes after the first one, not at once where it
+    failed: srun would kill those that are about to end with STATUS too, and itself end with another.
+
     Args:
-        command: the program and its arguments; with an array, the task's number comes after them.
+        command: the program and its arguments; TASK in one stands for the number of an array's task.
         slurm: what the job asks for.
         says: one line on what the job is.
         name: what the queue calls it.
@@ -180,7 +192,7 @@ def script(
         options.append(f"--array={','.join(map(str, array))}{most}")
     folder = shlex.quote(str(log.parent).replace("%", "%%") + f"/{log.name}")
     options += [f"--output={folder}", "--open-mode=append"]
-    step = ["srun", "--kill-on-bad-exit=1"]  # one lost rank ends the others, which would wait for it
+    step = ["srun", "--kill-on-bad-exit=0", "--wait=600"]
     if slurm.cpus_per_task:
         step.append(f"--cpus-per-task={slurm.cpus_per_task}")  # from Slurm 22.05 on it is not taken from the job
     names = " ".join(f"{library}_NUM_THREADS={threads}" for library in ("OMP", "MKL", "OPENBLAS"))
@@ -192,9 +204,26 @@ def script(
         *([slurm.setup.strip()] if slurm.setup.strip() else []),
         f"cd {shlex.quote(os.getcwd())} || exit",
         f"export {names}",
-        shlex.join([*step, *command]) + ("" if array is None else ' "$SLURM_ARRAY_TASK_ID"'),
     ]
+    work = " ".join(quoted(word) for word in [*step, *command])
+    if not slurm.requeue:
+        lines += [work]
+    else:
+        # the number of an array's task that runs alone may be that of the whole array
+        job = "$SLURM_JOB_ID" if array is None else "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+        lines += [
+            "status=0",
+            f"{work} || status=$?",
+            f"# {STATUS}: a signal stopped it, with a checkpoint from which the same job goes on",
+            f'if [ $status = {STATUS} ]; then scontrol requeue "{job}"; fi',
+            "exit $status",
+        ]
     return "\n".join(lines) + "\n"
+
+
+def quoted(word: str) -> str:
+    """A word of a command for the shell, TASK in it being the number of the array's task."""
+    return '"$SLURM_ARRAY_TASK_ID"'.join(shlex.quote(part) if part else "" for part in word.split(TASK)) or "''"
 
 
 def submit(path: Path) -> str:

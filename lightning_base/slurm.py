@@ -12,7 +12,7 @@ from lightning_base import states
 from lightning_base.display import console
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import write_json, write_text
-from lightning_base.sbatch import Slurm, Task, queue, script, submit
+from lightning_base.sbatch import TASK, Slurm, Task, queue, script, submit
 
 __all__ = ["Slurm", "submit_and_follow"]
 
@@ -48,7 +48,7 @@ def submit_and_follow(
     if rest := [fold for fold in folds if fold not in jobs]:
         threads = threads or slurm.cpus_per_task or 1
         text = script(
-            [sys.executable, "-m", "lightning_base.worker", str(directory)],
+            [sys.executable, "-m", "lightning_base.worker", str(directory), TASK],
             replace(slurm, cpus_per_task=slurm.cpus_per_task or threads),
             says=f"Folds of {directory}, one a task; written by `lightning-base crossval`.",
             name=directory.parent.name,

@@ -13,11 +13,14 @@ from lightning_base.command import open_experiment, quiet
 from lightning_base.errors import UserError
 from lightning_base.files import read_json
 from lightning_base.fold import Plan, attempt
+from lightning_base.preempt import leave_if_raised, listening
 from lightning_base.run import build
 
 
 def main(arguments: Sequence[str]) -> int:
     """Trains the folds that no other process has; the exit status: 1 where one failed, 2 where none could begin.
+
+    A signal to stop is heeded as lightning_base.preempt says.
 
     Args:
         arguments: the directory, which `crossval` has made, and numbers of folds.
@@ -27,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.path.insert(0, os.getcwd())
     if (parent := os.environ.get("LIGHTNING_BASE_PARENT")) and "LOCAL_RANK" not in os.environ:
         threading.Thread(target=end_with, args=[int(parent)], daemon=True).start()
-    with quiet():
+    with quiet(), listening():
         try:
             plan, alone = open_plan(directory)
         except UserError as error:
@@ -35,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
             return 2
         outcomes = []
         for fold in folds:
+            if alone:  # else the ranks agree on it, at the fold's first step
+                leave_if_raised()
             if states.read(plan.fold_directory(fold))["state"] != "failed":  # since this cross-validation began
                 outcomes.append(attempt(plan, fold, alone=alone))
         return int("failed" in outcomes)

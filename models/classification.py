@@ -103,6 +103,7 @@ class Classification(BaseModule):
         l2: see BaseModule.
         penalize_all: see BaseModule.
         channels_last: see BaseModule.
+        compile: see BaseModule.
 
     Raises:
         UserError: where the logits do not fit the classes, or the weights their number.
@@ -120,8 +121,9 @@ class Classification(BaseModule):
         l2: float = 0.0,
         penalize_all: bool = False,
         channels_last: bool = False,
+        compile: bool = False,
     ) -> None:
-        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last)
+        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
         if not 0 <= label_smoothing < 1:
             raise UserError(f"model.label_smoothing: {label_smoothing} is not in [0, 1)")
         self.classes = tuple(map(str, range(num_classes or 0)))
@@ -170,11 +172,14 @@ class Classification(BaseModule):
         """See BaseModule."""
         assert isinstance(batch.y, Tensor)
         logits: Tensor = self.network(self.inputs(batch.x))  # (B, C)
+        weight = None
         if self.training:
             loss = F.cross_entropy(logits, batch.y, self.weight, label_smoothing=self.label_smoothing)
+            if self.weight is not None and not batch.y.is_floating_point():  # with probabilities torch's mean is plain
+                weight = self.weight[batch.y].sum()
         else:
             loss = F.cross_entropy(logits, batch.y)
-        return Output(loss, torch.softmax(logits.detach().float(), dim=1), batch.y)
+        return Output(loss, torch.softmax(logits.detach().float(), dim=1), batch.y, weight)
 
     def check(self, batch: Batch) -> None:
         """See BaseModule; also that the network gives one logit a class."""

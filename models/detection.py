@@ -46,6 +46,7 @@ class Detection(BaseModule):
         l2: see BaseModule.
         penalize_all: see BaseModule.
         channels_last: see BaseModule.
+        compile: see BaseModule.
 
     Raises:
         UserError: where the data has no boxes, or the maps do not fit its classes and images.
@@ -66,8 +67,9 @@ class Detection(BaseModule):
         l2: float = 0.0,
         penalize_all: bool = False,
         channels_last: bool = False,
+        compile: bool = False,
     ) -> None:
-        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last)
+        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
         if top < 1:
             raise UserError(f"model.top: {top} is below 1; give a number of boxes, e.g. 100")
         for key, weight in (("size_weight", size_weight), ("offset_weight", offset_weight)):
@@ -152,7 +154,8 @@ class Detection(BaseModule):
         maps, stride = self.maps(batch.x)
         heat, cell, shape = self.encode(batch.y, maps.shape[2], maps.shape[3], stride)
         real = (batch.y.labels >= 0)[:, None]  # (B, 1, M)
-        n = real.sum().clamp_min(1)
+        found = real.sum()
+        n = found.clamp_min(1)
         logits = maps[:, :-4]
         p = logits.sigmoid()
         centre = -((1 - p) ** 2) * F.logsigmoid(logits)
@@ -161,7 +164,7 @@ class Detection(BaseModule):
         off = ((given - shape).abs() * real).sum(dim=(0, 2)) / n  # (4,)
         loss = torch.where(heat == 1, centre, other).sum() / n
         loss = loss + self.offset_weight * off[:2].sum() + self.size_weight * off[2:].sum()
-        return Output(loss, self.decode(maps.detach(), stride), batch.y)
+        return Output(loss, self.decode(maps.detach(), stride), batch.y, found)
 
     def metrics(self) -> MetricCollection:
         """See BaseModule."""

@@ -29,6 +29,7 @@ class Regression(BaseModule):
         l2: see BaseModule.
         penalize_all: see BaseModule.
         channels_last: see BaseModule.
+        compile: see BaseModule.
 
     Raises:
         UserError: where the data has classes, or the network gives more than one number a sample.
@@ -44,8 +45,9 @@ class Regression(BaseModule):
         l2: float = 0.0,
         penalize_all: bool = False,
         channels_last: bool = False,
+        compile: bool = False,
     ) -> None:
-        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last)
+        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
         losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "mse": F.mse_loss,
             "mae": F.l1_loss,

@@ -1,6 +1,7 @@
 """A callback for tests on a cluster: in the second epoch, what becomes of a fold's job is asked of Slurm itself."""
 
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -17,10 +18,7 @@ COMMANDS = {
 
 
 class Disaster(Callback):
-    """Once a fold, in the middle of its second epoch, and then waits for it.
-
-    Files tell what checkpoint Lightning kept for the requeued job, and which one that began with.
-    """
+    """Once a fold, in the middle of its second epoch; files tell which checkpoint the job that goes on began with."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         fold = trainer.datamodule.fold
@@ -37,7 +35,36 @@ class Disaster(Callback):
         happened.touch()
         task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
         subprocess.run([*COMMANDS[fold], task], check=True)
-        for _ in range(600):
-            time.sleep(0.1)
-            kept = sorted(Path(trainer.default_root_dir).glob("hpc_ckpt*"))
-            happened.write_text("\n".join(map(str, kept)))
+        time.sleep(3)  # until it comes
+
+
+class Happen(Callback):
+    """Once in a launch, in one rank after one batch, a command of the shell.
+
+    Args:
+        epoch: the epoch.
+        batch: the batch.
+        rank: the rank.
+        command: what happens; $PID is the rank's process.
+    """
+
+    def __init__(self, epoch: int, batch: int, rank: int, command: str) -> None:
+        self.epoch, self.batch, self.rank, self.command = epoch, batch, rank, command
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        happened = Path(f"happened_{self.epoch}_{self.batch}")
+        if (trainer.current_epoch, batch_idx, trainer.global_rank) != (self.epoch, self.batch, self.rank):
+            return
+        if not happened.exists():
+            happened.touch()
+            subprocess.run(self.command, shell=True, check=True, env={**os.environ, "PID": str(os.getpid())})
+            time.sleep(3)  # until it comes
+
+
+class TermInPredict(Callback):
+    """SIGTERM as held-out samples are predicted."""
+
+    def on_predict_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
