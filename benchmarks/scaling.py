@@ -45,10 +45,10 @@ class Clock(Callback):
         """Lightning's hook."""
         self.began = time.perf_counter()
 
-    def on_before_zero_grad(
+    def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Lightning's hook: before a step's backward pass, so from the second one on there are gradients."""
+        """Lightning's hook: there are gradients now and, from the second step on, the optimizer's state."""
         tensors = [(p, p.grad, *optimizer.state[p].values()) for p in pl_module.parameters()]
         local = [t.to_local() if isinstance(t, DTensor) else t for row in tensors for t in row if t is not None]
         self.bytes = sum(t.nbytes for t in local)

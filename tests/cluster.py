@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,4 +46,8 @@ def running(state: Path) -> Iterator[None]:
             hurry.kill()
             hurry.wait()
             subprocess.run(["scancel", "--me"], check=True)
+            for _ in range(60):  # a node's daemon does not end before its jobs have
+                if not subprocess.run(["squeue", "--noheader"], capture_output=True, check=True).stdout:
+                    break
+                time.sleep(0.5)
             subprocess.run([CLUSTER, "down", state], check=True)
