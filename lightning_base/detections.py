@@ -6,6 +6,7 @@ falling score, corners in pixels. A score of 0 marks padding.
 
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -88,7 +89,8 @@ def average_precision(matches: Matches) -> tuple[Tensor, Tensor]:
     total = counts.sum(dim=0)  # (C,)
     precisions = torch.full((len(total), len(OVERLAPS)), torch.nan, dtype=torch.float64)
     recalls = precisions.clone()
-    at = torch.linspace(0, 1, 101, dtype=torch.float64).expand(len(OVERLAPS), -1).contiguous()
+    recalls_read = torch.from_numpy(np.linspace(0, 1, 101))  # NumPy's, as COCO's: torch's differ in the last digit
+    at = recalls_read.expand(len(OVERLAPS), -1).contiguous()
     for c in total.nonzero().flatten().tolist():
         mine = (labels == c) & (scores > 0)
         order = scores[mine].argsort(descending=True, stable=True)

@@ -52,6 +52,18 @@ def test_average_precision_is_pycocotools(seed: int) -> None:
     assert 0.05 < float(found["map"]) < 0.9
 
 
+def test_recalls_that_fall_on_a_reading_point_are_read_as_pycocotools_does() -> None:
+    """With 20 objects every recall is one of the 101 at which precision is read, to the last digit or not."""
+    boxes = torch.tensor([[10.0, 10, 30, 30]]).expand(20, 1, 4)
+    target = Boxes(boxes, torch.zeros(20, 1, dtype=torch.int64))
+    preds = torch.zeros(20, 2, 6)
+    preds[:, 0, :4], preds[:, 1, :4] = boxes[:, 0], torch.tensor([50.0, 50, 60, 60])  # one finds it, one finds nothing
+    preds[:, 0, 4] = torch.linspace(0.9, 0.5, 20)
+    preds[:, 1, 4] = torch.linspace(0.89, 0.3, 20)
+    expected, metrics = judge(preds, target, 1), Detection(nn.Identity(), num_classes=1).metrics()(preds, target)
+    assert float(metrics["map"]) == pytest.approx(expected["map"], abs=1e-6)
+
+
 def test_intervals_score_the_images_that_were_drawn() -> None:
     preds, target = random_detections(np.random.default_rng(5), n=12, k=10, classes=3)
     task = Detection(nn.Identity(), num_classes=3)
