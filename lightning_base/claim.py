@@ -38,8 +38,7 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         experiment.save(path)
         write_json(stamp, identity)
         return
-    stored, theirs, ours = read_json(stamp), flatten(yaml.safe_load(path.read_text())), flatten(experiment.dump())
-    changed = [k for k in sorted(theirs.keys() | ours.keys()) if k not in FREE_KEYS and theirs.get(k) != ours.get(k)]
+    stored, changed = read_json(stamp), changes(path, experiment)
     other = [key for key in changed if not key.startswith(SPLIT_KEY)]
     same_data = all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint"))
     if changed and not other and same_data and (added := added_folds(directory, data)) is not None:
@@ -47,10 +46,9 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         console().print(f"{directory}: {added} folds are new, the earlier ones are kept")
         return
     if changed:
-        key = (other or changed)[0]
-        raise UserError(
-            f"{directory} holds another experiment: {key} was {theirs.get(key)!r}, is now {ours.get(key)!r}; {mend}"
-        )
+        key = (other or list(changed))[0]
+        was, now = changed[key]
+        raise UserError(f"{directory} holds another experiment: {key} was {was!r}, is now {now!r}; {mend}")
     for key, what in (("n", "the number of samples"), ("data_fingerprint", "the data"), ("split_hash", "the split")):
         if stored.get(key) != identity[key]:
             raise UserError(
@@ -100,6 +98,13 @@ def extend(directory: Path, experiment: Experiment, data: BaseDataModule, identi
     write_split(directory, data)
     write_json(directory / "identity.json", identity)
     experiment.save(directory / "config.yaml")
+
+
+def changes(path: Path, experiment: Experiment) -> dict[str, tuple[Any, Any]]:
+    """The keys, in alphabetical order, in which the experiment differs from a saved one: what was, and what is now."""
+    theirs, ours = flatten(yaml.safe_load(path.read_text())), flatten(experiment.dump())
+    keys = [key for key in sorted(theirs.keys() | ours.keys()) if key not in FREE_KEYS]
+    return {key: (theirs.get(key), ours.get(key)) for key in keys if theirs.get(key) != ours.get(key)}
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -67,14 +67,24 @@ def attempt(plan: Plan, fold: int, progress: FoldProgress | None = None, alone: 
         try:
             train_fold(plan, fold, progress)
         except Exception as error:  # whatever the network, the data or the machine did
-            write_json(directory / states.STATE, states.failed(error))
-            write_text(directory / "error.txt", traceback.format_exc())
+            note_failure(directory, error)
             if not alone:
                 raise
             return "failed"
-        (directory / states.STATE).unlink(missing_ok=True)
-        (directory / "error.txt").unlink(missing_ok=True)
+        note_success(directory)
         return "done"
+
+
+def note_failure(directory: Path, error: Exception) -> None:
+    """Leaves in a fold's directory why it failed."""
+    write_json(directory / states.STATE, states.failed(error))
+    write_text(directory / "error.txt", "".join(traceback.format_exception(error)))
+
+
+def note_success(directory: Path) -> None:
+    """Takes away what a fold that is done needs no more: its result says it all."""
+    (directory / states.STATE).unlink(missing_ok=True)
+    (directory / "error.txt").unlink(missing_ok=True)
 
 
 @contextmanager

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_base import states
-from lightning_base.claim import FREE_KEYS, flatten
+from lightning_base.claim import changes
 from lightning_base.errors import UserError, one_line
 from lightning_base.files import read_json
 from lightning_base.finished import demand_finished
@@ -27,7 +26,11 @@ def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
         UserError: where the launch has begun with another configuration.
     """
     if name := launched():
-        if experiment and (directory / name / "config.yaml").is_file() and not is_of(directory / name, experiment):
+        if (
+            experiment
+            and (directory / name / "config.yaml").is_file()
+            and changes(directory / name / "config.yaml", experiment)
+        ):
             raise UserError(
                 f"{directory / name} holds a run of this launch with another configuration; give torchrun another "
                 "--rdzv-id, or this run another --name"
@@ -37,15 +40,14 @@ def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
     last = directory / f"version_{taken[-1] if taken else -1}"
     first_rank = rank_zero_only.rank in (0, None)  # type: ignore[attr-defined]
     broken_off = (last / "config.yaml").is_file() and not (last / "result.json").is_file()
-    if experiment and broken_off and is_of(last, experiment) and not (first_rank and states.runs_here(last)):
+    if (
+        experiment
+        and broken_off
+        and not changes(last / "config.yaml", experiment)
+        and not (first_rank and states.runs_here(last))
+    ):
         return last  # other ranks join the first one's run
     return directory / f"version_{taken[-1] + 1 if taken else 0}"
-
-
-def is_of(directory: Path, experiment: Experiment) -> bool:
-    """Whether a run's folder is of this experiment."""
-    theirs, ours = flatten(yaml.safe_load((directory / "config.yaml").read_text())), flatten(experiment.dump())
-    return all(theirs.get(key) == ours.get(key) for key in (theirs.keys() | ours.keys()) - set(FREE_KEYS))
 
 
 def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:

@@ -17,7 +17,7 @@ from lightning_base.errors import UserError, one_line
 from lightning_base.files import write_json
 from lightning_base.fold import Plan
 from lightning_base.preempt import Preempted, listening, raised
-from lightning_base.sbatch import STATUS
+from lightning_base.sbatch import STATUS, thread_variables
 
 DEATHS = 3  # as often in a row may a fold's process be killed without a new checkpoint in between
 
@@ -90,8 +90,7 @@ class Processes:
             workers.append(self._worker(plan, place, folds))
 
     def _worker(self, plan: Plan, place: int, folds: Sequence[int]) -> Worker:
-        environment = {**os.environ, "LIGHTNING_BASE_PARENT": str(os.getpid())}
-        environment |= {f"{name}_NUM_THREADS": str(self.threads) for name in ("OMP", "MKL", "OPENBLAS")}
+        environment = {**os.environ, "LIGHTNING_BASE_PARENT": str(os.getpid()), **thread_variables(self.threads)}
         if (devices := self.devices[place]) is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices
         command = [sys.executable, "-m", "lightning_base.worker", str(plan.directory), *map(str, folds)]

@@ -195,7 +195,7 @@ def script(
     step = ["srun", "--kill-on-bad-exit=0", "--wait=600"]
     if slurm.cpus_per_task:
         step.append(f"--cpus-per-task={slurm.cpus_per_task}")  # from Slurm 22.05 on it is not taken from the job
-    names = " ".join(f"{library}_NUM_THREADS={threads}" for library in ("OMP", "MKL", "OPENBLAS"))
+    names = " ".join(f"{name}={value}" for name, value in thread_variables(threads).items())
     lines = [
         "#!/usr/bin/env bash",
         f"# {says}",
@@ -219,6 +219,11 @@ def script(
             "exit $status",
         ]
     return "\n".join(lines) + "\n"
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """The environment variables by which a process computes with so many threads."""
+    return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
 
 
 def quoted(word: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from lightning_base.errors import UserError
-from lightning_base.sbatch import STATUS, Slurm, is_foreign
+from lightning_base.sbatch import STATUS, Slurm, is_foreign, thread_variables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def script(command: Sequence[str], asked: Torchrun, *, path: Path, threads: int)
         f"# bash {path}  ({where}; another --rdzv-id begins anew)",
         *([asked.setup.strip()] if asked.setup.strip() else []),
         f"cd {shlex.quote(os.getcwd())} || exit",
-        "export " + " ".join(f"{library}_NUM_THREADS={threads}" for library in ("OMP", "MKL", "OPENBLAS")),
+        "export " + " ".join(f"{name}={value}" for name, value in thread_variables(threads).items()),
         # else processes that are started again look for those of before (pytorch#135712)
         "export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1",
         "exec " + shlex.join(command),

@@ -1,7 +1,6 @@
 """The vectorised executor: folds of a small network trained in one batch, then each left as a fold of its own."""
 
 import time
-import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from lightning_base.checkpoint import RESUME, write
 from lightning_base.display import FoldProgress, outcome
 from lightning_base.evaluate import Predictions
 from lightning_base.feed import Feed
-from lightning_base.files import write_json, write_text
-from lightning_base.fold import Plan, finish, hold
+from lightning_base.files import write_json
+from lightning_base.fold import Plan, finish, hold, note_failure, note_success
 from lightning_base.resume import LastCheckpoint, derive_seed
 from lightning_base.run import Run, build, close, preflight
 from lightning_base.stackable import check
@@ -93,8 +92,7 @@ def _train(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
             except Exception as error:
                 _fail(plan, run.fold, error, progress)
                 continue
-            (run.directory / states.STATE).unlink(missing_ok=True)
-            (run.directory / "error.txt").unlink(missing_ok=True)
+            note_success(run.directory)
             progress.finish(run.fold, outcome(run.directory))
 
 
@@ -115,8 +113,7 @@ def begin(run: Run) -> Run:
 
 def _fail(plan: Plan, fold: int, error: Exception, progress: FoldProgress) -> None:
     directory = plan.fold_directory(fold)
-    write_json(directory / states.STATE, states.failed(error))
-    write_text(directory / "error.txt", "".join(traceback.format_exception(error)))
+    note_failure(directory, error)
     progress.finish(fold, outcome(directory))
 
 
