@@ -40,16 +40,16 @@ import pandas as pd
 import torch
 import yaml
 
-from lightning_base.command import open_experiment
-from lightning_base.crossval import crossval
-from lightning_base.estimates import clipped, estimate
-from lightning_base.execute import Execution
-from lightning_base.ncv import nested_intervals, sample_errors
-from lightning_base.oof import oof_intervals
-from lightning_base.paired import Paired
-from lightning_base.run import Experiment
-from lightning_base.split import Fold, make_split
-from lightning_base.stats import corrected_interval
+from lightning_base.cli.command import open_experiment
+from lightning_base.folds.executors.options import Execution
+from lightning_base.folds.loop import crossval
+from lightning_base.splitters.paired import Paired
+from lightning_base.splitters.split import Fold, make_split
+from lightning_base.stats.bootstrap import oof_intervals
+from lightning_base.stats.estimates import clipped, estimate
+from lightning_base.stats.intervals import corrected_interval
+from lightning_base.stats.nested import nested_intervals, sample_errors
+from lightning_base.training.experiment import Experiment
 from models.mlp import MLP
 
 Floats = npt.NDArray[np.float64]
@@ -139,13 +139,13 @@ def experiment(setting: Setting, folder: Path) -> Experiment:
         "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.02}},
     }
     arguments = {"n_splits": setting.k, "n_repeats": setting.repeats}
-    split = {"class_path": "lightning_base.paired.Paired", "init_args": arguments}
+    split = {"class_path": "lightning_base.splitters.Paired", "init_args": arguments}
     data = {"source": "data.npz", "batch_size": setting.n // 5, "split": split}
     config = {
         "name": "coverage",
         "audit": "off",
         "trainer": {"accelerator": "cpu", "max_epochs": setting.epochs, "logger": False},
-        "model": {"class_path": "models.classification.Classification", "init_args": model},
+        "model": {"class_path": "lightning_base.tasks.Classification", "init_args": model},
         "data": {"class_path": "datamodules.arrays.Arrays", "init_args": data},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))

@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from datamodules.image_folder import ImageFolder
-from lightning_base.clean import Cleaning
+from lightning_base.clean.cleaning import Cleaning
 
 # planted fault: the kinds of finding that tell of it. A copy encoded as the file was can have its very pixels.
 KINDS = {

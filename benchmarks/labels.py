@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lightning_base.cli import main as command
-from lightning_base.stats import proportion_interval
+from lightning_base.cli.entry import main as command
+from lightning_base.stats.intervals import proportion_interval
 
 CONFIG = Path(__file__).parent.parent / "configs" / "cifar10_lenet.yaml"
 NOISE, TOP = 0.2, 1000

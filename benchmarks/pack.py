@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from datamodules.image_folder import ImageFolder
-from lightning_base.clean import Cleaning
+from lightning_base.clean.cleaning import Cleaning
 
 
 def main(root: str) -> None:

@@ -97,7 +97,7 @@ def measure(folder: Path, strategy: str, ranks: int) -> dict[str, Any]:
             log = os.open(Path(scratch) / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            from lightning_base.cli import main
+            from lightning_base.cli.entry import main
 
             os._exit(main(command))
         statuses = [os.waitpid(pid, 0)[1] for pid in children]
@@ -144,7 +144,7 @@ def predict(case: Case, devices: int, sharded: bool) -> tuple[float, float, floa
 def main() -> None:
     """Prints the measurements, where there is data, and the predictions."""
     if len(sys.argv) > 1:
-        import lightning_base.command  # noqa: F401  (once, before the forks)
+        import lightning_base.cli.command  # noqa: F401  (once, before the forks)
 
         torch.set_num_threads(1)
         print("strategy  ranks  ms/step  fastest  bytes/weight  all-reduce of 1 kB, 1 MB, 16 MB in ms")

@@ -13,7 +13,7 @@ from statistics import median
 
 import torch
 
-from lightning_base.cli import main as command
+from lightning_base.cli.entry import main as command
 
 CONFIG = Path(__file__).parent.parent / "configs" / "breast_cancer_mlp.yaml"
 

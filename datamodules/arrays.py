@@ -12,8 +12,8 @@ from sklearn import datasets
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line, suggest
-from lightning_base.samples import hash_payload
-from lightning_base.sources.pack import kept_folder
+from lightning_base.samples.payload import hash_payload
+from lightning_base.tools.cache import kept_folder
 
 EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 

@@ -12,11 +12,11 @@ import pandas as pd
 from datamodules.image_folder import check_size, predict_samples
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError
-from lightning_base.samples import Ragged
+from lightning_base.samples.payload import Ragged
 from lightning_base.sources.annotations import Annotations, problem, read_coco, read_voc
 from lightning_base.sources.image_pack import Pack, pack_images
 from lightning_base.sources.images import SUFFIXES, Mode, Size
-from lightning_base.sources.pack import check_inside, list_files
+from lightning_base.sources.listing import check_inside, list_files
 
 
 @dataclass(kw_only=True, eq=False)

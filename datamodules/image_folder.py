@@ -13,7 +13,7 @@ from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
 from lightning_base.sources.image_pack import pack_images
 from lightning_base.sources.images import SUFFIXES, Mode, Size
-from lightning_base.sources.pack import check_inside, list_files
+from lightning_base.sources.listing import check_inside, list_files
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
 

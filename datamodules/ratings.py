@@ -7,7 +7,7 @@ from pathlib import Path
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError
 from lightning_base.preprocess import Preprocess, TablePreprocess
-from lightning_base.samples import Feature
+from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout
 from lightning_base.sources.records import NA_VALUES, Format
 from lightning_base.sources.tables import read_table

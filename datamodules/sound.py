@@ -16,9 +16,10 @@ from scipy.signal import resample_poly
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
 from lightning_base.preprocess import Preprocess
-from lightning_base.samples import Ragged, hash_payload
-from lightning_base.sources.pack import kept_folder, list_files
-from lightning_base.sources.spectrogram import LogMel
+from lightning_base.preprocess.spectrogram import LogMel
+from lightning_base.samples.payload import Ragged, hash_payload
+from lightning_base.sources.listing import list_files
+from lightning_base.tools.cache import kept_folder
 
 VERSION = 1  # of what is packed
 

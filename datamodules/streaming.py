@@ -13,8 +13,8 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
-from lightning_base.samples import content_hash
-from lightning_base.sources.pack import kept_folder
+from lightning_base.samples.payload import content_hash
+from lightning_base.tools.cache import kept_folder
 
 # formats that are read without unpickling
 SAFE = {"numpy", "no_header_numpy", "int", "float", "str", "bool", "boolean"}

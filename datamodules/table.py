@@ -8,7 +8,7 @@ from typing import Literal
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError
 from lightning_base.preprocess import Preprocess, TablePreprocess
-from lightning_base.samples import Feature
+from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.records import NA_VALUES, Format
 from lightning_base.sources.tables import read_table
@@ -31,7 +31,7 @@ class Table(BaseDataModule):
         ids: a column of unique names for the rows; by default their numbers.
         group: a column whose equal values must stay on one side of a split.
         time: a column of numbers or ISO 8601 moments that a split must not train beyond.
-        time_end: likewise, when a row's target is known; lightning_base.temporal purges by it.
+        time_end: likewise, when a row's target is known; lightning_base.splitters.temporal purges by it.
         role: a column that lightning_base.splitters.ByColumn reads.
         split_columns: columns that are no inputs, but what lightning_base.splitters.FoldColumn may read.
         test_path: a file of sealed test rows.

@@ -2,6 +2,6 @@
 
 import sys
 
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 
 sys.exit(main())

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 class Linear(nn.Module):
     """Flattens each sample and applies one affine map.
 
-    Under `models.classification.Classification` this is multinomial logistic regression, under
-    `models.regression.Regression` linear regression.
+    Under `lightning_base.tasks.Classification` this is multinomial logistic regression, under
+    `lightning_base.tasks.Regression` linear regression.
 
     Args:
         in_features: numbers in one sample.

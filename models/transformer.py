@@ -107,7 +107,7 @@ class Transformer(nn.Module):
         return logits
 
     def parallel_plan(self) -> dict[str, Literal["column", "row"]]:
-        """How layers may be split over devices (lightning_base.strategies): by heads, and by parts of perceptrons."""
+        """How layers may be split over devices: attention by heads, perceptrons by parts."""
         plan: dict[str, Literal["column", "row"]] = {}
         for i in range(len(self.blocks)):
             for name in ("attention.query", "attention.key", "attention.value", "up"):

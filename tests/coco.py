@@ -8,7 +8,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
-from lightning_base.loader import Boxes
+from lightning_base.samples.batch import Boxes
 
 
 def judge(preds: Tensor, target: Boxes, classes: int) -> dict[str, np.ndarray]:

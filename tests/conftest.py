@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"

@@ -50,9 +50,6 @@ def serve() -> None:
     import sklearn.model_selection  # noqa: F401
 
     import datamodules.arrays  # noqa: F401
-    import lightning_base.augment
-    import lightning_base.command  # noqa: F401
-    import models.classification
     import models.cnn  # noqa: F401
     import tests.kills  # noqa: F401
 
@@ -86,7 +83,7 @@ def fork(request: Mapping[str, Any], rank: int) -> int:
         log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        from lightning_base.cli import main
+        from lightning_base.cli.entry import main
 
         status = main(request["arguments"])
     except BaseException:

@@ -12,8 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_base.loader import Batch
-from models.classification import Classification
+from lightning_base.samples.batch import Batch
+from lightning_base.tasks.classification import Classification
 
 
 class Kill(Callback):

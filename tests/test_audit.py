@@ -15,11 +15,12 @@ from sklearn.datasets import load_iris, load_sample_images
 from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, StratifiedKFold
 
 from datamodules.arrays import Arrays
-from lightning_base.audit import Leak, audit, show_leaks
-from lightning_base.clean import Cleaning
+from lightning_base.auditing.audit import audit
+from lightning_base.auditing.report import Leak, show_leaks
+from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError
-from lightning_base.samples import Ragged
+from lightning_base.samples.payload import Ragged
 from lightning_base.splitters import ByColumn, ByFiles
 
 N = 150

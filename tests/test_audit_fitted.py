@@ -9,12 +9,14 @@ import pytest
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from datamodules.arrays import Arrays
-from lightning_base.audit import audit, poison
-from lightning_base.clean import Cleaning
+from lightning_base.auditing import poison
+from lightning_base.auditing.audit import audit
+from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError
 from lightning_base.preprocess import Preprocess, Standardize, TablePreprocess, Vocabulary
-from lightning_base.samples import Feature, Ragged
+from lightning_base.samples.payload import Ragged
+from lightning_base.samples.samples import Feature
 from lightning_base.splitters import ByFiles
 from tests.test_audit import N, arrays, kinds, source, table
 

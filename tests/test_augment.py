@@ -14,7 +14,7 @@ from lightning_base import augment as lib
 from lightning_base.augment import Augmentation, Context, Draw, augment
 from lightning_base.augment.randaugment import OPS, RandAugment
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch, Boxes
+from lightning_base.samples.batch import Batch, Boxes
 
 SEED, EPOCH, COUNT, SIDE = 5, 2, 40, 16
 CONTEXT = Context(num_classes=7, numeric=4)

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.faults import KINDS, findings, judge, plant
-from lightning_base import findings as finders
-from lightning_base.clean import Cleaning, clean
+from lightning_base.clean import findings as finders
+from lightning_base.clean.cleaning import Cleaning, clean
 from lightning_base.errors import UserError
-from lightning_base.samples import Feature, Ragged, Samples, hash_payload
+from lightning_base.samples.payload import Ragged, hash_payload
+from lightning_base.samples.samples import Feature, Samples
 from tests.conftest import ROOT
 from tests.test_near import encoded, images, texts, tiles
 

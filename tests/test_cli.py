@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from lightning_base import __version__
-from lightning_base.cli import VERBS, main
+from lightning_base.cli.entry import VERBS, main
 from tests.conftest import CONFIGS, ROOT
 
 DIGITS = str(CONFIGS / "digits_cnn.yaml")
@@ -21,7 +21,7 @@ Command = Callable[..., None]
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version_do_not_import_torch(argument: str) -> None:
     code = (
-        f"import sys; from lightning_base.cli import main; status = main([{argument!r}]);"
+        f"import sys; from lightning_base.cli.entry import main; status = main([{argument!r}]);"
         "sys.exit(status or any(m in sys.modules for m in ('torch', 'numpy', 'pandas', 'jsonargparse')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
@@ -111,7 +111,11 @@ OPTIONS = {
     "a negative penalty": (["--config", DIGITS, "--model.l1", "-1"], "model.l1", "0 or more"),
     "an empty batch": (["--config", DIGITS, "--data.batch_size", "0"], "data.batch_size", "positive"),
     "an absent accelerator": (["--config", DIGITS, "--trainer.accelerator", "tpu"], "trainer: ", "torch_xla"),
-    "a regression of classes": (["--config", DIGITS, "--model", "models.regression.Regression"], "classes", "models."),
+    "a regression of classes": (
+        ["--config", DIGITS, "--model", "lightning_base.tasks.Regression"],
+        "classes",
+        "tasks.Classification",
+    ),
     "a name that is a path": (["--config", DIGITS, "--name", "../up"], "name", "folder"),
     "three weights": (["--config", DIGITS, "--model.class_weights", "[1, 2, 3]"], "class_weights", "10 classes"),
 }

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightning_base import collect
-from lightning_base.cli import main
-from lightning_base.collect import Resource, archive, fetch, transfer
+from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
+from lightning_base.sources import archive, transfer
+from lightning_base.sources import fetch as collect
+from lightning_base.sources.fetch import Resource, fetch
 from tests.conftest import CONFIGS
 
 DATA = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(2**15))  # 1 MiB that repeats nothing

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 from tests.conftest import CONFIGS, ROOT
 from tests.test_cli import assert_one_line
 
@@ -125,7 +125,7 @@ def test_regressions_are_compared_by_r2_and_have_no_mcnemar(
 
 def test_compare_imports_neither_torch_nor_lightning(runs: dict[str, Path]) -> None:
     code = (
-        f"import sys; from lightning_base.cli import main; status = main(['compare', {str(runs['slow'])!r}, "
+        f"import sys; from lightning_base.cli.entry import main; status = main(['compare', {str(runs['slow'])!r}, "
         f"{str(runs['fast'])!r}]) or main(['compare', '--help']);"
         "sys.exit(status or any(m in sys.modules for m in ('torch', 'lightning', 'torchmetrics')))"
     )

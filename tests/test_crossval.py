@@ -27,8 +27,8 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
-from lightning_base.cli import main
-from lightning_base.resume import derive_seed
+from lightning_base.cli.entry import main
+from lightning_base.training.seeds import derive_seed
 from tests.conftest import CONFIGS, ROOT
 
 DIGITS = ("--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 2, "--model.network.widths", [8])

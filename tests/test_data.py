@@ -11,7 +11,7 @@ import torch
 
 from datamodules.arrays import Arrays
 from lightning_base.augment import Crop, Flip, MixUp, SwapNoise, TableNoise
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
 from tests.conftest import CONFIGS
 

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from lightning_base.cli import main
-from lightning_base.loader import Batch, Boxes
+from lightning_base.cli.entry import main
+from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.tasks.detection import Detection
 from models.centre import CentreNet
-from models.detection import Detection
 from tests.coco import judge
 from tests.conftest import CONFIGS
 
@@ -232,12 +232,12 @@ def test_the_loss_is_the_papers_written_as_loops() -> None:
 DIGITS = ("--config", CONFIGS / "digits_cnn.yaml")
 WRONG: dict[str, tuple[tuple[object, ...], str]] = {
     "classes with the detection task": (
-        (*DIGITS, "--model", "models.detection.Detection"),
+        (*DIGITS, "--model", "lightning_base.tasks.Detection"),
         "Detection does not fit the data, which has no boxes",
     ),
     "boxes with the classification task": (
-        (*SMALL, "--model", "models.classification.Classification", "--model.network", "models.lenet.LeNet"),
-        "Classification does not fit the data, which has boxes; take models.detection.Detection",
+        (*SMALL, "--model", "lightning_base.tasks.Classification", "--model.network", "models.lenet.LeNet"),
+        "Classification does not fit the data, which has boxes; take lightning_base.tasks.Detection",
     ),
     "a number of classes": ((*SMALL, "--model.network.num_classes", 5), "2 classes need maps of 6 channels"),
     "a size": ((*SMALL, "--data.image_size", [64, 62]), "do not divide images of 64×62"),

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_base.detections import fuse
-from lightning_base.loader import Boxes
-from models.detection import Detection
+from lightning_base.samples.batch import Boxes
+from lightning_base.tasks.detection import Detection
+from lightning_base.tasks.detections import fuse
 from tests.coco import judge
 
 

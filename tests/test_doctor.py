@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 from lightning_base.doctor import machine
 from lightning_base.doctor.launcher import first_host
 from lightning_base.doctor.libraries import libraries
@@ -69,7 +69,7 @@ def releases(monkeypatch: pytest.MonkeyPatch, **fake: str) -> None:
 
 def test_help_does_not_import_torch() -> None:
     code = (
-        "import sys; from lightning_base.cli import main; status = main(['doctor', '--help']);"
+        "import sys; from lightning_base.cli.entry import main; status = main(['doctor', '--help']);"
         "sys.exit(status or any(m in sys.modules for m in ('torch', 'numpy', 'pandas', 'jsonargparse')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lightning_base.estimates import estimate
-from lightning_base.stats import corrected_interval
+from lightning_base.stats.estimates import estimate
+from lightning_base.stats.intervals import corrected_interval
 
 
 def results(n_val: int, **metrics: list[float | None]) -> list[dict[str, Any]]:

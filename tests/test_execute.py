@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lightning_base.cli import main
-from lightning_base.states import read
+from lightning_base.cli.entry import main
+from lightning_base.results.states import read
 from tests.conftest import CONFIGS, ROOT
 
 Command = Callable[..., None]

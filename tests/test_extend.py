@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 from tests.conftest import CONFIGS
 
 Command = Callable[..., None]
@@ -63,7 +63,7 @@ def test_an_extension_that_is_killed_is_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"lightning_base.claim.{step}", killed)
+        patch.setattr(f"lightning_base.folds.directory.{step}", killed)
         assert main(options(2)) == 130
     before = times(range(2))
     run(*options(2))

@@ -16,10 +16,10 @@ from sklearn.model_selection import train_test_split
 
 from datamodules.arrays import Arrays
 from datamodules.table import Table
-from lightning_base import show
-from lightning_base.cli import main
+from lightning_base.auditing import pictures as show
+from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
-from lightning_base.samples import Samples
+from lightning_base.samples.samples import Samples
 from tests.conftest import CONFIGS
 
 Command = Callable[..., None]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 from tests.cluster import SECRET, running
 from tests.conftest import CONFIGS
 from tests.forks import Forks

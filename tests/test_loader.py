@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from lightning_base.loader import Batch, BatchLoader
-from lightning_base.samples import Feature, Ragged, Samples, View, hash_payload
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.loader import BatchLoader
+from lightning_base.samples.payload import Ragged, View, hash_payload
+from lightning_base.samples.samples import Feature, Samples
 
 
 def samples(n: int = 103) -> Samples:

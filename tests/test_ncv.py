@@ -14,10 +14,10 @@ from scipy import stats
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from lightning_base.cli import main
-from lightning_base.ncv import Outer, nested_interval, nested_intervals
-from lightning_base.paired import Paired
-from lightning_base.split import Split, default_splitter, make_split
+from lightning_base.cli.entry import main
+from lightning_base.splitters.paired import Paired
+from lightning_base.splitters.split import Split, default_splitter, make_split
+from lightning_base.stats.nested import Outer, nested_interval, nested_intervals
 from tests.conftest import CONFIGS
 
 Run = Callable[..., None]

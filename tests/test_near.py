@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from lightning_base import near
+from lightning_base.clean import near_duplicates as near
+from lightning_base.clean.near_duplicates import near_duplicates
 from lightning_base.errors import UserError
-from lightning_base.near import near_duplicates
-from lightning_base.samples import Feature, Ragged, Samples
+from lightning_base.samples.payload import Ragged
+from lightning_base.samples.samples import Feature, Samples
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -13,8 +13,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from sklearn.datasets import load_breast_cancer
 
-from lightning_base.cli import main
-from lightning_base.resume import derive_seed
+from lightning_base.cli.entry import main
+from lightning_base.training.seeds import derive_seed
 from models.mlp import MLP
 from tests.conftest import CONFIGS, ROOT
 

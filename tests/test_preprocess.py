@@ -11,9 +11,11 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch, BatchLoader
 from lightning_base.preprocess import Preprocess, Standardize, TablePreprocess, Vocabulary
-from lightning_base.samples import Feature, Ragged, Samples
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.loader import BatchLoader
+from lightning_base.samples.payload import Ragged
+from lightning_base.samples.samples import Feature, Samples
 
 NAN = float("nan")
 

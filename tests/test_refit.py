@@ -14,8 +14,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
-from lightning_base.cli import main
-from lightning_base.resume import derive_seed
+from lightning_base.cli.entry import main
+from lightning_base.training.seeds import derive_seed
 from tests.conftest import CONFIGS
 
 Command = Callable[..., None]

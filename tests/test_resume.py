@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_base import checkpoint
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
+from lightning_base.training import checkpoint
 from tests.conftest import CONFIGS
 from tests.forks import Forks
 
-TIMED = ("--trainer.callbacks+", "lightning_base.resume.TimedCheckpoint")
+TIMED = ("--trainer.callbacks+", "lightning_base.training.resume.TimedCheckpoint")
 KILL = ("--trainer.callbacks+", "tests.kills.Kill")
 BASE = (
     *("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--folds", "[0]", "--audit", "off"),

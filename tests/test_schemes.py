@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from lightning_base.errors import UserError
-from lightning_base.split import Split, make_split
 from lightning_base.splitters import FoldColumn
+from lightning_base.splitters.split import Split, make_split
 from tests.conftest import CONFIGS
 
 Folds = list[tuple[set[int], set[int]]]
@@ -180,7 +180,7 @@ def test_a_tables_columns_name_its_folds_ends_and_times(run: Run, work: Path) ->
     named = ("--data.split", "lightning_base.splitters.FoldColumn", "--data.split.columns", '["one", "two"]')
     folds = crossval(lambda verb, *o: run(verb, *own, *o[len(SMALL) :]), work, "--audit", "off", *named)
     assert held(folds) == [set(np.flatnonzero(k == NAMED)) for k in range(3)] + [set(range(k, N, 2)) for k in range(2)]
-    temporal = ("--data.split", "lightning_base.temporal.Expanding", "--data.split.n_splits", 2, "--overwrite", "true")
+    temporal = ("--data.split", "lightning_base.splitters.Expanding", "--data.split.n_splits", 2, "--overwrite", "true")
     # a day and a half after its time a sample is known, and a gap of two days more is asked for
     again = (*temporal, "--data.split.gap", "2 days", "--audit", "fail")
     folds = crossval(lambda verb, *o: run(verb, *own, *o[len(SMALL) :]), work, *again)

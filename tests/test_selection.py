@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import log_loss
 
 from datamodules.arrays import Arrays
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
 from tests.conftest import CONFIGS
 
@@ -112,6 +112,6 @@ def test_a_share_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], wor
 
 
 def test_the_audit_finds_no_leak_in_the_inner_slice() -> None:
-    from lightning_base.audit import audit
+    from lightning_base.auditing.audit import audit
 
     assert audit(data(test_size=0.2)) == []

@@ -11,12 +11,13 @@ from PIL import Image
 from sklearn.model_selection import KFold
 
 from datamodules.arrays import Arrays
-from lightning_base import show
+from lightning_base.auditing import pictures as show
 from lightning_base.augment import CutMix, Flip, TableNoise, TokenDropout
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError
 from lightning_base.preprocess import Preprocess, Vocabulary
-from lightning_base.samples import Feature, Ragged
+from lightning_base.samples.payload import Ragged
+from lightning_base.samples.samples import Feature
 
 LEFT, TOP, GAP = 120, show.LINE + 6, 6
 

@@ -17,9 +17,9 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
+from lightning_base.distributed.slurm import Slurm
 from lightning_base.errors import UserError
-from lightning_base.sbatch import Slurm
 from tests.cluster import SECRET, running
 from tests.conftest import CONFIGS
 from tests.disasters import COMMANDS

@@ -10,9 +10,9 @@ import pytest
 from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
 
 from lightning_base.errors import UserError
-from lightning_base.manifest import read_manifest, write_manifest
-from lightning_base.split import Split, default_splitter, make_split, seal
 from lightning_base.splitters import ByColumn, ByFiles, Manifest, Ratio, TableSplitter
+from lightning_base.splitters.manifest import read_manifest, write_manifest
+from lightning_base.splitters.split import Split, default_splitter, make_split, seal
 
 
 def table(n: int = 400, seed: int = 0) -> pd.DataFrame:

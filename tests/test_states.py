@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lightning_base.cli import main
-from lightning_base.states import read, running
+from lightning_base.cli.entry import main
+from lightning_base.results.states import read, running
 from tests.conftest import CONFIGS, ROOT
 
 Command = Callable[..., None]
@@ -66,7 +66,7 @@ def test_the_state_of_a_fold_is_pending_running_interrupted_or_done(work: Path) 
 
 def test_the_status_needs_no_torch(work: Path) -> None:
     code = (
-        "import sys; from lightning_base.cli import main; status = main(['crossval', '--status', 'nowhere']);"
+        "import sys; from lightning_base.cli.entry import main; status = main(['crossval', '--status', 'nowhere']);"
         "sys.exit(10 * status + any(m in sys.modules for m in ('torch', 'lightning')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)

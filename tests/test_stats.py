@@ -20,15 +20,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from lightning_base.oof import oof_intervals
-from lightning_base.stats import (
-    bootstrap_interval,
-    compare_folds,
-    corrected_interval,
-    holm,
-    mcnemar,
-    proportion_interval,
-)
+from lightning_base.stats.bootstrap import oof_intervals
+from lightning_base.stats.differences import compare_folds, holm, mcnemar
+from lightning_base.stats.intervals import bootstrap_interval, corrected_interval, proportion_interval
 
 
 def test_the_corrected_interval_is_that_of_the_corrected_t_statistic() -> None:

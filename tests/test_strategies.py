@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_base.cli import main
-from lightning_base.strategies import blocks
+from lightning_base.cli.entry import main
+from lightning_base.distributed.strategies import blocks
 from models.resnet import ResNet
 from models.transformer import Transformer
 from tests.conftest import CONFIGS, shared

@@ -11,13 +11,13 @@ import pytest
 from sklearn.model_selection import KFold, TimeSeriesSplit
 
 from datamodules.arrays import Arrays
-from lightning_base.audit import audit
-from lightning_base.cli import main
+from lightning_base.auditing.audit import audit
+from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
-from lightning_base.samples import Rows
-from lightning_base.split import make_split
+from lightning_base.samples.payload import Rows
 from lightning_base.splitters import Ratio, TableSplitter
-from lightning_base.temporal import Expanding, PurgedKFold, Sliding
+from lightning_base.splitters.split import make_split
+from lightning_base.splitters.temporal import Expanding, PurgedKFold, Sliding
 from tests.conftest import CONFIGS
 
 
@@ -147,9 +147,7 @@ def test_the_audit_asks_of_each_splitter_what_it_promises(tmp_path: Path) -> Non
     assert (leak.kind, leak.fold) == ("future", None)
     assert "of train under way together with samples of val in 4 of 4 folds" in leak.detail
     (leak,) = audit(Arrays(source=path, split=KFold(4)))
-    assert leak.detail.endswith(
-        "take a splitter of lightning_base.temporal, or sklearn.model_selection.TimeSeriesSplit"
-    )
+    assert leak.detail.endswith("take lightning_base.splitters.Expanding, or sklearn.model_selection.TimeSeriesSplit")
 
 
 class Spans(TableSplitter):

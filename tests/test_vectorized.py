@@ -14,10 +14,11 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
-from lightning_base import feed, vectorized
-from lightning_base.cli import main
-from lightning_base.resume import derive_seed
-from models.classification import Classification
+from lightning_base.cli.entry import main
+from lightning_base.folds.executors.vectorized import executor as vectorized
+from lightning_base.folds.executors.vectorized import feed
+from lightning_base.tasks.classification import Classification
+from lightning_base.training.seeds import derive_seed
 from models.mlp import MLP
 from tests.conftest import CONFIGS
 
@@ -246,7 +247,7 @@ def test_folds_with_more_and_fewer_steps_an_epoch(run: Run, work: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez("own.npz", x=rng.normal(size=(60, 3)), y=np.arange(60) % 2, time=np.arange(60))
     own = ("--data.source", "own.npz", "--data.test_size", "null", "--model.network.in_features", 3)
-    split = ("--data.split", "lightning_base.temporal.Expanding", "--data.split.n_splits", 3)
+    split = ("--data.split", "lightning_base.splitters.Expanding", "--data.split.n_splits", 3)
     alone, together = both(run, work, *CANCER, *SHORT, *own, *split, "--data.batch_size", 8)
     assert len({checkpoint(together, fold)["global_step"] for fold in range(3)}) == 3
     assert_same(alone, together)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from lightning_base.augment.base import Augmentation, Context, only, rounded
 from lightning_base.augment.boxes import affine, move
 from lightning_base.augment.draw import Draw
-from lightning_base.loader import Batch, Boxes
+from lightning_base.samples.batch import Batch, Boxes
 
 Outside = Literal["zeros", "border"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_base.augment.base import Augmentation, Context, Stage, column, floating, only, total, within
 from lightning_base.augment.draw import Draw
-from lightning_base.loader import Batch
+from lightning_base.samples.batch import Batch
 
 
 def lengths_of(batch: Batch) -> Tensor:

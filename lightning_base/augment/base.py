@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch
+from lightning_base.samples.batch import Batch
 
 Stage = Literal["raw", "ready"]
 CHUNK = 2**17  # numbers handled at a time on the CPU, so that what an op makes on its way stays in the cache

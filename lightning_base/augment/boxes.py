@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lightning_base.loader import Boxes
+from lightning_base.samples.batch import Boxes
 
 LEAST_LEFT = 0.2  # a box of which less than this share stays inside the image is given up
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from lightning_base.augment.base import Augmentation, Context, column, floating, only, total, within
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch
+from lightning_base.samples.batch import Batch
 
 
 def grey(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from lightning_base.augment.base import Augmentation, Context, Stage, column
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch, Boxes
+from lightning_base.samples.batch import Batch, Boxes
 
 
 def padded_alike(x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

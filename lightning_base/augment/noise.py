@@ -7,7 +7,7 @@ from lightning_base.augment.base import Augmentation, Context, column, floating,
 from lightning_base.augment.draw import Draw
 from lightning_base.augment.shift import pad
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch
+from lightning_base.samples.batch import Batch
 
 
 class GaussianNoise(Augmentation):

@@ -8,7 +8,7 @@ from torch import Tensor
 from lightning_base.augment.affine import rectangles
 from lightning_base.augment.base import Augmentation, Context, column, only, rounded, total
 from lightning_base.augment.draw import Draw
-from lightning_base.loader import Batch
+from lightning_base.samples.batch import Batch
 
 
 def region(x: Tensor, top: Tensor, left: Tensor, bottom: Tensor, right: Tensor) -> Tensor:

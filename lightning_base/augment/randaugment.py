@@ -13,7 +13,7 @@ from lightning_base.augment.boxes import affine, move
 from lightning_base.augment.colour import brightened, contrasted, saturated
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch, Boxes
+from lightning_base.samples.batch import Batch, Boxes
 
 LARGEST = 30.0  # the magnitude at which each op is at its strongest
 OPS = (

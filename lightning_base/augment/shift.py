@@ -9,7 +9,7 @@ from lightning_base.augment.base import Augmentation, Context, only
 from lightning_base.augment.boxes import affine, move
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch, Boxes
+from lightning_base.samples.batch import Batch, Boxes
 
 Mode = Literal["zero", "reflect", "edge"]
 

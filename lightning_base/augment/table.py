@@ -7,7 +7,7 @@ import torch
 from lightning_base.augment.base import Augmentation, Context, Stage
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch
+from lightning_base.samples.batch import Batch
 
 
 class TableNoise(Augmentation):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_base.augment.base import Augmentation, Context, Stage
 from lightning_base.augment.draw import Draw
-from lightning_base.loader import Batch
+from lightning_base.samples.batch import Batch
 
 PADDING, UNKNOWN = 0, 1
 

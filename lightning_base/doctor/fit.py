@@ -12,18 +12,19 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 
-from lightning_base.command import Command, quiet
-from lightning_base.data import BaseDataModule
+from lightning_base.cli.command import Command, quiet
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.distributed.strategies import Sharded, check
 from lightning_base.doctor.finding import Finding, duration, size
 from lightning_base.doctor.launcher import Launch, alone
 from lightning_base.doctor.machine import memory, nearest
 from lightning_base.doctor.measure import resident
 from lightning_base.doctor.trial import Trial, attempt
 from lightning_base.errors import UserError, one_line
-from lightning_base.resume import TimedCheckpoint
-from lightning_base.run import Experiment, Run, build
-from lightning_base.search import settings
-from lightning_base.strategies import Sharded, check
+from lightning_base.folds.search import settings
+from lightning_base.training.experiment import Experiment
+from lightning_base.training.resume import TimedCheckpoint
+from lightning_base.training.run import Run, build
 
 AREA = "configuration"
 

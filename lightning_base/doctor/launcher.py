@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from lightning_base.distributed.process import is_foreign
 from lightning_base.doctor.finding import Finding
-from lightning_base.sbatch import is_foreign
 
 AREA = "launch"
 

@@ -1,1 +1,1 @@
-"""Reading sources: listings and packs of files, images, annotations, tables and spectrograms."""
+"""Raw files fetched, listed, decoded and packed into samples."""

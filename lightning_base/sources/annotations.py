@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lightning_base.errors import UserError, one_line
 from lightning_base.sources.images import SUFFIXES
-from lightning_base.sources.pack import check_inside, list_files
+from lightning_base.sources.listing import check_inside, list_files
 
 
 class Box(NamedTuple):

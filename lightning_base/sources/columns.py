@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import UserError
-from lightning_base.samples import Feature
+from lightning_base.samples.samples import Feature
 from lightning_base.sources.records import Format, Records, Values, to_numbers
 
 Task: TypeAlias = Literal["auto", "classification", "regression"]

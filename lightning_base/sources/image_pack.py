@@ -18,9 +18,9 @@ import pyarrow as pa
 from filelock import FileLock
 
 from lightning_base.errors import UserError, one_line
-from lightning_base.samples import Payload
+from lightning_base.samples.payload import Payload
 from lightning_base.sources.images import Decoded, ImageFiles, Mode, Size, decode, probe, strict_pillow
-from lightning_base.sources.pack import cache_root
+from lightning_base.tools.cache import cache_root
 
 VERSION = 1  # of what `images.decode` makes of a file; another one packs anew
 COLUMNS = {

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from lightning_base.errors import UserError, one_line
-from lightning_base.samples import content_hash
+from lightning_base.samples.payload import content_hash
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 Mode: TypeAlias = Literal["RGB", "L"]

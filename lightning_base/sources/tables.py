@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import UserError
-from lightning_base.files import read_json
-from lightning_base.samples import Feature, Samples, content_hash
+from lightning_base.samples.payload import content_hash
+from lightning_base.samples.samples import Feature, Samples
 from lightning_base.sources.columns import Layout, Plan, plan, row_id
-from lightning_base.sources.pack import kept_folder
 from lightning_base.sources.records import Chunk, Records, Values, to_numbers
+from lightning_base.tools.cache import kept_folder
+from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
 VERSION = 1  # of what is packed

@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw
 
 from datamodules.detection import Detection
 from lightning_base.errors import UserError
-from lightning_base.loader import Boxes
-from lightning_base.samples import Samples
+from lightning_base.samples.batch import Boxes
+from lightning_base.samples.samples import Samples
 from lightning_base.splitters import ByColumn
 
 ARCHIVE = Path(os.environ.get("LIGHTNING_BASE_SHARED", "../shared/data")).resolve() / "bccd.tar.gz"

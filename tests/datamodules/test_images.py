@@ -14,9 +14,9 @@ from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from datamodules.image_folder import ImageFolder
-from lightning_base.clean import Cleaning
+from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import UserError
-from lightning_base.samples import Samples
+from lightning_base.samples.samples import Samples
 from lightning_base.splitters import ByColumn
 
 

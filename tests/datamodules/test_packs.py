@@ -17,10 +17,11 @@ from PIL import Image
 
 from datamodules.image_folder import ImageFolder
 from lightning_base.errors import UserError
-from lightning_base.samples import Samples, hash_payload
+from lightning_base.samples.payload import hash_payload
+from lightning_base.samples.samples import Samples
 from lightning_base.sources import image_pack
 from lightning_base.sources.images import decode
-from lightning_base.sources.pack import list_files
+from lightning_base.sources.listing import list_files
 
 
 @pytest.fixture

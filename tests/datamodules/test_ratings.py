@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from datamodules.ratings import Ratings
-from lightning_base.clean import Cleaning
+from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import UserError
-from lightning_base.loader import BatchLoader
+from lightning_base.samples.loader import BatchLoader
 from models.factorization import Factorization
 
 SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))

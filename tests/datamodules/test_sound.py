@@ -16,11 +16,12 @@ from scipy.io import wavfile
 
 from datamodules import sound
 from datamodules.sound import Sound, read_wav
-from lightning_base.clean import Cleaning
+from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch
-from lightning_base.samples import Ragged, Samples, hash_payload
-from lightning_base.sources.spectrogram import LogMel, mel_filters
+from lightning_base.preprocess.spectrogram import LogMel, mel_filters
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.payload import Ragged, hash_payload
+from lightning_base.samples.samples import Samples
 
 SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 RATE = 8000

@@ -10,9 +10,10 @@ import pytest
 from sklearn.datasets import load_wine
 
 from datamodules.table import Table
-from lightning_base.clean import Cleaning
+from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch, BatchLoader
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.loader import BatchLoader
 from lightning_base.sources import records, tables
 
 SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from datamodules.text import Text
-from lightning_base.clean import Cleaning
+from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import UserError
-from lightning_base.loader import Batch, BatchLoader
-from lightning_base.samples import Ragged, Samples
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.loader import BatchLoader
+from lightning_base.samples.payload import Ragged
+from lightning_base.samples.samples import Samples
 from models.embedding_bag import EmbeddingBag
 
 SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))

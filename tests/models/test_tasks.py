@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from lightning_base.loader import Batch
-from models.classification import Classification, MacroAUROC
+from lightning_base.samples.batch import Batch
+from lightning_base.tasks.classification import Classification, MacroAUROC
+from lightning_base.tasks.regression import Regression
 from models.cnn import CNN
 from models.linear import Linear
 from models.mlp import MLP
-from models.regression import Regression
 
 
 def test_penalties_leave_biases_and_norms_out_by_default() -> None:

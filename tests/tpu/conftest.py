@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_base.cli import main
+from lightning_base.cli.entry import main
 from tests.conftest import CONFIGS
 from tests.tpu.cpu_device import cpu_device
 

@@ -21,7 +21,7 @@ def cpu_device() -> Iterator[None]:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from lightning_base.cli import main
+    from lightning_base.cli.entry import main
 
     with cpu_device():
         sys.exit(main(sys.argv[1:]))

@@ -14,8 +14,8 @@ import pytest
 import torch
 from lightning.fabric.accelerators.xla import XLAAccelerator
 
-from lightning_base.cli import main
-from lightning_base.tpu import set_random_state
+from lightning_base.cli.entry import main
+from lightning_base.distributed.tpu import set_random_state
 from tests.conftest import CONFIGS, ROOT
 from tests.tpu.counting import compilations
 
@@ -96,7 +96,7 @@ def test_fit_trains_the_same_network_as_a_cpu(command: Callable[..., Path]) -> N
 def test_a_run_broken_off_on_the_device_ends_bit_identical_with_dropout(
     tmp_path: Path, command: Callable[..., Path]
 ) -> None:
-    steps = "{class_path: lightning_base.resume.TimedCheckpoint, init_args: {every_n_steps: 1}}"
+    steps = "{class_path: lightning_base.training.resume.TimedCheckpoint, init_args: {every_n_steps: 1}}"
     options = [
         *("--folds", "[0]", "--trainer.max_epochs", 3, "--trainer.callbacks+", "tests.tpu.counting.Break"),
         *("--trainer.callbacks+", steps),

@@ -1,0 +1,92 @@
+"""The audit: whether training could know what it is scored on, over every fold and against the test source."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_base.auditing import overlap
+from lightning_base.auditing.fitted import statistics_leaks
+from lightning_base.auditing.report import Leak, counted, merge
+from lightning_base.auditing.target import target_leaks
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import UserError
+from lightning_base.samples.samples import Samples
+from lightning_base.splitters.base import TableSplitter
+from lightning_base.tools.files import read_json
+
+
+def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) -> list[Leak]:
+    """The leaks, merged over folds; none for clean data.
+
+    Of the test source, where there is one, content hashes, near duplicates, groups, times and classes are compared;
+    no model sees it. Columns are tried on the first fold's training role, preprocessing on that of data.fold; the
+    data's preprocessing is fitted, where it was not.
+
+    Args:
+        data: whose folds can be made.
+        reads: paths of the test.json records that say when the test samples were read before.
+        near: also search near duplicates, which takes longer.
+
+    Raises:
+        UserError: for data that cannot be read or split, or a record that cannot be read.
+    """
+    pool, split = data.samples("pool"), data.folds
+    test = test_source(data)
+    joined = overlap.Joined(pool, test, split.ordinary)  # a pair leaks what its folds do
+    after = isinstance(data.split, TableSplitter) and data.split.trains_after
+    apart = "take them out of the pool or out of the test source"
+    leaks: list[Leak] = []
+    for kind, hits, mend, mend_test in (
+        ("duplicate", overlap.duplicates(joined), "set data.clean.duplicate: drop", "set data.clean.duplicate: drop"),
+        (
+            "near_duplicate",
+            overlap.near(joined) if near else [],
+            "set data.clean.near_duplicate: drop",
+            "set data.clean.near_duplicate: drop",
+        ),
+        (
+            "group",
+            overlap.groups(joined),
+            "take a splitter with groups, as sklearn.model_selection.GroupKFold",
+            "seal whole groups: data.split: lightning_base.splitters.Ratio with test and by: group",
+        ),
+        (
+            "future",
+            overlap.future(joined, after),
+            "purge folds as lightning_base.splitters.PurgedKFold does"
+            if after
+            else "take lightning_base.splitters.Expanding, or sklearn.model_selection.TimeSeriesSplit",
+            "seal the latest: data.split: lightning_base.splitters.Ratio with test and by: time",
+        ),
+        (
+            "class",
+            overlap.missing_classes(joined),
+            "take a stratified splitter or fewer folds",
+            "seal a larger share, stratified" if data.seals else "add samples of it to the test source",
+        ),
+    ):
+        between = mend_test if data.seals or kind == "class" else apart
+        leaks += merge(kind, hits, len(split.ordinary), mend, between)
+    leaks += target_leaks(pool, split.folds[0].train)
+    leaks += statistics_leaks(data, pool, test)
+    return leaks + read_before(reads)
+
+
+def test_source(data: BaseDataModule) -> Samples | None:
+    """The samples of the test source, or None where there is none."""
+    try:
+        return data.samples("test")
+    except UserError:
+        return None
+
+
+def read_before(reads: Sequence[str]) -> list[Leak]:
+    """One leak where records say that the test samples were read."""
+    times = [(time, path) for path in reads for time in read_json(Path(path))["reads"]]
+    if not times:
+        return []
+    first, path = min(times)
+    detail = (
+        f"the test samples were read {counted(len(times), 'time', 'times')} before, first {first} ({path}); seal "
+        "others (data.test_seed), or report the score as one of so many"
+    )
+    return [Leak("test_read", None, detail)]

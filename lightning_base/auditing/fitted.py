@@ -1,0 +1,149 @@
+"""Statistics of more than the training role: preprocessing that moves with held-out samples, or data scaled before."""
+
+import copy
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from lightning_base.auditing.poison import known_codes, poison
+from lightning_base.auditing.report import Leak
+from lightning_base.data.datamodule import BaseDataModule, Source
+from lightning_base.preprocess.base import blocks
+from lightning_base.preprocess.standardize import Standardize, moments
+from lightning_base.samples.payload import Rows, is_ragged
+from lightning_base.samples.samples import Samples
+
+
+def statistics_leaks(data: BaseDataModule, pool: Samples, test: Samples | None) -> list[Leak]:
+    """Whether the preprocessing of data.fold depends on samples outside its training role, or the inputs did before.
+
+    Fits the data's preprocessing where it is not fitted.
+    """
+    moved = fitted_on_more(data, pool, test)
+    return [*([moved] if moved else []), *scaled_before(pool, test if data.seals else None, data.rows("train"))]
+
+
+def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) -> Leak | None:
+    """Fits once more, in a twin of the data module where all samples but the training role's have other values."""
+    data.setup("fit")
+    given = data.preprocess
+    if type(data).setup is BaseDataModule.setup and type(given) is Standardize and given.normalize != "standard":
+        return None  # nothing is fitted
+    train = data.rows("train")
+    codes = known_codes(pool, train)
+    keep = np.zeros(len(pool), dtype=bool)
+    keep[train] = True
+    spoiled: dict[Source, Samples] = {"pool": poison(pool, keep, codes)}
+    if test is not None:
+        spoiled["test"] = poison(test, np.zeros(len(test), dtype=bool), codes)
+    honest = given.state() if data._trained_on is None else _fit(_twin(data, data._samples, None))
+    trained_ids = pool.table["id"].to_numpy(dtype=object)[train]
+    try:
+        state = _fit(_twin(data, spoiled, (trained_ids, codes)))
+    except Exception as error:  # any: it is the user's code
+        # what never reads held-out samples cannot fail on their values; what fails on a wrapper alone shows nothing
+        unchanged = poison(pool, np.ones(len(pool), dtype=bool), codes)
+        try:
+            _fit(_twin(data, {**data._samples, "pool": unchanged}, None))
+        except Exception:
+            return None
+        reason = f"fitting fails with {type(error).__name__} when they change"
+    else:
+        key = difference(honest, state)
+        if key is None:
+            return None
+        reason = f"{key} changes with them"
+    return Leak(
+        "statistics",
+        None,
+        f"{type(given).__name__} of {type(data).__name__} is fitted on samples outside the training role ({reason}); "
+        'fit it on the rows of data.rows("train") alone',
+    )
+
+
+def _twin(data: BaseDataModule, sources: Mapping[Source, Samples], spoiling: tuple[Any, Any] | None) -> BaseDataModule:
+    """The data module anew, with the same folds and these samples; what it reads itself is spoiled by id likewise."""
+    if set(inspect.signature(type(data)).parameters) == {f.name for f in dataclasses.fields(data) if f.init}:
+        twin = dataclasses.replace(data)
+    else:  # a subclass with an __init__ of its own
+        twin = copy.copy(data)
+        twin.trainer = None
+        for name in [name for name in twin.__dict__ if isinstance(getattr(type(data), name, None), cached_property)]:
+            del twin.__dict__[name]
+    for name in ("fold", "seed", "fold_seed", "predict_role"):
+        setattr(twin, name, getattr(data, name))
+    twin._folds, twin._samples, twin._trained_on = data.folds, dict(sources), None
+    if data.inner_val is not None:  # drawn by targets, of which the twin has others
+        twin.__dict__["_inner"] = data._inner
+    if spoiling is not None:
+        ids, codes = spoiling
+
+        def dataset(source: Source) -> Samples:
+            samples = data.dataset(source)
+            if source == "predict":
+                return samples
+            known = samples.table["id"].isin(ids).to_numpy() & (source == "pool")
+            return poison(samples, known, codes)
+
+        twin.dataset = dataset  # type: ignore[method-assign]
+    return twin
+
+
+def _fit(data: BaseDataModule) -> dict[str, Any]:
+    data.setup("fit")
+    return data.preprocess.state()
+
+
+def difference(one: Any, other: Any, key: str = "its state") -> str | None:
+    """The key at which two states differ, by more than rounding; None where they are equal."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        if one.keys() != other.keys():
+            return key
+        return next((k for name in one if (k := difference(one[name], other[name], f"`{name}`"))), None)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        if len(one) != len(other):
+            return key
+        return next((key for a, b in zip(one, other, strict=True) if difference(a, b, key)), None)
+    if isinstance(one, torch.Tensor | np.ndarray | int | float) and isinstance(other, type(one)):
+        a, b = np.asarray(one), np.asarray(other)
+        if a.shape != b.shape:
+            return key
+        number = a.dtype.kind in "fc"
+        same = np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True) if number else np.array_equal(a, b)
+        return None if same else key
+    return None if type(one) is type(other) and one == other else key
+
+
+def scaled_before(pool: Samples, sealed: Samples | None, train: Rows) -> list[Leak]:
+    """Floating-point inputs that have mean 0 and deviation 1 over the whole source, yet not over the training role."""
+    if is_ragged(pool.inputs) or len(pool.inputs.shape) < 2 or pool.inputs.dtype.kind != "f" or len(pool) < 50:
+        return []
+    some = np.arange(0, len(pool), max(len(pool) // 2048, 1))
+    mean, std = moments(blocks(pool, some))
+    if (abs(mean[std != 1]) > 0.5).any():  # a few thousand rows of scaled inputs have no such mean
+        return []
+    whole = [(pool, np.arange(len(pool)))]
+    wholes = [whole] if sealed is None else [whole, [*whole, (sealed, np.arange(len(sealed)))]]
+    for parts in wholes:
+        if _scaled(parts) and not _scaled([(pool, train)]):
+            detail = (
+                f"{pool.origin}: inputs have mean 0 and deviation 1 over all {sum(len(rows) for _, rows in parts)} "
+                f"samples, held-out ones included, and not over the {len(train)} of training; give them as they were "
+                "before, and leave scaling to data.normalize"
+            )
+            return [Leak("statistics", None, detail)]
+    return []
+
+
+def _scaled(parts: list[tuple[Samples, Rows]]) -> bool:
+    """Whether every column that is not constant has mean 0 and population or sample deviation 1."""
+    mean, std = moments(block for samples, rows in parts for block in blocks(samples, rows))
+    n = sum(len(rows) for _, rows in parts)
+    varies = std != 1  # that of a constant is exactly 1
+    unit = np.minimum(abs(std - 1), abs(std * np.sqrt(n / (n - 1)) - 1)) < 1e-3
+    return bool(varies.any() and ((abs(mean) < 1e-5) & unit)[varies].all())

@@ -1,0 +1,63 @@
+"""Looking at data before training: the verbs `prepare` and `audit`, and the audit that begins `fit` and `crossval`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from lightning_base.auditing.audit import audit
+from lightning_base.auditing.report import Leak, show_leaks
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import AuditError
+from lightning_base.splitters.manifest import write_manifest
+from lightning_base.tools.console import console
+from lightning_base.tools.files import write_parquet
+from lightning_base.training.experiment import Experiment
+
+
+def findings(data: BaseDataModule) -> pd.DataFrame:
+    """What cleaning found in the sources read so far: source, id, kind, detail, action."""
+    parts = [table.assign(source=source) for source, table in data.findings.items()]
+    columns = ["source", "id", "kind", "detail", "action"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns, dtype=str)
+
+
+def write_findings(directory: Path, data: BaseDataModule) -> None:
+    """Writes cleaning.parquet, and says how much was found."""
+    found = findings(data)
+    write_parquet(directory / "cleaning.parquet", found)
+    if len(found):
+        counts = found.value_counts(["kind", "action"], sort=False).reset_index()
+        text = ", ".join(f"{line.count} {line.kind} ({line.action})" for line in counts.itertuples(index=False))
+        console().print(f"cleaning: {text}; see {directory / 'cleaning.parquet'}", soft_wrap=True)
+
+
+def write_split(directory: Path, data: BaseDataModule) -> None:
+    """Writes split.parquet, signed, and cleaning.parquet."""
+    write_manifest(directory / "split.parquet", data.folds.table(), data.samples("pool").fingerprint)
+    write_findings(directory, data)
+
+
+def inspect(experiment: Experiment, data: BaseDataModule) -> None:
+    """The audit before training: nothing, a table, or a refusal, as the experiment's `audit` says.
+
+    Raises:
+        AuditError: for leaks, where `audit` is "fail".
+    """
+    if experiment.audit != "off":
+        _tell(find_leaks(experiment, data), experiment.audit)
+
+
+def find_leaks(experiment: Experiment, data: BaseDataModule) -> list[Leak]:
+    """The audit's findings, with the records of earlier reads of the test samples in this experiment's folder."""
+    reads = sorted(map(str, experiment.root.rglob("test.json"))) if experiment.root.is_dir() else []
+    return audit(data, reads)
+
+
+def _tell(leaks: list[Leak], policy: str) -> None:
+    if not leaks:
+        return
+    console().print(show_leaks(leaks))
+    if policy == "fail":
+        kinds = ", ".join(dict.fromkeys(leak.kind for leak in leaks))
+        count = f"{len(leaks)} leak{'s' if len(leaks) > 1 else ''}"
+        raise AuditError(f"audit: {count} ({kinds}); mend as the table says, or set audit: warn")

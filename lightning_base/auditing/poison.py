@@ -1,0 +1,156 @@
+"""Samples whose rows outside a set have other values: what is fitted on the set alone does not change with them."""
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lightning_base.samples.payload import Derived, Payload, Ragged, Rows, View, gather
+from lightning_base.samples.samples import Samples
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+FAR = 1e6
+SMALL = 2**26  # bytes: below, a poisoned array is an array, as the code that fits may expect one
+
+
+def spoil(values: Array, codes: Array | None) -> Array:
+    """Other values than these, far from the data; where `codes` (…, F) is not NaN it takes a value's place."""
+    kind = values.dtype.kind
+    spoiled = values
+    if kind == "f":
+        far = min(FAR, float(np.finfo(values.dtype).max) / 8)
+        spoiled = np.where(np.isfinite(values) & (abs(values) < far), 2 * values + far, far).astype(values.dtype)
+    elif kind in "iu":
+        info = np.iinfo(values.dtype)
+        middle = 0 if kind == "i" else info.max // 2 + 1
+        spoiled = np.where(values < middle, info.max, info.min).astype(values.dtype)
+    elif kind == "b":
+        spoiled = ~values
+    return spoiled if codes is None else np.where(np.isnan(codes), spoiled, codes).astype(values.dtype)
+
+
+class Poisoned(Derived):
+    """A payload with some rows spoiled as they are read; nothing is copied until the whole is asked for.
+
+    base: the payload.
+    keep: (N,) bool, the rows left as they are.
+    codes: see `spoil`.
+    """
+
+    def __init__(self, base: Payload, keep: Mask, codes: Array | None) -> None:
+        super().__init__(base)
+        self.keep, self.codes = keep, codes
+
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, tuple) or rows is Ellipsis or rows is None:
+            return np.asarray(self)[rows]
+        values, bad = np.array(self.base[rows]), ~self.keep[rows]
+        if np.ndim(bad) == 0:
+            return spoil(values, self.codes) if bad else values
+        values[bad] = spoil(values[bad], self.codes)
+        return values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self[np.arange(len(self))], dtype=dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the base has: an array's methods see the spoiled values."""
+        if name.startswith("__") or name in ("base", "keep", "codes"):  # those NumPy and copying ask for
+            raise AttributeError(name)
+        return getattr(np.asarray(self) if isinstance(self.base, np.ndarray) else self.base, name)
+
+
+class PoisonedRagged(Ragged):
+    """Ragged samples, some of them spoiled as they are read; their lengths stay."""
+
+    def __init__(self, base: Ragged, keep: Mask, codes: Array | None) -> None:
+        self.base, self.keep, self.codes, self.offsets = base, keep, codes, base.offsets
+
+    @cached_property
+    def values(self) -> Array:  # type: ignore[override]
+        """All values: a copy."""
+        values = np.array(self.base.values)
+        bad = np.repeat(~self.keep, np.diff(self.offsets))
+        values[bad] = spoil(values[bad], self.codes)
+        return values
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """See Ragged."""
+        return self.base.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """See Ragged."""
+        return self.base.dtype
+
+    def padded(self, rows: Rows, longest: int | None = None, fixed: bool = False) -> tuple[Array, Rows]:
+        """See Ragged."""
+        values, lengths = self.base.padded(rows, longest, fixed)
+        bad = ~self.keep[rows][:, None] & (np.arange(values.shape[1]) < lengths[:, None])
+        values[bad] = spoil(values[bad], self.codes)
+        return values, lengths
+
+    def __getitem__(self, rows: Any) -> Any:
+        """See Ragged."""
+        if isinstance(rows, int | np.integer):
+            values = np.array(self.base[rows])
+            return values if self.keep[rows] else spoil(values, self.codes)
+        return self.padded(np.asarray(rows))[0]
+
+
+def poison(samples: Samples, keep: Mask, codes: Array | None) -> Samples:
+    """The samples with inputs, targets, boxes and hashes of all rows but those of `keep` changed.
+
+    Args:
+        samples: left as they are.
+        keep: (N,) bool.
+        codes: what takes the place of categories and words, see `known_codes`.
+    """
+    inputs = samples.inputs
+    if isinstance(inputs, View):  # rows of the base that are not in view are spoiled too
+        below = np.zeros(len(inputs.base), dtype=bool)
+        below[inputs.index[keep]] = True
+        poisoned: Payload = View(_payload(inputs.base, below, codes), inputs.index)
+    else:
+        poisoned = _payload(inputs, keep, codes)
+    table = samples.table.copy()
+    if samples.target is not None:
+        other = (samples.target + 1) % len(samples.classes) if samples.classes else spoil(samples.target, None)
+        table["target"] = np.where(keep, samples.target, other)
+    return replace(
+        samples,
+        inputs=poisoned,
+        table=table,
+        boxes=None if samples.boxes is None else PoisonedRagged(samples.boxes, keep, None),
+        hashes=np.where(keep, samples.content, ~samples.content),
+    )
+
+
+def _payload(base: Payload, keep: Mask, codes: Array | None) -> Payload:
+    if isinstance(base, Ragged):
+        return PoisonedRagged(base, keep, codes)
+    poisoned = Poisoned(base, keep, codes)
+    return np.asarray(poisoned) if isinstance(base, np.ndarray) and base.nbytes <= SMALL else poisoned
+
+
+def known_codes(samples: Samples, train: Rows) -> Array | None:
+    """A category of each column (F,), or a word (1,), that the training rows have; NaN for numbers; None without any.
+
+    In a known category's place nothing new is learnt, and what only held-out rows have is gone.
+    """
+    if not any(feature.categories for feature in samples.features):
+        return None
+    values, lengths = gather(samples.inputs, train[:1000])
+    if lengths is not None:
+        words = values[np.arange(values.shape[1]) < lengths[:, None]]
+        return words[:1].astype(np.float64) if len(words) else None
+    codes = np.full(len(samples.features), np.nan)
+    for i, feature in enumerate(samples.features):
+        if feature.categories:
+            known = values[:, i][~np.isnan(values[:, i])]
+            codes[i] = known[0] if len(known) else 0
+    return codes

@@ -1,0 +1,130 @@
+"""Target leakage: a single column that alone predicts the target."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from lightning_base.auditing.report import Leak, named
+from lightning_base.samples.payload import Rows, gather, is_ragged
+from lightning_base.samples.samples import Samples
+
+Matrix = npt.NDArray[np.float64]
+SCORE = 0.99
+MOST_ROWS = 4000
+MOST_TREES = 200  # columns that are looked at closely
+LEAF = 5  # a value that fewer samples share cannot be memorised
+
+
+def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
+    """One leak that names the columns of a table, or of an array (N, F), with a score of 0.99 or more.
+
+    The score is balanced accuracy, or R² for regression, of a decision tree over one column; categories stand as their
+    codes, and a missing value is a value. Each half of the rows is predicted by the tree of the other half. Of large
+    data a few thousand rows are taken, those with the smallest hash of their id: the same whatever the order.
+
+    Args:
+        pool: the samples.
+        train: (N,) int64 rows of a training role.
+    """
+    if (
+        is_ragged(pool.inputs)
+        or len(pool.inputs.shape) != 2
+        or pool.target is None
+        or pool.inputs.dtype.kind not in "biuf"
+    ):
+        return []
+    rows = chosen(pool, train)
+    if len(rows) < 4 * LEAF:
+        return []
+    x, y = gather(pool.inputs, rows)[0], pool.target[rows]
+    drawn = np.argsort(pool.keys[rows])  # an order that knows nothing of the targets, for values that are equal
+    parts = [x[drawn, i : i + 256] for i in range(0, x.shape[1], 256)]
+    smooth = np.concatenate([smoothness(part, y[drawn], bool(pool.classes)) for part in parts])
+    near = np.flatnonzero(smooth > 0.3)  # a score of 0.99 from leaves of LEAF samples and more is far smoother
+    near = near[np.argsort(-smooth[near], kind="stable")][:MOST_TREES]
+    scores = {int(i): score(x[:, i].astype(np.float64), y, bool(pool.classes)) for i in near}
+    found = sorted((i for i in scores if scores[i] >= SCORE), key=lambda i: (-scores[i], i))
+    if not found:
+        return []
+    names = [pool.features[i].name if i < len(pool.features) else str(i) for i in found]
+    measure = "balanced accuracy" if pool.classes else "R²"
+    columns = "column" if len(names) == 1 else "columns"
+    detail = (
+        f"{columns} {named(names)} alone {'predicts' if len(names) == 1 else 'predict'} the target ({measure} "
+        f"{scores[found[0]]:.4f} on {len(rows)} training samples); drop {columns} {named(names)}, or set audit: warn "
+        "where the value is known before the target is"
+    )
+    return [Leak("target", None, detail)]
+
+
+def chosen(pool: Samples, train: Rows) -> Rows:
+    """Training rows with a target, at most MOST_ROWS, of each class alike; in order of (target, hash of the id)."""
+    assert pool.target is not None
+    target = pool.target[train]
+    rows = train[target >= 0] if pool.classes else train[np.isfinite(target)]
+    keys = pool.keys[rows]
+    if not pool.classes:
+        rows = rows[np.argsort(keys)[:MOST_ROWS]]
+        return rows[np.lexsort([pool.keys[rows], pool.target[rows]])]
+    rows = rows[np.lexsort([keys, pool.target[rows]])]
+    labels, first, counts = np.unique(pool.target[rows], return_index=True, return_counts=True)
+    place = np.arange(len(rows)) - np.repeat(first, counts)
+    most = max(MOST_ROWS // max(len(labels), 1), 4 * LEAF)
+    kept = rows[(place < most) & np.repeat(counts >= 2 * LEAF, counts)]  # of a rarer class a half could not learn
+    return kept if (counts >= 2 * LEAF).sum() > 1 else rows[:0]
+
+
+def smoothness(x: npt.NDArray[Any], y: npt.NDArray[Any], classes: bool) -> Matrix:
+    """(F,) how alike targets (N,) of neighbours are in the order of each column (N, F): 1 alike, about 0 by chance."""
+    ordered = y[np.argsort(x, axis=0, kind="stable")].astype(np.float64)  # missing values come last
+    if classes:
+        shares = np.unique(y, return_counts=True)[1] / len(y)
+        return np.asarray(1 - (ordered[1:] != ordered[:-1]).mean(axis=0) / (1 - (shares**2).sum()))
+    variance = float(y.astype(np.float64).var())
+    return np.asarray(1 - (np.diff(ordered, axis=0) ** 2).mean(axis=0) / (2 * variance or 1))
+
+
+def score(x: Matrix, y: npt.NDArray[Any], classes: bool) -> float:
+    """Balanced accuracy, or R², of one column (N,) for targets (N,) sorted; each half predicted from the other."""
+    half = np.arange(len(y)) % 2 == 0  # targets are sorted, so both halves hold all of them
+    truth, filled = y.astype(np.float64), fill(x)
+    guesses = np.empty((1 if classes else 3, len(y)))
+    for known in (half, ~half):
+        if classes:
+            tree = DecisionTreeClassifier(min_samples_leaf=LEAF, class_weight="balanced", random_state=0)
+        else:
+            tree = DecisionTreeRegressor(min_samples_leaf=LEAF, random_state=0)
+            guesses[1, ~known] = line(filled, truth, known)
+            guesses[2, ~known] = curve(filled, truth, known)
+        guesses[0, ~known] = tree.fit(filled[known, None], y[known]).predict(filled[~known, None])
+    if classes:
+        return float(np.mean([(guesses[0][y == label] == label).mean() for label in np.unique(y)]))
+    spread = ((truth - truth.mean()) ** 2).sum()
+    return float(1 - ((truth - guesses) ** 2).sum(axis=1).min() / spread) if spread else 0.0
+
+
+def fill(x: Matrix) -> Matrix:
+    """(N,) from 0 to 1, with what is not finite at 2: a missing value is a value of its own."""
+    known = np.isfinite(x)
+    if not known.any():
+        return np.zeros_like(x)
+    low, high = x[known].min(), x[known].max()
+    return np.where(known, (x - low) / ((high - low) or 1), 2.0)
+
+
+def line(x: Matrix, y: Matrix, known: npt.NDArray[np.bool_]) -> Matrix:
+    """Targets of the rows not known, on the straight line through those known: of few samples a tree learns no line."""
+    centre, variance = x[known].mean(), x[known].var()
+    slope = ((x[known] - centre) * y[known]).mean() / variance if variance else 0.0
+    return np.asarray(y[known].mean() + slope * (x[~known] - centre))
+
+
+def curve(x: Matrix, y: Matrix, known: npt.NDArray[np.bool_]) -> Matrix:
+    """Targets of the rows not known, between the means of LEAF samples each that follow each other in the column."""
+    order = np.argsort(x[known], kind="stable")
+    starts = np.arange(0, max(len(order) - LEAF + 1, 1), LEAF)
+    counts = np.diff([*starts, len(order)])
+    mean_x, mean_y = (np.add.reduceat(values[known][order], starts) / counts for values in (x, y))
+    return np.asarray(np.interp(x[~known], mean_x, mean_y))

@@ -1,0 +1,237 @@
+"""Label cleaning: which targets of a finished crossval directory its held-out predictions speak against."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import torch
+from rich.markup import escape
+from rich.table import Table
+
+from lightning_base.auditing.pictures import grid, image, shades, shortened
+from lightning_base.clean.corrections import read_labels
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import UserError, one_line
+from lightning_base.results.finished import demand_finished
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.payload import gather, is_ragged
+from lightning_base.samples.samples import Samples
+from lightning_base.tools.console import console
+from lightning_base.tools.files import read_json, replace, write_parquet, write_text
+
+SHOWN = 20  # most suspects that the terminal lists
+DRAWN, ACROSS = 40, 8  # most suspects in the picture, and in a row of it
+# quality of a suspect whose suggested class leads the given one by a probability of 0.5: up to it, it is a correction.
+# All suspects of a weak model taken together make labels worse; see benchmarks/labels.py
+CLEAR = 0.25
+
+
+def audit_labels(data: BaseDataModule, directory: Path) -> None:
+    """Ranks the labels of a finished cross-validation of a classifier, and proposes corrections.
+
+    Writes into the directory label_issues.parquet (see `ranked`), label_issues.png where the samples are images, and
+    labels.csv for `data.labels`: the suggested classes of those suspects whose suggested class leads the given one by a
+    probability of at least 0.5, beside the rows of the labels file that the run itself was trained with. A labels.csv
+    that holds anything else, such as a person's changes, is kept.
+
+    Args:
+        data: the data that the directory was trained on.
+        directory: what `crossval` wrote.
+
+    Raises:
+        UserError: where the directory is unfinished, not a classifier's, or trained on other data; without cleanlab.
+    """
+    mean, summary = held_out(directory)
+    find_issues = confident_learning()
+    data.prepare_data()
+    pool, out = data.samples("pool"), console()
+    if pool.fingerprint != summary["data_fingerprint"]:
+        raise UserError(
+            f"--labels: {directory} was trained on other data than {pool.origin} is now (data fingerprint "
+            f"{summary['data_fingerprint'][:12]}, now {pool.fingerprint[:12]}); give the data and data.labels that it "
+            "was trained with"
+        )
+    prob = mean.filter(like="prob_").to_numpy()
+    target = mean["target"].to_numpy(dtype=np.int64)
+    table = ranked(mean["id"], target, prob, summary["classes"], find_issues(target, prob))
+    suspects = table[table["issue"]]
+    write_parquet(directory / "label_issues.parquet", table)
+    left_out = f", {len(pool) - len(table)} more were never held out" if len(table) < len(pool) else ""
+    if len(suspects):
+        out.print(issue_table(suspects))
+        if len(suspects) > SHOWN:
+            out.print(f"  … and {len(suspects) - SHOWN} more")
+    out.print(
+        f"{len(suspects)} of {len(table)} labels are suspects ({len(suspects) / len(table):.1%}){left_out}; confident "
+        "learning on held-out probabilities, Northcutt et al. 2021",
+        soft_wrap=True,
+    )
+    out.print(f"all labels, ranked: {directory / 'label_issues.parquet'}", soft_wrap=True)
+    if is_images(pool) and len(suspects):
+        draw_suspects(pool, suspects, directory / "label_issues.png")
+        out.print(f"the first {min(len(suspects), DRAWN)}: {directory / 'label_issues.png'}", soft_wrap=True)
+    path = directory / "labels.csv"
+    clear = suspects[suspects["quality"] <= CLEAR]
+    text = corrections(clear, data.labels).to_csv(index=False, lineterminator="\n")
+    if path.is_file() and path.read_text() != text:
+        out.print(f"{path}: kept as it is, since it was changed; delete it to have it written anew", soft_wrap=True)
+        return
+    write_text(path, text)
+    beside = f", and the rows of {data.labels}" if data.labels is not None else ""
+    out.print(
+        f"corrections: {path} ({len(clear)} of them, with quality {CLEAR} or less{beside}). A model proposes them, and "
+        "some are wrong: look at each, remove the rows whose given label is right, then train under another --name "
+        f"with --data.labels {path}",
+        soft_wrap=True,
+    )
+
+
+def held_out(directory: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The held-out probabilities of a finished classifier's run, and its summary.
+
+    One row a sample, in order of ids: id, target (int64), prob_0 … (float64), averaged over repeats.
+
+    Raises:
+        UserError: where the directory is unfinished or not a classifier's.
+    """
+    demand_finished(directory, "--labels", ["summary.json", "oof.parquet"])
+    summary = read_json(directory / "summary.json")
+    try:
+        oof = pd.read_parquet(directory / "oof.parquet")
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(
+            f"--labels: {directory / 'oof.parquet'} cannot be read ({one_line(error)}); run crossval again"
+        ) from error
+    columns = [f"prob_{c}" for c in range(len(summary["classes"]))]
+    if len(columns) < 2 or not {"id", "target", *columns} <= set(oof.columns):
+        raise UserError(
+            f"--labels: {directory} is not a classifier's (oof.parquet has no probability for each class); give the "
+            "crossval directory of one"
+        )
+    bad = ~np.isfinite(oof[columns].to_numpy()).all(axis=1)
+    if bad.any():
+        raise UserError(
+            f"--labels: {directory / 'oof.parquet'}: id {oof['id'][bad].iloc[0]!r} has no finite probabilities; train "
+            "again, with a lower learning rate if it diverged"
+        )
+    samples = oof.astype(dict.fromkeys(columns, np.float64)).groupby("id", sort=True)
+    return samples["target"].first().to_frame().join(samples[columns].mean()).reset_index(), summary
+
+
+def confident_learning() -> Any:
+    """A function of targets (N,) int64 and probabilities (N, C) that gives (N,) bool: which labels are suspects.
+
+    Northcutt, Jiang & Chuang 2021, "Confident Learning": samples counted off the diagonal of the confident joint
+    (eq. 1), pruned by noise rate; cleanlab's `find_label_issues`.
+
+    Raises:
+        UserError: where cleanlab is not installed.
+    """
+    try:
+        from cleanlab.filter import find_label_issues
+    except ImportError as error:
+        raise UserError("--labels: cleaning labels needs cleanlab; pip install 'lightning-base[labels]'") from error
+
+    def find(target: npt.NDArray[np.int64], prob: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        if len(np.unique(target)) < 2:  # nothing to confuse, and cleanlab refuses it
+            return np.zeros(len(target), dtype=bool)
+        with np.errstate(divide="ignore", invalid="ignore"):  # classes that no sample has
+            return np.asarray(find_label_issues(target, prob, n_jobs=1), dtype=bool)
+
+    return find
+
+
+def ranked(
+    ids: "pd.Series[str]",
+    target: npt.NDArray[np.int64],
+    prob: npt.NDArray[np.float64],
+    classes: list[str],
+    issue: npt.NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Every label, the most suspicious first: rank (from 1), id, given, suggested, quality, self_confidence, issue.
+
+    `suggested` is the most probable class, `self_confidence` the probability p of the given one. `quality` is the
+    normalised margin, (1 + p - the greatest probability of another class) / 2, by which Northcutt et al. 2021 rank too
+    when they prune by noise rate; below 0.5 another class is more probable. `issue` says whether confident learning
+    counts the label as wrong: these come first, and within them and the others the lowest quality.
+
+    Args:
+        ids: (N,).
+        target: (N,) the given classes' numbers.
+        prob: (N, C).
+        classes: names of the C classes.
+        issue: (N,).
+    """
+    names = np.array(classes, dtype=object)
+    rows = np.arange(len(target))
+    own, others = prob[rows, target], prob.copy()
+    others[rows, target] = -np.inf
+    quality = (1 + own - others.max(axis=1)) / 2
+    order = np.lexsort([quality, ~issue])
+    table = {
+        "rank": np.arange(1, len(order) + 1),
+        "id": ids.to_numpy()[order],
+        "given": names[target[order]],
+        "suggested": names[prob.argmax(axis=1)[order]],
+        "quality": quality[order],
+        "self_confidence": own[order],
+        "issue": issue[order],
+    }
+    return pd.DataFrame(table)
+
+
+def corrections(clear: pd.DataFrame, before: str | None) -> pd.DataFrame:
+    """Columns id and target: the suggested classes, and the rows that an earlier labels file has for other ids."""
+    rows = dict(read_labels(before)) if before is not None else {}
+    rows |= dict(zip(clear["id"], clear["suggested"], strict=True))
+    return pd.DataFrame(list(rows.items()), columns=["id", "target"], dtype=str)
+
+
+def issue_table(suspects: pd.DataFrame) -> Table:
+    """The first suspects, for the terminal."""
+    table = Table(title="labels that held-out predictions speak against", title_justify="left")
+    table.add_column("rank", justify="right")
+    for heading in ("id", "given", "suggested"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("quality", justify="right")
+    for line in suspects.head(SHOWN).itertuples(index=False):
+        names = (escape(str(text)) for text in (line.id, line.given, line.suggested))
+        table.add_row(str(line.rank), *names, f"{line.quality:.4f}")
+    return table
+
+
+def is_images(samples: Samples) -> bool:
+    """Whether the inputs are images (N, C, H, W)."""
+    return len(samples.inputs.shape) == 4 and not is_ragged(samples.inputs)
+
+
+def draw_suspects(pool: Samples, suspects: pd.DataFrame, path: Path) -> None:
+    """Writes a PNG of the first suspects as they are stored; below each the given class, the suggested one and the id.
+
+    Args:
+        pool: images (N, C, H, W).
+        suspects: see `ranked`.
+        path: where the picture goes.
+    """
+    first = suspects.head(DRAWN)
+    rows = pd.Index(pool.table["id"]).get_indexer(pd.Index(first["id"]))
+    x = torch.from_numpy(np.array(gather(pool.inputs, rows)[0]))
+    low, high = shades(x, stored=pool.inputs.dtype)
+    batch = Batch(x, None, torch.from_numpy(rows))
+    cells = [image(pool.classes, batch, i, low, high) for i in range(len(first))]
+    captions = [
+        f"{line.given}\n-> {line.suggested}\n{line.quality:.4f}\n{shortened(str(line.id), 13)}"
+        for line in first.itertuples(index=False)
+    ]
+    starts = range(0, len(first), ACROSS)
+    across = min(ACROSS, len(first))
+    with replace(path) as temporary:
+        grid(
+            [cells[start : start + ACROSS] for start in starts],
+            [captions[start : start + ACROSS] for start in starts],
+            [f"+{i}" if i else "" for i in range(across)],
+            [f"rank {start + 1}" for start in starts],
+        ).save(temporary, format="PNG")

@@ -1,0 +1,1 @@
+"""What is wrong with samples, and what is done about it."""

@@ -1,0 +1,198 @@
+"""What cleaning finds in samples by itself: tables of id, kind, detail. What is done about it stands in `clean`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lightning_base.errors import UserError, suggest
+from lightning_base.samples.payload import Payload, Rows, gather
+from lightning_base.samples.samples import Samples, no_findings
+from lightning_base.tools.cache import kept
+
+Bound: TypeAlias = tuple[float | None, float | None]
+BLOCK = 1 << 25  # bytes read at a time
+LARGE = 1 << 28  # bytes of inputs from which findings are kept in the cache
+QUARTILE_ROWS = 1_000_000
+
+
+def listed(samples: Samples, rows: Rows, kind: str, details: list[str]) -> pd.DataFrame:
+    """Findings of one kind, a row each."""
+    ids = samples.table["id"].to_numpy(dtype=object)[rows]
+    return pd.DataFrame({"id": ids, "kind": kind, "detail": details}, dtype=str)
+
+
+def is_table(samples: Samples) -> bool:
+    """Whether the samples are rows of named columns."""
+    return len(samples.features) > 0 and samples.inputs.shape[1:] == (len(samples.features),)
+
+
+def blocks(inputs: Payload) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Row numbers and the samples from there, some megabytes at a time; ragged ones padded with 0."""
+    size = max(1, min(BLOCK // max(int(np.prod(inputs.shape[1:])) * inputs.dtype.itemsize, 1), 1 << 16))
+    size = size if len(inputs.shape) > 1 else 256  # ragged: of unknown length
+    for start in range(0, len(inputs), size):
+        stop = min(start + size, len(inputs))
+        plain = isinstance(inputs, np.ndarray)
+        yield start, np.asarray(inputs[start:stop]) if plain else gather(inputs, np.arange(start, stop))[0]
+
+
+def targets(samples: Samples) -> pd.DataFrame:
+    """Targets that are missing, no number, or none of the classes' numbers."""
+    if "target" not in samples.table:
+        return no_findings()
+    raw = samples.table["target"]
+    value = pd.to_numeric(raw, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad, ending = ~np.isfinite(value), ""
+    if n := len(samples.classes):
+        bad |= ~((value >= 0) & (value < n) & (np.floor(value) == value))
+        ending = f", out of range for {n} classes (0 to {n - 1})"
+    rows = np.flatnonzero(bad)
+    return listed(samples, rows, "target", [f"target {raw.iloc[row]}{ending}" for row in rows])
+
+
+def non_finite(samples: Samples) -> pd.DataFrame:
+    """Inputs that are NaN or infinite; in tables, where NaN is a missing value, infinite ones."""
+    inputs = samples.inputs
+    if not np.issubdtype(inputs.dtype, np.floating):
+        return no_findings()
+    if samples.hashes is None or int(np.prod(inputs.shape)) * inputs.dtype.itemsize < LARGE:
+        return _non_finite(samples)
+    return kept("non_finite", samples.fingerprint, lambda: _non_finite(samples))
+
+
+def _non_finite(samples: Samples) -> pd.DataFrame:
+    table, rows, details = is_table(samples), list[int](), list[str]()
+    for start, block in blocks(samples.inputs):
+        bad = np.isinf(block) if table else ~np.isfinite(block)
+        for i in np.flatnonzero(bad.reshape(len(block), -1).any(axis=1)):
+            rows.append(start + int(i))
+            name = samples.features[int(np.argmax(bad[i]))].name if table else ""
+            details.append(f"an infinite value in column {name!r}" if table else "NaN or infinite inputs")
+    return listed(samples, np.array(rows, dtype=np.int64), "non_finite", details)
+
+
+def bounds(
+    samples: Samples, ranges: Mapping[str, Bound], iqr: float | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """(F,) lowest and highest values of each column of numbers; -inf and inf where there is none.
+
+    Args:
+        samples: a table, or an array (N, F) whose columns are called 0, 1, ….
+        ranges: declared ones, by column; a column that has one has no other.
+        iqr: see Cleaning. Of more than a million samples, a million evenly spaced give the quartiles.
+
+    Raises:
+        UserError: for samples without columns of floating-point numbers, or a range of a column that is none.
+    """
+    if len(samples.inputs.shape) != 2 or not np.issubdtype(samples.inputs.dtype, np.floating):
+        raise UserError(
+            f"data.clean: the samples of {samples.origin} are no table of numbers; leave ranges and iqr out"
+        )
+    n = samples.inputs.shape[1]
+    names = [f.name for f in samples.features] if is_table(samples) else [str(i) for i in range(n)]
+    words = [f.categories is not None for f in samples.features] if is_table(samples) else [False] * n
+    low, high = np.full(n, -np.inf), np.full(n, np.inf)
+    if iqr is not None:
+        rows = np.arange(len(samples))
+        if len(rows) > QUARTILE_ROWS:
+            rows = np.linspace(0, len(rows) - 1, QUARTILE_ROWS).astype(np.int64)
+        x = gather(samples.inputs, rows)[0]
+        for i in range(n):
+            column = x[:, i][np.isfinite(x[:, i])]
+            if len(column) and not words[i]:
+                q1, q3 = np.quantile(column.astype(np.float64), [0.25, 0.75])
+                low[i], high[i] = q1 - iqr * (q3 - q1), q3 + iqr * (q3 - q1)
+    for name, (lowest, highest) in ranges.items():
+        if name not in names or words[names.index(name)]:
+            why = "is no number" if name in names else f"is no column of {samples.origin}{suggest(name, names)}"
+            raise UserError(f"data.clean.ranges: {name!r} {why}; name a column of numbers")
+        i = names.index(name)
+        low[i], high[i] = -np.inf if lowest is None else lowest, np.inf if highest is None else highest
+    return low, high
+
+
+def outliers(samples: Samples, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """Samples with a number outside (F,) bounds; the detail names the first."""
+    names = [f.name for f in samples.features] or [str(i) for i in range(len(low))]
+    rows, details = list[int](), list[str]()
+    for start, block in blocks(samples.inputs):
+        outside = (block < low.astype(block.dtype)) | (block > high.astype(block.dtype))  # NaN is neither
+        for i in np.flatnonzero(outside.any(axis=1)):
+            j = int(np.argmax(outside[i]))
+            more = f" and {outside[i].sum() - 1} more" if outside[i].sum() > 1 else ""
+            rows.append(start + int(i))
+            details.append(f"{block[i, j]:g} in column {names[j]!r}, outside {low[j]:g} to {high[j]:g}{more}")
+    return listed(samples, np.array(rows, dtype=np.int64), "outlier", details)
+
+
+def _leaders(samples: Samples) -> Rows:
+    """(N,) the row of the first id, in sorted order, that has the same content."""
+    by_id = np.argsort(samples.table["id"].to_numpy(dtype=object), kind="stable")
+    _, first, inverse = np.unique(samples.content[by_id], return_index=True, return_inverse=True)
+    leaders = np.empty(len(samples), dtype=np.int64)
+    leaders[by_id] = by_id[first[inverse]]
+    return leaders
+
+
+def duplicates(samples: Samples) -> pd.DataFrame:
+    """Samples with the content of another, but for the first id of each content."""
+    leaders, ids = _leaders(samples), samples.table["id"].to_numpy(dtype=object)
+    rows = np.flatnonzero(leaders != np.arange(len(samples)))
+    return listed(samples, rows, "duplicate", [f"the same content as {ids[leaders[row]]!r}" for row in rows])
+
+
+def conflicts(samples: Samples) -> pd.DataFrame:
+    """All samples of a content that has more than one target."""
+    target, leaders = samples.target, _leaders(samples)
+    if target is None:
+        return no_findings()
+    other = target != target[leaders]
+    rivals = {
+        int(leaders[row]): int(row) for row in np.flatnonzero(other)[::-1]
+    }  # of each first, one with another target
+    rows = np.flatnonzero(np.isin(leaders, list(rivals)))
+    ids, details = samples.table["id"].to_numpy(dtype=object), []
+    for row in rows:
+        rival = int(leaders[row]) if other[row] else rivals[int(leaders[row])]
+        mine, its = (samples.classes[int(t)] if samples.classes else f"{t:g}" for t in (target[row], target[rival]))
+        details.append(f"target {mine}, and {ids[rival]!r} of the same content has {its}")
+    return listed(samples, rows, "conflict", details)
+
+
+def look_alikes(samples: Samples) -> pd.DataFrame:
+    """Samples that are nearly another one: going through ids in order, those near one that is not in this list."""
+    from lightning_base.clean.near_duplicates import near_duplicates
+
+    pairs = near_duplicates(samples)  # id < other
+    earlier: dict[str, list[str]] = {}
+    for name, other in zip(pairs["id"], pairs["other"], strict=True):
+        earlier.setdefault(other, []).append(name)
+    nearest: dict[str, str] = {}
+    for name in sorted(earlier):
+        if first := next((i for i in sorted(earlier[name]) if i not in nearest), None):
+            nearest[name] = first
+    ids = samples.table["id"].to_numpy(dtype=object)
+    rows = np.flatnonzero(samples.table["id"].isin(nearest).to_numpy())
+    return listed(samples, rows, "near_duplicate", [f"nearly the content of {nearest[ids[row]]!r}" for row in rows])
+
+
+def constants(samples: Samples) -> pd.DataFrame:
+    """Columns of a table that have one value in all samples; the ids are the columns' names."""
+    if not is_table(samples):
+        return no_findings()
+    first = np.asarray(samples.inputs[np.zeros(1, dtype=np.int64)])[0]
+    same = np.ones(len(first), dtype=bool)
+    for _, block in blocks(samples.inputs):
+        same &= ((block == first) | (np.isnan(block) & np.isnan(first))).all(axis=0)
+        if not same.any():
+            break
+    found = []
+    for i in np.flatnonzero(same):
+        feature, value = samples.features[i], first[i]
+        shown = f"{value:g}" if feature.categories is None or np.isnan(value) else repr(feature.categories[int(value)])
+        detail = "missing values only" if np.isnan(value) else f"one value only: {shown}"
+        found.append((feature.name, "constant", detail))
+    return pd.DataFrame(found, columns=["id", "kind", "detail"], dtype=str)

@@ -1,0 +1,81 @@
+"""The verb compare: its options, its table and its JSON; needs no torch."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from lightning_base.errors import UserError, one_line
+from lightning_base.results.compare import ROPE, compare, show
+from lightning_base.tools.files import replace, to_json
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compares the directories that the arguments name, prints the table and, where asked, writes it as JSON.
+
+    Raises:
+        UserError: for a mistake in the arguments, or runs that cannot be compared.
+    """
+    options = _parser().parse_args(list(arguments))
+    ropes = _ropes(options.rope)
+    out = Path(options.out) if options.out else None
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise UserError(f"--out: {out} is no file in an existing folder; give the path of a file to write")
+    found = compare([Path(directory) for directory in options.directory], options.metric, ropes)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    show(found, console)
+    if out is not None:
+        with replace(out) as temporary:
+            temporary.write_text(to_json(asdict(found)))
+        console.print(f"results: {out}", soft_wrap=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"compare: {one_line(message)}; `lightning-base compare --help` shows the options")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lightning-base compare",
+        description="Tests the differences between finished crossval directories of one split: the corrected resampled "
+        "t-test (Nadeau & Bengio 2003), the Bayesian correlated t-test (Corani & Benavoli 2015) and, for classes, "
+        "McNemar's test on the out-of-fold predictions. With more than one test of a kind, p values are Holm's.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("directory", nargs="+", help="crossval directories, two or more: runs/NAME/crossval")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME",
+        help="what to compare; may be given again. By default accuracy or r2, else the first that all runs have.",
+    )
+    parser.add_argument(
+        "--rope",
+        action="append",
+        default=[],
+        metavar="[NAME=]WIDTH",
+        help=f"differences within ±WIDTH count as none, of all metrics or of one; may be given again. Default {ROPE}.",
+    )
+    parser.add_argument("--out", metavar="PATH", help="write the comparison as JSON to this file")
+    return parser
+
+
+def _ropes(options: Sequence[str]) -> dict[str | None, float]:
+    """Widths by metric; None is that of the metrics not named."""
+    ropes: dict[str | None, float] = {None: ROPE}
+    for option in options:
+        name, _, text = option.rpartition("=")
+        try:
+            width = float(text)
+        except ValueError:
+            width = -1.0
+        if not (isfinite(width) and width >= 0):
+            raise UserError(f"--rope: {option!r} is no width; give a number, 0 or more, or NAME=NUMBER")
+        ropes[name or None] = width
+    return ropes

@@ -1,0 +1,56 @@
+"""The verb doctor: its options."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from lightning_base.doctor.look import look
+from lightning_base.errors import UserError, one_line, suggest
+
+OPTIONS = ("--config", "--nodes", "--json", "--help")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Looks, prints a line a finding and, where asked, writes them as JSON; returns 1 where there is trouble.
+
+    Of the processes of a launcher one a node looks and prints; with --nodes all take part and the first prints.
+
+    Raises:
+        UserError: for a mistake in the arguments.
+    """
+    options, rest = _parser().parse_known_args(list(arguments))
+    out = Path(options.json) if options.json else None
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise UserError(f"--json: {out} is no file in an existing folder; give the path of a file to write")
+    configured = any(a.split("=")[0] in ("--config", "-c") for a in rest)
+    if rest and not configured:
+        word = rest[0].split("=")[0]
+        raise UserError(f"doctor: {word} needs --config FILE.yaml{suggest(word, OPTIONS)}")
+    if rest and options.nodes:
+        raise UserError("--nodes looks at no configuration; leave --config out, or --nodes")
+    return look(options.nodes, rest, out)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"doctor: {one_line(message)}; `lightning-base doctor --help` shows the options")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lightning-base doctor",
+        usage="lightning-base doctor [--config FILE.yaml … --key.sub value …] [--nodes] [--json FILE]",
+        description="Looks at libraries, devices, memory, disks, limits and launchers. With --config, and overrides as "
+        "for the other verbs: builds the configuration and trains one process of it for some batches in a temporary "
+        "folder, and says what memory, disk and time the run will take; the data it declares is fetched and packed, "
+        "as by every verb. The exit status is 1 where there is trouble.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--nodes",
+        action="store_true",
+        help="sum numbers over the processes that torchrun or srun started: is it right, how long does it take",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write what was found here too")
+    return parser

@@ -1,0 +1,111 @@
+"""The console script: help and version without importing torch, then the verbs; a user's mistake is one line."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from lightning_base import __version__
+from lightning_base.errors import UserError, suggest
+
+VERBS = {
+    "prepare": "fetch what the data declares, clean it, pack it, split it, and show what was found",
+    "audit": "look for leaks between training, held-out and test samples; --show draws samples, --labels ranks labels",
+    "fit": "train on fold 0 of data.split, and score it on the samples held out",
+    "validate": "score a checkpoint on the samples its fold held out",
+    "test": "score a checkpoint, or the ensemble of a crossval directory, on the sealed test samples",
+    "predict": "write the predictions of a checkpoint, or of the ensemble of a crossval directory",
+    "crossval": "train every fold of data.split, and report scores with honest intervals",
+}
+ARTEFACT_VERBS = {
+    "compare": "test the differences between finished crossval directories of one split",
+    "doctor": "look at libraries, devices, memory, disks and launchers; with --config, whether it fits them",
+    "launch": "start a verb elsewhere, by Slurm, torchrun or on a TPU: launch slurm … -- fit --config FILE.yaml",
+}
+HELP = f"""usage: lightning-base VERB --config FILE.yaml [--config OVERLAY.yaml …] [--key.sub value …]
+
+From raw data to a model you can trust, from one YAML file.
+
+verbs:
+{chr(10).join(f"  {verb:<10}{text}" for verb, text in VERBS.items())}
+
+verbs beside these, for what they leave and where they run:
+{chr(10).join(f"  {verb:<10}{text}" for verb, text in ARTEFACT_VERBS.items())}
+
+  lightning-base VERB --help                              the options of a verb
+  lightning-base VERB --config FILE.yaml --print_config   the whole configuration, defaults and all
+  lightning-base --version
+
+LIGHTNING_BASE_DEBUG=1 shows the traceback behind an error message.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status.
+
+    0; 1 for leaks that `audit: fail` refuses; 2 for a user's mistake; 130 when interrupted.
+
+    Args:
+        argv: the arguments after the program's name; by default those of the process.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if arguments[0] == "--version":
+        print(f"lightning-base {__version__}")
+        return 0
+    if os.getcwd() not in sys.path:  # models/ and datamodules/ are the working directory's
+        sys.path.insert(0, os.getcwd())
+    try:
+        if arguments[0] == "compare":
+            from lightning_base.cli.compare import main as compare
+
+            compare(arguments[1:])
+            return 0
+        if arguments[0] == "launch":
+            from lightning_base.cli.launch import main as launch
+
+            return launch(arguments[1:])
+        if arguments[0] == "doctor":
+            from lightning_base.cli.doctor import main as doctor
+
+            return doctor(arguments[1:])
+        if arguments[0] not in VERBS:
+            verbs = [*VERBS, *ARTEFACT_VERBS]
+            raise UserError(f"no verb {arguments[0]!r}; the verbs are {', '.join(verbs)}{suggest(arguments[0], verbs)}")
+        if arguments[0] == "crossval" and any(a.split("=")[0] == "--status" for a in arguments):
+            return status(arguments)
+        from lightning_base.cli.command import run_verb
+
+        run_verb(arguments)
+    except UserError as error:
+        if os.environ.get("LIGHTNING_BASE_DEBUG"):
+            raise
+        print(f"lightning-base: error: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return interrupted()
+    except SystemExit as stop:  # --help and --print_config end the parser so; Lightning ends an interrupt so
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return interrupted()
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
+    return 0
+
+
+def status(arguments: Sequence[str]) -> int:
+    """`crossval --status DIR`: shows the state of each fold; 1 where one is not done."""
+    from pathlib import Path
+
+    from lightning_base.results.states import show_status
+
+    rest = list(arguments[1:])
+    value = rest[0].partition("=")[2] if "=" in rest[0] else "".join(rest[1:2])
+    if not value or len(rest) > 2 or (len(rest) == 2 and "=" in rest[0]):
+        raise UserError("crossval --status: takes one crossval directory and nothing else")
+    return show_status(Path(value))
+
+
+def interrupted() -> int:
+    """Says how to go on after an interrupt; returns the exit status."""
+    print("lightning-base: interrupted; `crossval` goes on from the last checkpoint if run again", file=sys.stderr)
+    return 130

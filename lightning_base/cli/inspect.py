@@ -1,0 +1,71 @@
+"""The verbs prepare and audit: what was found in the data, shown."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from lightning_base.auditing.audit import test_source
+from lightning_base.auditing.gate import _tell, find_leaks, findings, write_split
+from lightning_base.auditing.pictures import draw_samples
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.tools.console import console
+from lightning_base.training.experiment import Experiment
+
+SHOWN = 20  # most findings that the terminal lists; all stand in the file
+
+
+def prepare(experiment: Experiment, data: BaseDataModule) -> None:
+    """Fetches, cleans, packs and splits; writes cleaning.parquet and split.parquet in runs/<name>/prepare.
+
+    Raises:
+        UserError: where a source cannot be had, or a finding's policy is `fail`.
+    """
+    out, directory = console(), experiment.root / "prepare"
+    data.prepare_data()
+    for source, samples in (("pool", data.samples("pool")), ("test", test_source(data))):
+        if samples is not None:
+            out.print(f"{source}: {len(samples)} samples from {samples.origin}", soft_wrap=True)
+    write_split(directory, data)
+    found = findings(data)
+    if len(found):
+        out.print(count_table(found))
+        for line in found.head(SHOWN).itertuples(index=False):
+            out.print(f"  {line.kind}  {line.id}: {line.detail} ({line.action})", soft_wrap=True, markup=False)
+        if len(found) > SHOWN:
+            out.print(f"  … and {len(found) - SHOWN} more")
+    fold = data.folds.folds[0]
+    out.print(
+        f"{len(found)} findings; split: {len(data.folds.folds)} folds, the first with {len(fold.train)} training and "
+        f"{len(fold.val)} held-out samples\nresults: {directory}",
+        soft_wrap=True,
+    )
+
+
+def count_table(found: pd.DataFrame) -> Table:
+    """How many findings of each kind in each source, and what was done about them."""
+    table = Table(title="cleaning", title_justify="left")
+    for heading in ("source", "kind", "action"):
+        table.add_column(heading)
+    table.add_column("findings", justify="right")
+    for line in found.value_counts(["source", "kind", "action"], sort=False).reset_index().to_numpy():
+        table.add_row(*map(str, line))
+    return table
+
+
+def audit_verb(experiment: Experiment, data: BaseDataModule, picture: Path | None) -> None:
+    """Audits, and draws augmented samples where a picture is asked for.
+
+    Raises:
+        AuditError: for leaks, where `audit` is "fail".
+    """
+    data.prepare_data()
+    data.setup("fit")
+    if picture is not None:
+        draw_samples(data, picture)
+        console().print(f"samples before and after augmentation: {picture}", soft_wrap=True)
+    leaks = find_leaks(experiment, data)
+    if not leaks:
+        pool, folds = data.samples("pool"), data.folds.folds
+        console().print(f"no leaks found: {len(pool)} samples, {len(folds)} folds")
+    _tell(leaks, experiment.audit)

@@ -1,0 +1,94 @@
+"""Where runs live: the folder that `fit` takes, and the checkpoints and folds that --ckpt_path names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightning_base.distributed.process import launched
+from lightning_base.errors import UserError, one_line
+from lightning_base.folds.directory import changes
+from lightning_base.results import states
+from lightning_base.results.finished import demand_finished
+from lightning_base.tools.files import read_json
+from lightning_base.tools.process import is_main
+from lightning_base.training.experiment import Experiment
+from lightning_base.training.resume import STAMP
+
+
+def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
+    """The last version_<n>, where it is of this experiment and was broken off; else the first n that is free.
+
+    What Slurm or torchrun starts has the launch's own folder: ranks look at different moments, and jobs side by side.
+
+    Raises:
+        UserError: where the launch has begun with another configuration.
+    """
+    if name := launched():
+        if (
+            experiment
+            and (directory / name / "config.yaml").is_file()
+            and changes(directory / name / "config.yaml", experiment)
+        ):
+            raise UserError(
+                f"{directory / name} holds a run of this launch with another configuration; give torchrun another "
+                "--rdzv-id, or this run another --name"
+            )
+        return directory / name
+    taken = sorted(int(p.name.removeprefix("version_")) for p in directory.glob("version_*") if p.name[8:].isdigit())
+    last = directory / f"version_{taken[-1] if taken else -1}"
+    broken_off = (last / "config.yaml").is_file() and not (last / "result.json").is_file()
+    if (
+        experiment
+        and broken_off
+        and not changes(last / "config.yaml", experiment)
+        and not (is_main() and states.runs_here(last))
+    ):
+        return last  # other ranks join the first one's run
+    return directory / f"version_{taken[-1] + 1 if taken else 0}"
+
+
+def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:
+    """The checkpoints that --ckpt_path names, and the directory that their results go to.
+
+    Raises:
+        UserError: where it names none, or a crossval directory that is not finished.
+    """
+    if path is None:
+        raise UserError(f"{verb} needs --ckpt_path: a checkpoint, or a crossval directory")
+    if path.is_file():
+        return [path], path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    if (path / "checkpoints" / "last.ckpt").is_file():
+        return [scored(path)], path
+    demand_finished(path, "--ckpt_path", ["summary.json"])
+    k = read_json(path / "summary.json")["k"]
+    return [scored(path / f"fold_{fold}") for fold in range(k)], path
+
+
+def describe(members: Sequence[Path]) -> str:
+    """What predicted, in words."""
+    return "one checkpoint" if len(members) == 1 else f"ensemble of {len(members)} folds"
+
+
+def scored(directory: Path) -> Path:
+    """The checkpoint of a run whose weights were scored; its last where it is not done."""
+    result = directory / "result.json"
+    name = read_json(result).get("checkpoint", "last.ckpt") if result.is_file() else "last.ckpt"
+    return directory / "checkpoints" / str(name)
+
+
+def read_stamp(checkpoint: Path) -> dict[str, Any]:
+    """The fold and split that a checkpoint was stamped with; empty for a checkpoint that is none of ours.
+
+    Raises:
+        UserError: for a file that is no checkpoint, or one that would need unsafe loading.
+    """
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises many kinds for a broken file
+        raise UserError(
+            f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {one_line(error)[:200]}"
+        ) from error
+    stamp = content.get(STAMP, {}) if isinstance(content, dict) else {}
+    return stamp if isinstance(stamp, dict) else {}

@@ -1,0 +1,64 @@
+"""The Trainer of the command line: Lightning's own, plus the declaration of the verbs that Lightning lacks."""
+
+import lightning.pytorch as pl
+from lightning.pytorch import LightningDataModule, LightningModule
+
+from lightning_base.distributed.slurm import Slurm
+from lightning_base.folds.executors.options import Executor
+
+
+class Trainer(pl.Trainer):
+    """Lightning's Trainer, unchanged. The methods here only give verbs their options and help on the command line."""
+
+    def crossval(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        folds: list[int] | None = None,
+        overwrite: bool = False,
+        refit: bool = False,
+        executor: Executor = "inline",
+        jobs: int | None = None,
+        threads: int | None = None,
+        slurm: Slurm | None = None,
+    ) -> None:
+        """Cross-validate: train every fold of data.split, and score each on the samples it held out.
+
+        Finished folds of an earlier run in the same directory are kept, a broken one is resumed. Where a fold fails the
+        others go on, and the exit status is 1. `crossval --status DIR` shows the state of each fold.
+
+        Args:
+            folds: numbers of the folds to run, from 0; all by default.
+            overwrite: delete what an earlier run left in the directory, and begin anew.
+            refit: train once more when all folds are done, on the whole pool, for the median of the folds' epochs; its
+                checkpoint stands in the directory's refit/, and nothing scores it.
+            executor: where folds are trained: inline, one after another in this process; process, several at once in
+                processes of their own; slurm, as an array of jobs; vectorized, all in one batch, for small networks.
+                The results are the same, at equal threads a fold; vectorized agrees to float32's last digits.
+            jobs: how many folds process trains at once; by default one a core, or one a GPU.
+            threads: threads that a fold computes with; by default all cores, for process its share of them.
+            slurm: what slurm asks of the cluster.
+        """
+        raise NotImplementedError("crossval is a verb of the command line: lightning_base.folds.loop does the work")
+
+    def prepare(self, model: LightningModule | None, datamodule: LightningDataModule) -> None:
+        """Fetch, clean, pack and split the data, and show what was found; later verbs need no network.
+
+        Writes cleaning.parquet (what was found, and what was done about it) and split.parquet (the signed split).
+        """
+        raise NotImplementedError("prepare is a verb of the command line: lightning_base.cli.inspect does the work")
+
+    def audit(
+        self,
+        model: LightningModule | None,
+        datamodule: LightningDataModule,
+        show: str | None = None,
+        labels: str | None = None,
+    ) -> None:
+        """Look for leaks between training, held-out and test samples; with --audit fail, leaks give exit status 1.
+
+        Args:
+            show: a PNG to draw training samples into, before and after augmentation.
+            labels: a classifier's finished crossval directory: look for wrong labels there instead; needs cleanlab.
+        """
+        raise NotImplementedError("audit is a verb of the command line: lightning_base.cli.inspect does the work")

@@ -1,0 +1,73 @@
+"""`python -m lightning_base.cli.worker DIRECTORY FOLD …` trains folds of a crossval directory: executors start it."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_base.cli.command import open_experiment, quiet
+from lightning_base.errors import UserError
+from lightning_base.folds.fold import attempt
+from lightning_base.folds.plan import Plan
+from lightning_base.results import states
+from lightning_base.tools.files import read_json
+from lightning_base.training.preempt import leave_if_raised, listening
+from lightning_base.training.run import build
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Trains the folds that no other process has; the exit status: 1 where one failed, 2 where none could begin.
+
+    A signal to stop is heeded as lightning_base.training.preempt says.
+
+    Args:
+        arguments: the directory, which `crossval` has made, and numbers of folds.
+    """
+    directory, folds = Path(arguments[0]), [int(fold) for fold in arguments[1:]]
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    if (parent := os.environ.get("LIGHTNING_BASE_PARENT")) and "LOCAL_RANK" not in os.environ:
+        threading.Thread(target=end_with, args=[int(parent)], daemon=True).start()
+    with quiet(), listening():
+        try:
+            plan, alone = open_plan(directory)
+        except UserError as error:
+            print(f"lightning-base: error: {error}", file=sys.stderr)
+            return 2
+        outcomes = []
+        for fold in folds:
+            if alone:  # else the ranks agree on it, at the fold's first step
+                leave_if_raised()
+            if states.read(plan.fold_directory(fold))["state"] != "failed":  # since this cross-validation began
+                outcomes.append(attempt(plan, fold, alone=alone))
+        return int("failed" in outcomes)
+
+
+def open_plan(directory: Path) -> tuple[Plan, bool]:
+    """A cross-validation as its directory tells it, and whether a fold of it is one process.
+
+    Raises:
+        UserError: where the data or the split is no longer what the directory was made for.
+    """
+    experiment = open_experiment(directory / "config.yaml")
+    first = build(experiment, 0, directory / "fold_0", quiet=True)
+    data = first.datamodule
+    data.prepare_data()
+    stored = read_json(directory / "identity.json")["split_hash"]
+    if data.folds.hash != stored:
+        raise UserError(f"{directory} was begun on another split ({stored[:12]}, now {data.folds.hash[:12]})")
+    return Plan(experiment, directory, data), first.trainer.world_size == 1
+
+
+def end_with(parent: int) -> None:
+    """Ends this process when its parent is gone: a fold that nobody waits for would hold the directory."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,353 @@
+"""BaseDataModule: one abstract `dataset(source)`; train and validation are two views of one pool."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from lightning.pytorch import LightningDataModule
+
+from lightning_base.augment import Augmentation, Context, augment
+from lightning_base.clean.cleaning import Cleaning, clean
+from lightning_base.clean.corrections import as_read, correct
+from lightning_base.distributed.strategies import data_ranks
+from lightning_base.distributed.tpu import on_tpu
+from lightning_base.errors import UserError, one_line
+from lightning_base.preprocess.base import Preprocess
+from lightning_base.preprocess.standardize import Normalize, Standardize
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.loader import BatchLoader
+from lightning_base.samples.payload import Rows
+from lightning_base.samples.samples import Samples
+from lightning_base.sources.fetch import Resource, fetch
+from lightning_base.splitters.base import TableSplitter
+from lightning_base.splitters.clock import earlier
+from lightning_base.splitters.split import WHOLE, Split, Splitter, default_splitter, make_split, seal
+
+Source: TypeAlias = Literal["pool", "test", "predict"]
+Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
+
+
+@dataclass(kw_only=True, eq=False)
+class BaseDataModule(LightningDataModule, ABC):
+    """Collecting, cleaning, splitting, fitted preprocessing, augmentation and exact loaders over any source.
+
+    A subclass implements `dataset` alone; as a dataclass it only names what it needs beside the arguments here.
+    `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's) and `only` (the ids that the pool is
+    restricted to, where it is an inner one) are set by whoever builds the run; holdout is fold 0 of the splitter.
+
+    Args:
+        split: any scikit-learn splitter, or one of lightning_base.splitters: ratios, columns, files, a manifest,
+            windows over time. Default: five folds; over time where the data has a time, with whole groups where it
+            has groups, else shuffled, and stratified where there are classes. `fit` takes the first: 80 % train,
+            20 % validate.
+        test_size: share of the source that is sealed as the test source before anything else is done: the latest
+            samples where the data has a time, whole groups where it has groups, else stratified by class.
+        test_seed: draws the sealed share; its own, so that another experiment seed cannot move samples out of it.
+        inner_val: share of each fold's training part that validation during training sees in place of the held-out
+            samples, so that what stops training early or picks a checkpoint is not what scores it; taken by time, by
+            group or at random as `test_size` is. Preprocessing is then fitted without it.
+        fetch: what `prepare` downloads or unpacks first.
+        labels: a CSV or Parquet file with columns id and target (a class name) that corrects targets in the pool. What
+            is sealed is drawn from the uncorrected ones, so that corrections move no sample into it or out of it,
+            unless they change which samples `clean` drops.
+        clean: what is done about each kind of finding.
+        augment: operations on training batches, in order.
+        batch_size: samples of one training step, over all processes, among which it must divide: so neither the
+            learning rate nor the number of steps changes with their number. null takes the whole training role.
+        eval_batch_size: samples of one evaluation step; by default four times batch_size.
+        normalize: "standard" fits mean and standard deviation on the fold's training role; "imagenet", "unit"
+            and "none" are fixed.
+        drop_last: leave an incomplete last training batch out.
+        workers: threads that gather batches ahead; useful where samples are decoded on demand.
+
+    Raises:
+        UserError: for a batch size below 1, a share that is none, or a negative number of workers.
+    """
+
+    split: Splitter | TableSplitter | None = None
+    test_size: float | None = None
+    test_seed: int = 0
+    inner_val: float | None = None
+    fetch: Sequence[Resource] = ()
+    labels: str | None = None
+    clean: Cleaning = field(default_factory=Cleaning)
+    augment: Sequence[Augmentation] = ()
+    batch_size: int | None = 64
+    eval_batch_size: int | None = None
+    normalize: Normalize = "standard"
+    drop_last: bool = False
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
+            if size is not None and size < 1:
+                raise UserError(f"data.{key}: {size} is below 1; give a positive number or null")
+        for key, part in (("test_size", self.test_size), ("inner_val", self.inner_val)):
+            if part is not None and not 0 < part < 1:
+                raise UserError(f"data.{key}: {part} is not between 0 and 1; give a share such as 0.2 or null")
+        if self.workers < 0:
+            raise UserError(f"data.workers: {self.workers} is negative; give 0 or more threads")
+        self.fold = 0
+        self.seed = 0
+        self.fold_seed = 0
+        self.only: frozenset[str] | None = None
+        self.predict_role: Role = "predict"
+        self.findings: dict[Source, pd.DataFrame] = {}
+        self._uncorrected: pd.DataFrame | None = None
+        self._folds: Split | None = None
+        self._trained_on: tuple[str, int] | None = None
+        self._samples: dict[Source, Samples] = {}
+        self._classes: tuple[str, ...] | None = None
+
+    @abstractmethod
+    def dataset(self, source: Source) -> Samples:
+        """The samples of a source: "pool" (train and validation together), the sealed "test", or "predict".
+
+        Raises:
+            UserError: where the data has no such source.
+        """
+
+    def make_preprocess(self) -> Preprocess:
+        """What a subclass fits on a fold's training role: by default mean and standard deviation."""
+        return Standardize(self.normalize)
+
+    @cached_property
+    def preprocess(self) -> Preprocess:
+        """What the fold has fitted, or the checkpoint brought."""
+        return self.make_preprocess()
+
+    def prepare_data(self) -> None:
+        """Fetches what the YAML declares, where it is not there yet; without network where it is."""
+        for resource in self.fetch:
+            fetch(resource)
+
+    def samples(self, source: Source) -> Samples:
+        """The source, read and cleaned once a data module."""
+        if source not in self._samples:
+            if source == "predict":
+                self._samples[source] = self._read(source)
+            elif self.seals:
+                whole = self._read("pool")
+                rest, sealed = self._seal(whole)
+                self._samples |= {"pool": self._within(whole.take(rest)), "test": whole.take(sealed)}
+            else:
+                read = self._read(source)
+                self._samples[source] = self._within(read) if source == "pool" else read
+        return self._samples[source]
+
+    def share(self, read: "BaseDataModule") -> None:
+        """Takes the samples and the split that another data module of the same configuration has read."""
+        self._samples, self.findings, self._uncorrected = dict(read._samples), dict(read.findings), read._uncorrected
+        self._folds = read.folds
+
+    @property
+    def seals(self) -> bool:
+        """Whether the test samples are a share of the source, taken out here."""
+        return self.test_size is not None or (isinstance(self.split, TableSplitter) and self.split.seals)
+
+    def _within(self, pool: Samples) -> Samples:
+        """The pool, without the samples that an outer fold holds out where this is its inner cross-validation."""
+        if self.only is None:
+            return pool
+        rows = np.flatnonzero(pool.table["id"].isin(self.only))
+        if len(rows) < len(self.only):
+            raise UserError(f"{pool.origin}: {len(self.only) - len(rows)} samples of the outer fold are not there")
+        return pool.take(rows)
+
+    def _read(self, source: Source) -> Samples:
+        read = self.dataset(source)
+        if source == "pool" and self.labels is not None:
+            self._uncorrected, read = read.table, correct(read, self.labels)
+        samples, self.findings[source] = clean(read, self.clean, pool=source == "pool")
+        return samples
+
+    def _seal(self, whole: Samples) -> tuple[Rows, Rows]:
+        table = whole.table if self._uncorrected is None else as_read(whole, self._uncorrected)
+        if isinstance(self.split, TableSplitter) and self.split.seals:
+            if self.test_size is not None:
+                raise UserError("data.test_size: data.split names the test samples already; leave test_size out")
+            sealed = self.split.sealed(table, self.test_seed)
+        else:
+            assert self.test_size is not None
+            sealed = seal(table, self.test_size, self.test_seed, f"data.test_size: {whole.origin}")
+        return earlier(table, np.setdiff1d(np.arange(len(whole)), sealed), sealed), sealed
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty for regression. From the checkpoint where one was loaded, else the pool."""
+        if self._classes is None:
+            self._classes = self.samples("pool").classes
+        return self._classes
+
+    @property
+    def folds(self) -> Split:
+        """Every fold of the pool."""
+        if self._folds is None:
+            pool = self.samples("pool")
+            splitter = self.split or default_splitter(pool.table, bool(pool.classes) and "target" in pool.table)
+            sealed = self._samples["test"].table["id"].to_numpy(dtype=object) if self.seals else None
+            fingerprint = pool.fingerprint if isinstance(splitter, TableSplitter) else ""  # no others look at it
+            split = make_split(pool.table, splitter, self.seed, fingerprint, sealed, pool.classes)
+            self._check_split(split)
+            self._folds = split
+        return self._folds
+
+    def _check_split(self, split: Split) -> None:
+        """Refuses a split, or a fold of it, other than the loaded checkpoint's."""
+        if self._trained_on is None:
+            return
+        theirs, ours = self._trained_on, ("none", self.fold)
+        if self.fold < len(split.folds):  # WHOLE, which is -1, too
+            ours = (split.fold_hash(self.fold), self.fold)
+        if theirs != ours:
+            raise UserError(
+                f"the checkpoint was trained on fold {theirs[1]} of another split ({theirs[0][:12]}), this run is fold "
+                f"{ours[1]} ({ours[0][:12]}): held-out samples would have been trained on; give the data, data.split "
+                "and seed that the checkpoint was trained with"
+            )
+
+    def setup(self, stage: str) -> None:
+        """Splits the pool and fits the preprocessing on this fold's training role, where the stage reads the pool."""
+        if stage in ("fit", "validate") and not self.preprocess.fitted:
+            self.preprocess.fit(self.samples("pool"), self.rows("train"))
+
+    def rows(self, role: Role) -> Rows:
+        """(N,) int64 rows, in the source's sample table, of a role in this fold."""
+        if source_of(role) == "pool":
+            if self.fold != WHOLE and not 0 <= self.fold < len(self.folds.folds):
+                raise UserError(f"fold {self.fold} does not exist: data.split has {len(self.folds.folds)} folds")
+            fold = self.folds.whole if self.fold == WHOLE else self.folds.folds[self.fold]
+            if role == "val":
+                return fold.val
+            return fold.train if self.inner_val is None else self._inner[role == "inner"]
+        return np.arange(len(self.samples(source_of(role))), dtype=np.int64)
+
+    @cached_property
+    def _inner(self) -> tuple[Rows, Rows]:
+        """Rows of the fold's training part that train, and that validation during training sees."""
+        assert self.inner_val is not None
+        train = self.folds.folds[self.fold].train
+        table = self.samples("pool").table.iloc[train].reset_index(drop=True)
+        inner = seal(table, self.inner_val, self.fold_seed, "data.inner_val: the training part")
+        return train[earlier(table, np.delete(np.arange(len(train)), inner), inner)], train[inner]
+
+    def loader(self, role: Role) -> BatchLoader:
+        """The loader of a role: shuffled by (seed, epoch) for "train", in row order and exact for the others."""
+        rows, train, samples = self.rows(role), role == "train", self.samples(source_of(role))
+        size = self.batch_size or len(self.rows("train") if self._folds else rows)
+        if not train:
+            size = self.eval_batch_size or (4 * size if on_tpu(self.trainer) else min(4 * size, max(len(rows), 1)))
+        self._need_fit()
+        ranks = data_ranks(self.trainer)
+        return BatchLoader(
+            samples=samples,
+            rows=rows,
+            batch_size=size,
+            seed=self.fold_seed,
+            train=train,
+            drop_last=self.drop_last,
+            rank=ranks.rank,
+            world_size=ranks.size,
+            encoder=self.preprocess.encoder(samples),
+            longest=self.preprocess.longest,
+            fixed=self.preprocess.fixed or (on_tpu(self.trainer) and self.preprocess.longest is not None),
+            partners=any(op.mixes for op in self.augment),
+            workers=self.workers,
+            fill=on_tpu(self.trainer),
+        )
+
+    def _need_fit(self) -> None:
+        if not self.preprocess.fitted:
+            raise UserError("the data's preprocessing is not fitted: fit first, or give --ckpt_path of a trained run")
+
+    def train_dataloader(self) -> BatchLoader:
+        """Lightning's hook."""
+        return self.loader("train")
+
+    def val_dataloader(self) -> BatchLoader:
+        """Lightning's hook: the held-out samples, or the slice of the training part that `inner_val` names."""
+        return self.loader("val" if self.inner_val is None else "inner")
+
+    def test_dataloader(self) -> BatchLoader:
+        """Lightning's hook; the only one that reads the sealed test source."""
+        return self.loader("test")
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Lightning's hook: the role that `predict_role` names."""
+        return self.loader(self.predict_role)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Lightning's hook: for a TPU batches are made ready on the host, so that each has one shape there."""
+        return self._ready(batch) if on_tpu(self.trainer) else batch
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Lightning's hook: for other devices batches are made ready there."""
+        return batch if on_tpu(self.trainer) else self._ready(batch)
+
+    def _ready(self, batch: Batch) -> Batch:
+        """Augments a training batch, and preprocesses any."""
+        training = self.trainer is not None and self.trainer.training
+        return self.transform(batch, self.trainer.current_epoch if training and self.trainer else None)
+
+    def transform(self, batch: Batch, epoch: int | None = None) -> Batch:
+        """The batch as the network takes it; augmented where an epoch (from 0) is given.
+
+        Raises:
+            UserError: where the preprocessing is not fitted.
+        """
+        self._need_fit()
+        if epoch is None or not self.augment:
+            return self.preprocess.apply(batch._replace(partner=None))
+        context = Context(len(self.classes), self.preprocess.numeric)
+        batch = augment(batch, self.augment, "raw", self.fold_seed, epoch, context)
+        partner = batch.partner
+        batch = self.preprocess.apply(batch)._replace(partner=partner and self.preprocess.apply(partner))
+        return augment(batch, self.augment, "ready", self.fold_seed, epoch, context)
+
+    def check(self) -> None:
+        """Tries two training samples through the whole path.
+
+        Raises:
+            UserError: where an augmentation does not fit the data.
+        """
+        if not self.augment:
+            return
+        try:
+            self.transform(self.loader("train").gather(self.rows("train")[:2]), epoch=0)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            names = ", ".join(type(op).__name__ for op in self.augment)
+            raise UserError(f"data.augment: {names} do not fit: {one_line(error)}; mend data.augment") from error
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the fitted preprocessing, the classes, and which fold of which split it saw."""
+        if not self.preprocess.fitted:
+            return {}
+        return {
+            "preprocess": self.preprocess.state(),
+            "classes": list(self.classes),
+            "fold": self.fold,
+            "fold_hash": self.folds.fold_hash(self.fold),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes a checkpoint's preprocessing and classes; refuses the checkpoint of another split or fold.
+
+        Raises:
+            UserError: when the pool is split here, and the checkpoint saw another split or another fold of it; else
+                the split, when it is made, raises it.
+        """
+        self._trained_on = (state_dict["fold_hash"], state_dict["fold"])
+        if self._folds is not None:
+            self._check_split(self._folds)
+        self.preprocess.load(state_dict["preprocess"])
+        self._classes = tuple(state_dict["classes"])
+
+
+def source_of(role: Role) -> Source:
+    """The source a role's samples come from: train, inner and val are views of the pool."""
+    return role if role == "test" or role == "predict" else "pool"

@@ -1,0 +1,1 @@
+"""Folds planned, trained anywhere, collected."""

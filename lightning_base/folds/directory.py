@@ -1,0 +1,117 @@
+"""Whose a crossval directory is: made an experiment's, found to be its, extended by folds, or refused."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightning_base.auditing.gate import write_split
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.distributed.slurm import queue
+from lightning_base.errors import UserError
+from lightning_base.results import states
+from lightning_base.splitters.manifest import hash_table, read_manifest
+from lightning_base.tools.console import console
+from lightning_base.tools.files import read_json, write_json
+from lightning_base.training.experiment import Experiment
+
+# keys that change what is shown and nothing that is computed: a run may be continued with others
+FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary")
+SPLIT_KEY = "data.init_args.split"
+
+
+def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None:
+    """Makes the directory this experiment's, or checks that it already is.
+
+    A directory of the same experiment whose split has more folds now, the earlier ones as they were, is extended: what
+    is finished stays.
+
+    Raises:
+        UserError: naming the first difference, where the directory holds another experiment.
+    """
+    mend = "give another --name, or --overwrite true to delete what is there"
+    pool, path, stamp = data.samples("pool"), directory / "config.yaml", directory / "identity.json"
+    identity = {"split_hash": data.folds.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
+    if not stamp.is_file():
+        write_split(directory, data)
+        experiment.save(path)
+        write_json(stamp, identity)
+        return
+    stored, changed = read_json(stamp), changes(path, experiment)
+    other = [key for key in changed if not key.startswith(SPLIT_KEY)]
+    same_data = all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint"))
+    if changed and not other and same_data and (added := added_folds(directory, data)) is not None:
+        extend(directory, experiment, data, identity)
+        console().print(f"{directory}: {added} folds are new, the earlier ones are kept")
+        return
+    if changed:
+        key = (other or list(changed))[0]
+        was, now = changed[key]
+        raise UserError(f"{directory} holds another experiment: {key} was {was!r}, is now {now!r}; {mend}")
+    for key, what in (("n", "the number of samples"), ("data_fingerprint", "the data"), ("split_hash", "the split")):
+        if stored.get(key) != identity[key]:
+            raise UserError(
+                f"{directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is now "
+                f"{identity[key]!r}); {mend}"
+            )
+    read_manifest(directory / "split.parquet")  # refuses one that was changed by hand
+
+
+def clear(directory: Path, labels: str | None) -> None:
+    """Deletes what an earlier run left.
+
+    Raises:
+        UserError: where the data's labels stand there, or folds are being trained there.
+    """
+    if labels is not None and Path(labels).resolve().is_relative_to(directory.resolve()):
+        raise UserError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
+    running = [path.name for path in directory.glob("fold_*") if states.runs_here(path)]
+    script = directory.resolve() / "slurm" / "crossval.sh"
+    queued = (queue(script) or []) if script.is_file() and shutil.which("squeue") else []
+    if running or any(not task.ended for task in queued):
+        which = f"process trains {running[0]}" if running else "job of the cluster trains folds"
+        raise UserError(f"--overwrite: a {which} in {directory}; end it first, or give another --name")
+    shutil.rmtree(directory)
+
+
+def added_folds(directory: Path, data: BaseDataModule) -> int | None:
+    """How many folds the split has beyond the directory's; None where these are not its first ones, unchanged."""
+    table, _ = read_manifest(directory / "split.parquet")
+    new = data.folds.table()
+    earlier = int(table["fold"].max()) + 1
+    kept = table[table["fold"] >= 0]
+    same = hash_table(kept) == hash_table(new[(new["fold"] >= 0) & (new["fold"] < earlier)])
+    sealed = set(table["id"][table["role"] == "test"]) == set(new["id"][new["role"] == "test"])
+    added = len(data.folds.folds) - earlier
+    return added if same and sealed and added >= 0 else None
+
+
+def extend(directory: Path, experiment: Experiment, data: BaseDataModule, identity: dict[str, Any]) -> None:
+    """Makes the directory that of a split with more folds; results that are kept name the new split.
+
+    The configuration is written last: killed before, the next run does all of it again.
+    """
+    (directory / "summary.json").unlink(missing_ok=True)  # it is of the earlier folds alone
+    for path in directory.glob("fold_*/result.json"):
+        write_json(path, {**read_json(path), "split_hash": identity["split_hash"]})
+    write_split(directory, data)
+    write_json(directory / "identity.json", identity)
+    experiment.save(directory / "config.yaml")
+
+
+def changes(path: Path, experiment: Experiment) -> dict[str, tuple[Any, Any]]:
+    """The keys, in alphabetical order, in which the experiment differs from a saved one: what was, and what is now."""
+    theirs, ours = flatten(yaml.safe_load(path.read_text())), flatten(experiment.dump())
+    keys = [key for key in sorted(theirs.keys() | ours.keys()) if key not in FREE_KEYS]
+    return {key: (theirs.get(key), ours.get(key)) for key in keys if theirs.get(key) != ours.get(key)}
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat

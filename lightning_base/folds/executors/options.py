@@ -1,0 +1,38 @@
+"""How the folds of a cross-validation are run."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from lightning_base.distributed.slurm import Slurm
+from lightning_base.errors import UserError
+
+Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How the folds of a cross-validation are run; their results do not depend on it, at equal threads a fold.
+
+    executor: inline trains one after another in this process; process several at once, each in its own; slurm submits
+        an array of jobs, one a fold; vectorized trains all in one batch, for small networks.
+    jobs: how many folds `process` trains at once.
+    threads: threads that a fold's process computes with.
+    slurm: what `slurm` asks of the cluster.
+
+    Raises:
+        UserError: for a number below 1, or an option of another executor.
+    """
+
+    executor: Executor = "inline"
+    jobs: int | None = None
+    threads: int | None = None
+    slurm: Slurm | None = None
+
+    def __post_init__(self) -> None:
+        for key, value in (("jobs", self.jobs), ("threads", self.threads)):
+            if value is not None and value < 1:
+                raise UserError(f"--{key}: {value} is below 1; give a positive number, or leave it out")
+        if self.jobs is not None and self.executor != "process":
+            raise UserError(f"--jobs is for --executor process, not {self.executor}; leave it out")
+        if self.slurm is not None and self.executor != "slurm":
+            raise UserError(f"--slurm is for --executor slurm, not {self.executor}; leave it out")

@@ -1,0 +1,194 @@
+"""The vectorised executor: folds of a small network trained in one batch, then each left as a fold of its own."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
+
+from lightning_base.folds.executors.vectorized.check import check
+from lightning_base.folds.executors.vectorized.feed import Feed
+from lightning_base.folds.executors.vectorized.stack import Stack
+from lightning_base.folds.fold import hold
+from lightning_base.folds.plan import Plan
+from lightning_base.folds.progress import FoldProgress, outcome
+from lightning_base.results import states
+from lightning_base.results.states import note_failure, note_success
+from lightning_base.tools.files import write_json
+from lightning_base.training.checkpoint import RESUME, write
+from lightning_base.training.evaluate import Predictions
+from lightning_base.training.resume import LastCheckpoint
+from lightning_base.training.run import Run, build, close, preflight
+from lightning_base.training.seeds import derive_seed
+from lightning_base.training.train import finish
+
+MOST = 128  # folds in one batch: more gain little, and each holds a file and its data module
+SMALL = 10**8  # operations of a step: with fewer, threads wait for each other for longer than they compute
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a fold's training in a stack leaves beside its weights.
+
+    rows: the epochs' metrics, as Lightning logs them.
+    steps: optimizer steps of an epoch.
+    seconds: the fold's share of the time.
+    threads: how many threads have computed it.
+    """
+
+    rows: list[dict[str, float]]
+    steps: int
+    seconds: float
+    threads: int
+
+
+def check_stackable(first: Run) -> None:
+    """Raises:
+    UserError: where folds of this run's experiment cannot be trained in one batch.
+    """
+    check(begin(first))
+
+
+def train_vectorized(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
+    """Trains folds, of an experiment that `check_stackable` has passed, in one batch.
+
+    Each leaves what it would have left alone, or why it failed.
+    """
+    for start in range(0, len(folds), MOST):
+        with ExitStack() as held:
+            mine = []
+            for fold in folds[start : start + MOST]:
+                directory = plan.fold_directory(fold)
+                if not held.enter_context(hold(directory, True)):
+                    progress.finish(fold, "another process trains it")
+                elif plan.is_done(fold):
+                    progress.finish(fold, outcome(directory))
+                else:
+                    mine.append(fold)
+            _train(plan, mine, progress)
+
+
+def _train(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
+    """Trains folds that are held; those with equally many steps an epoch together."""
+    stacks: dict[int, list[Run]] = {}
+    for fold in folds:
+        write_json(plan.fold_directory(fold) / states.STATE, states.running())
+        try:
+            run = _open(plan, fold)
+            stacks.setdefault(len(run.datamodule.loader("train")), []).append(run)
+        except Exception as error:  # a fold's network may not fit where the first one's did
+            _fail(plan, fold, error, progress)
+    for runs in stacks.values():
+        try:
+            trained = train_stack(runs, progress)
+        except Exception as error:  # whatever the network, the data or the machine did
+            for run in runs:
+                _fail(plan, run.fold, error, progress)
+            continue
+        for run, one in zip(runs, trained, strict=True):
+            try:
+                leave(run, one)
+            except Exception as error:
+                _fail(plan, run.fold, error, progress)
+                continue
+            note_success(run.directory)
+            progress.finish(run.fold, outcome(run.directory))
+
+
+def _open(plan: Plan, fold: int) -> Run:
+    run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
+    run.datamodule.share(plan.data)
+    preflight(run)
+    return begin(run)
+
+
+def begin(run: Run) -> Run:
+    """A run that preflight has passed, as it is when Lightning begins to fit it."""
+    run.model.trainer, run.trainer.datamodule = run.trainer, run.datamodule  # type: ignore[attr-defined]
+    run.trainer.state.fn = TrainerFn.FITTING
+    run.model.use(run.datamodule)
+    return run
+
+
+def _fail(plan: Plan, fold: int, error: Exception, progress: FoldProgress) -> None:
+    directory = plan.fold_directory(fold)
+    note_failure(directory, error)
+    progress.finish(fold, outcome(directory))
+
+
+def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Trained]:
+    """Trains runs with equally many steps an epoch in one batch; their tasks have the last epoch's weights then."""
+    began = time.perf_counter()
+    trainer, first = runs[0].trainer, runs[0].model
+    device = trainer.strategy.root_device
+    by: Literal["norm", "value"] = "value" if trainer.gradient_clip_algorithm == "value" else "norm"
+    stack = Stack([run.model for run in runs], trainer.gradient_clip_val, by, device)
+    scheduler: Any = first.make_scheduler(stack.optimizer) if first.make_scheduler else None
+    feed = Feed([run.datamodule for run in runs], device)
+    epochs = int(trainer.max_epochs or 0)
+    bar, task, name = progress.progress, progress.epochs, f"{len(runs)} folds at once"
+    bar.update(task, total=epochs, completed=0, description=name)
+    rows: list[list[dict[str, float]]] = [[] for _ in runs]
+    allowed = torch.get_num_threads()
+    threads = 1 if stack.work(next(feed.steps(0))) < SMALL else allowed
+    torch.set_num_threads(threads)
+    try:
+        for epoch in range(epochs):
+            stack.begin([derive_seed(run.seed, epoch, 0) for run in runs])  # as EpochSeed seeds a fold's
+            for parts in feed.steps(epoch):
+                stack.step(parts)
+            if scheduler is not None:
+                scheduler.step()
+            lr = float(stack.optimizer.param_groups[0]["lr"])
+            for own, loss in zip(rows, stack.mean_losses, strict=True):
+                own.append({"epoch": epoch, "train_loss": loss, "lr": lr})
+            bar.update(task, completed=epoch + 1)
+    finally:
+        torch.set_num_threads(allowed)
+    stack.give_back()
+    steps, seconds = len(feed.loaders[0]), (time.perf_counter() - began) / len(runs)
+    return [Trained(own, steps, seconds, threads) for own in rows]
+
+
+def leave(run: Run, trained: Trained) -> None:
+    """Writes what a trained fold leaves: checkpoint, logs, predictions and, last, its result."""
+    began = time.perf_counter()
+    epochs = len(trained.rows)
+    checkpoint: dict[str, Any] = {
+        "epoch": max(epochs - 1, 0),
+        "global_step": epochs * trained.steps,
+        "pytorch-lightning_version": lightning.__version__,
+        "state_dict": run.model.state_dict(),
+        type(run.datamodule).__qualname__: run.datamodule.state_dict(),
+        RESUME: {"place": ""},  # it has weights alone: nothing goes on training from it
+    }
+    for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, LastCheckpoint):
+            callback.on_save_checkpoint(run.trainer, run.model, checkpoint)
+    write(checkpoint, run.last_checkpoint)
+    for logger in run.trainer.loggers:
+        for row in trained.rows:
+            logger.log_metrics(row, int(row["epoch"] + 1) * trained.steps - 1)
+        logger.finalize("success")
+    held_out = predictions(run)
+    seconds = trained.seconds + time.perf_counter() - began
+    notes = {"threads": trained.threads}
+    finish(run, held_out, run.last_checkpoint, epochs, epochs, seconds, notes=notes)
+    close(run)
+
+
+def predictions(run: Run) -> Predictions:
+    """The held-out samples' predictions, in the batches that evaluation has."""
+    data, task = run.datamodule, run.model
+    task.eval()
+    with torch.inference_mode():
+        parts = [task.predict_step(data.transform(batch), i) for i, batch in enumerate(data.loader("val"))]
+    rows, preds = torch.cat([part[0] for part in parts]).numpy(), torch.cat([part[1] for part in parts])
+    if not np.array_equal(rows, data.rows("val")):
+        raise RuntimeError(f"{len(rows)} predictions for {len(data.rows('val'))} held-out samples")
+    return Predictions(data.samples("pool"), rows, preds)

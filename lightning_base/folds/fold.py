@@ -1,0 +1,108 @@
+"""One fold of a cross-validation: trained from its last checkpoint, scored on what it held out, its state kept."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from filelock import FileLock, Timeout
+from lightning.pytorch.callbacks import Callback
+
+from lightning_base.folds.plan import Plan
+from lightning_base.folds.progress import FoldProgress
+from lightning_base.folds.search import choose, settings
+from lightning_base.results import states
+from lightning_base.results.states import note_failure, note_success
+from lightning_base.tools.files import write_json
+from lightning_base.training.checkpoint import resume_point
+from lightning_base.training.experiment import Experiment
+from lightning_base.training.run import build, close, preflight
+from lightning_base.training.train import NOTHING, train
+
+Outcome: TypeAlias = Literal["done", "failed", "held"]
+
+
+def attempt(plan: Plan, fold: int, progress: FoldProgress | None = None, alone: bool = True) -> Outcome:
+    """Trains a fold and keeps its state: "failed" lets the others go on, "held" is one that another process trains.
+
+    Args:
+        plan: the cross-validation.
+        fold: which.
+        progress: what shows it.
+        alone: whether this is the only process of the fold: where there are others, an error ends them all.
+    """
+    directory = plan.fold_directory(fold)
+    with hold(directory, alone) as held:
+        if not held:
+            return "held"
+        if plan.is_done(fold):
+            return "done"
+        write_json(directory / states.STATE, states.running())
+        try:
+            train_fold(plan, fold, progress)
+        except Exception as error:  # whatever the network, the data or the machine did
+            note_failure(directory, error)
+            if not alone:
+                raise
+            return "failed"
+        note_success(directory)
+        return "done"
+
+
+@contextmanager
+def hold(directory: Path, alone: bool) -> Iterator[bool]:
+    """Holds a fold's directory against other processes of this machine; whether it could be had.
+
+    A lock ends with its process. Where there are several ranks none is taken: they would shut each other out.
+    """
+    if not alone:
+        yield True
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    except (NotImplementedError, OSError):  # a file system without locks
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> dict[str, Any]:
+    """Trains one fold, from its last checkpoint where it has one, and scores it; returns its result.
+
+    Where the experiment searches, the fold's training part alone chooses the values first.
+    """
+
+    def train_run(one: Experiment, number: int, home: Path, notes: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+        return run_fold(one, number, home, [] if progress is None else [progress.watch(fold)], notes)
+
+    directory = plan.fold_directory(fold)
+    if settings(plan.experiment) is None:
+        return train_run(plan.experiment, fold, directory)
+    ids = plan.data.folds.ids[plan.data.folds.folds[fold].train]
+    choice = choose(plan.experiment, fold, directory, ids, train_run)
+    choice.experiment.save(directory / "config.yaml")
+    return train_run(choice.experiment, fold, directory, choice.notes)
+
+
+def run_fold(
+    experiment: Experiment,
+    fold: int,
+    directory: Path,
+    watchers: Sequence[Callback] = (),
+    notes: Mapping[str, Any] = NOTHING,
+) -> dict[str, Any]:
+    """Builds the run of an experiment's fold, trains it from its last checkpoint where it has one, and scores it."""
+    run = build(experiment, fold, directory, quiet=True, watchers=watchers)
+    try:
+        preflight(run)  # a fold's network may not fit where the first one's did
+        return train(run, resume_point(run.directory), notes)[0]
+    finally:
+        close(run)

@@ -1,0 +1,135 @@
+"""Refit: one more training, on the whole pool, for as many epochs as the folds chose; nothing scores it."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from lightning_base.errors import UserError
+from lightning_base.folds.fold import run_fold
+from lightning_base.folds.plan import Plan
+from lightning_base.folds.search import candidates, choose, settings
+from lightning_base.splitters.split import WHOLE
+from lightning_base.tools.files import read_json, write_json
+from lightning_base.tools.process import is_main
+from lightning_base.training.checkpoint import drop_earlier, resume_point
+from lightning_base.training.experiment import Experiment
+from lightning_base.training.run import build, close, preflight
+
+SCORE = "nothing: no sample was held out; the honest estimate is the cross-validation's, in summary.json beside it"
+
+
+def check(experiment: Experiment, inline: bool) -> None:
+    """Tries whether the experiment, or each of its candidates, can be refitted, before anything is trained.
+
+    Args:
+        experiment: the configuration.
+        inline: whether folds are trained by this process and its ranks, as the refit is.
+
+    Raises:
+        UserError: where held-out samples lead the learning rate, which a refit does not have, where training is
+            counted in steps, or where this process has no other ranks for it.
+    """
+    for candidate in candidates(experiment):
+        run = build(candidate, WHOLE, experiment.root / "refit", quiet=True)
+        preflight(run)
+        optimizers = run.model.configure_optimizers()
+        scheduler = optimizers.get("lr_scheduler", {}) if isinstance(optimizers, dict) else {}
+        if (monitor := scheduler.get("monitor")) is not None and not str(monitor).startswith("train"):
+            raise UserError(
+                f"--refit: model.scheduler follows {monitor}, and a refit holds nothing out to have it from; take a "
+                "scheduler that goes by epochs, let it monitor train_loss, or leave --refit out"
+            )
+        if run.trainer.max_steps != -1:
+            raise UserError("--refit: trainer.max_steps counts steps, a refit epochs; give trainer.max_epochs instead")
+        if run.trainer.world_size > 1 and not inline:
+            raise UserError("--refit: on several devices it needs --executor inline; give it once the folds are done")
+
+
+def refit(plan: Plan) -> dict[str, Any]:
+    """Trains on every sample that the folds use, in DIR/refit; returns the result, which stands in its result.json.
+
+    The number of epochs is the median over folds of those that the scored weights had been trained for. Where the
+    experiment searches, the search is run once more, on all of these samples: its values and epochs are taken.
+
+    A finished refit is kept, a broken one gone on with from its last checkpoint, one of other folds made anew.
+
+    Args:
+        plan: a cross-validation whose folds are all done.
+    """
+    directory, split = plan.directory / "refit", plan.data.folds
+    if settings(plan.experiment) is None:
+        experiment, source = plan.experiment, "the folds"
+        notes: dict[str, Any] = {}
+        results = [read_json(plan.fold_directory(k) / "result.json") for k in range(len(split.ordinary))]
+    else:
+        choice = choose(plan.experiment, WHOLE, directory, split.ids[split.whole.train], run_fold)
+        experiment, notes, source = choice.experiment, choice.notes, "the inner folds of the chosen values"
+        results = choice.results
+    counts = [result["scored_epochs"] for result in results]
+    epochs = median_epochs(counts)
+    experiment = for_epochs(experiment, epochs)
+    _clear_other(directory, experiment)
+    if (path := directory / "result.json").is_file():
+        return read_json(path)
+    experiment.save(directory / "config.yaml")
+    run = build(experiment, WHOLE, directory, quiet=True)
+    try:
+        preflight(run)
+        began, checkpoint = time.perf_counter(), resume_point(directory)
+        run.trainer.fit(
+            run.model,
+            datamodule=run.datamodule,
+            ckpt_path=str(checkpoint) if checkpoint else None,
+            weights_only=True,
+        )
+        result = {
+            "seed": run.seed,
+            "n_train": len(run.datamodule.rows("train")),
+            "n_val": 0,
+            "epochs": run.trainer.current_epoch,
+            "epochs_chosen_by": f"the median over {source} of the epochs of the scored weights",
+            "epochs_of_folds": counts,
+            "scored_by": SCORE,
+            "seconds": time.perf_counter() - began,
+            "resumed": checkpoint is not None,
+            "threads": torch.get_num_threads(),
+            "checkpoint": run.last_checkpoint.name,
+            "split_hash": split.hash,
+            **notes,
+        }
+        write_json(path, result)
+        drop_earlier(directory)
+        run.trainer.strategy.barrier()
+    finally:
+        close(run)
+    return result
+
+
+def median_epochs(counts: Sequence[float]) -> int:
+    """The median rounded, halves up, and at least 1."""
+    return max(int(np.floor(np.median(counts) + 0.5)), 1)
+
+
+def for_epochs(experiment: Experiment, epochs: int) -> Experiment:
+    """The experiment with so many epochs, whatever else would end its training."""
+    config = experiment.config.clone()
+    config.trainer.max_epochs, config.trainer.min_epochs, config.trainer.max_time = epochs, None, None
+    return Experiment(experiment.parser, config)
+
+
+def _clear_other(directory: Path, experiment: Experiment) -> None:
+    """Deletes what a refit with another configuration (other epochs, more folds) left; not the search's."""
+    path = directory / "config.yaml"
+    if not is_main():
+        return
+    if path.is_file() and yaml.safe_load(path.read_text()) == experiment.dump():
+        return
+    for left in directory.iterdir() if directory.is_dir() else ():
+        if left.name not in ("inner", "search.json"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -1,0 +1,50 @@
+"""Preprocessing as fitted state: fitted on a fold's training role, kept in checkpoints, applied alike everywhere."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy.typing as npt
+
+from lightning_base.samples.batch import Batch, Encoder
+from lightning_base.samples.payload import Rows, gather
+from lightning_base.samples.samples import Samples
+
+
+class Preprocess(ABC):
+    """What turns a source's values into what a network takes.
+
+    `encoder` maps a source's own codes (of categories, of words) to fitted ones while batches are gathered;
+    `apply` does the rest on the batch's device. Everything fitted is in `state`: tensors, numbers and strings.
+    """
+
+    fitted = False
+    longest: int | None = None  # ragged samples are cut after so many values
+    fixed = False  # … and all padded to that length
+    numeric: int | None = None  # tables: how many leading columns of a preprocessed sample are continuous
+
+    @abstractmethod
+    def fit(self, samples: Samples, rows: Rows) -> None:
+        """Takes the statistics of these rows, and of no others."""
+
+    @abstractmethod
+    def apply(self, batch: Batch) -> Batch:
+        """The batch with preprocessed inputs, on their device."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What was fitted, as weights-only loading takes it."""
+
+    @abstractmethod
+    def load(self, state: dict[str, Any]) -> None:
+        """Takes what `state` gave."""
+
+    def encoder(self, samples: Samples) -> Encoder | None:
+        """Maps gathered values of this source (B, ...); None where there is nothing to map."""
+        return None
+
+
+def blocks(samples: Samples, rows: Rows, size: int = 4096) -> Iterator[npt.NDArray[Any]]:
+    """The inputs of rows, a few thousand samples at a time."""
+    for start in range(0, len(rows), size):
+        yield gather(samples.inputs, rows[start : start + size])[0]

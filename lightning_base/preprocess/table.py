@@ -1,0 +1,143 @@
+"""TablePreprocess: numbers imputed and standardised, categories one-hot or as codes."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lightning_base.errors import UserError
+from lightning_base.preprocess.base import Preprocess, blocks
+from lightning_base.preprocess.standardize import moments
+from lightning_base.samples.batch import Batch, Encoder
+from lightning_base.samples.payload import Rows
+from lightning_base.samples.samples import Samples
+
+
+class TablePreprocess(Preprocess):
+    """Numeric columns imputed and standardised, categorical ones one-hot or as codes; fitted on the training role.
+
+    Out come (B, F') float32: the numeric columns; with `missing` one column a numeric column that had missing values
+    in training (1 where the value was missing); then the categorical columns: one-hot over the source's categories, so
+    that each fold has the same columns (a category not seen in training is all zeros, and its column is 0), or a code
+    each (0 for unseen or missing, then 1, 2, … for the training role's).
+
+    Args:
+        impute: what takes a missing number's place.
+        encode: how categories are given.
+        normalize: standardise numbers, or leave them.
+        missing: add indicator columns.
+    """
+
+    def __init__(
+        self,
+        impute: Literal["mean", "median", "zero"] = "median",
+        encode: Literal["onehot", "code"] = "onehot",
+        normalize: bool = True,
+        missing: bool = False,
+    ) -> None:
+        self.impute, self.encode, self.normalize, self.missing = impute, encode, normalize, missing
+        self._state: dict[str, Any] = {}
+
+    def fit(self, samples: Samples, rows: Rows) -> None:
+        """See Preprocess."""
+        x = np.concatenate(list(blocks(samples, rows)))  # (n, F)
+        numbers = [i for i, f in enumerate(samples.features) if f.categories is None]
+        values = x[:, numbers].astype(np.float64)
+        mean, std = moments(iter([values])) if numbers else (np.zeros(0), np.ones(0))
+        fill = {"mean": mean, "zero": np.zeros_like(mean)}.get(self.impute)
+        if fill is None:
+            fill = np.array([np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in values.T])
+        if not self.normalize:
+            mean, std = np.zeros_like(mean), np.ones_like(std)
+        categories: dict[str, list[str]] = {}
+        seen: dict[str, list[bool]] = {}
+        for i, feature in enumerate(samples.features):
+            if feature.categories is not None:
+                codes = np.unique(x[:, i][~np.isnan(x[:, i])]).astype(np.int64)
+                known = {feature.categories[code] for code in codes}
+                categories[feature.name] = sorted(feature.categories if self.encode == "onehot" else known)
+                seen[feature.name] = [name in known for name in categories[feature.name]]
+        self._state = {
+            "columns": [f.name for f in samples.features],
+            "numbers": [samples.features[i].name for i in numbers],
+            "categories": categories,
+            "seen": seen,
+            "mean": torch.from_numpy(mean.astype(np.float32)),
+            "std": torch.from_numpy(std.astype(np.float32)),
+            "fill": torch.from_numpy(fill.astype(np.float32)),
+            "flags": torch.from_numpy(np.isnan(values).any(axis=0) if self.missing else np.zeros(len(numbers), bool)),
+        }
+        self.fitted = True
+
+    @property
+    def numeric(self) -> int | None:  # type: ignore[override]
+        """How many leading columns are continuous."""
+        return len(self._state["numbers"]) if self.fitted else None
+
+    def encoder(self, samples: Samples) -> Encoder | None:
+        """Takes the fitted columns by name, and turns their codes into fitted ones: -1 for one not seen in training.
+
+        Raises:
+            UserError: where the source lacks a column, or has it numeric and not categorical or the reverse.
+        """
+        features = {feature.name: (i, feature.categories) for i, feature in enumerate(samples.features)}
+        if missing := [name for name in self._state["columns"] if name not in features]:
+            raise UserError(
+                f"{samples.origin}: no column {missing[0]!r}, which the model was trained on; give the same columns"
+            )
+        wanted = {name: i for i, name in enumerate(self._state["columns"])}
+        tables: list[tuple[int, npt.NDArray[np.float32]]] = []
+        for name, at in wanted.items():
+            fitted, given = self._state["categories"].get(name), features[name][1]
+            if (fitted is None) != (given is None):
+                kind = "numeric" if given is None else "categorical"
+                raise UserError(
+                    f"{samples.origin}: column {name!r} is {kind} here and was not in training; declare it in "
+                    "data.categorical or data.numeric"
+                )
+            if fitted is not None and given is not None:
+                seen = self._state["seen"][name]
+                number = {category: k for k, category in enumerate(fitted) if seen[k]}
+                codes = [number.get(category, -1) for category in given]
+                tables.append((at, np.array([*codes, -1], dtype=np.float32)))  # the last one is for missing
+        columns = [features[name][0] for name in wanted]
+
+        def encode(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            x = x[:, columns].astype(np.float32)
+            for i, codes in tables:
+                x[:, i] = codes[np.where(np.isnan(x[:, i]), len(codes) - 1, x[:, i]).astype(np.int64)]
+            return x
+
+        return encode
+
+    def apply(self, batch: Batch) -> Batch:
+        """See Preprocess."""
+        x, state = batch.x.float(), self._state
+        numbers = [state["columns"].index(name) for name in state["numbers"]]
+        values = x[:, numbers]
+        gone = values.isnan()
+        values = torch.where(gone, state["fill"].to(x.device), values)
+        values = (values - state["mean"].to(x.device)) / state["std"].to(x.device)
+        parts = [values, gone[:, state["flags"].to(x.device)].float()]
+        for name, categories in state["categories"].items():
+            code = x[:, state["columns"].index(name)].long()
+            if self.encode == "code":
+                parts.append((code + 1).float()[:, None])
+            else:
+                parts.append((code[:, None] == torch.arange(len(categories), device=x.device)).float())
+        return batch._replace(x=torch.cat(parts, dim=1))
+
+    def width(self) -> int:
+        """Number of columns of a preprocessed sample."""
+        categories = self._state["categories"].values()
+        coded = len(categories) if self.encode == "code" else sum(map(len, categories))
+        return len(self._state["numbers"]) + int(self._state["flags"].sum()) + coded
+
+    def state(self) -> dict[str, Any]:
+        """Columns, categories, means, deviations and what fills gaps."""
+        return dict(self._state)
+
+    def load(self, state: dict[str, Any]) -> None:
+        """See Preprocess."""
+        self._state, self.fitted = dict(state), True

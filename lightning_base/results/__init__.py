@@ -1,0 +1,1 @@
+"""What runs have left: typed, read and compared without torch."""

@@ -1,0 +1,216 @@
+"""The verb `compare`: tests of the differences between finished cross-validations of one split; needs no torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lightning_base.errors import UserError, suggest
+from lightning_base.results.finished import Finished, check_same_split, load
+from lightning_base.stats.differences import Difference, compare_folds, holm, mcnemar
+
+HIGHER_IS_BETTER = dict.fromkeys(("accuracy", "auroc", "f1", "precision", "recall", "r2", "map", "map50"), True)
+HIGHER_IS_BETTER |= dict.fromkeys(("loss", "ece", "mse", "rmse", "mae"), False)
+DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
+DEFAULT_METRICS = ("accuracy", "r2", "map")  # what is tested by default: the first of these that all have
+ROPE = 0.01
+
+
+@dataclass(frozen=True)
+class MetricTest:
+    """Two runs compared by one metric; differences are a - b. `p_holm` is corrected over all such tests of the call.
+
+    rope: half-width of the region of practical equivalence, in the metric's unit.
+    higher_is_better: None where that is not known.
+    """
+
+    a: str
+    b: str
+    metric: str
+    higher_is_better: bool | None
+    mean_a: float
+    mean_b: float
+    rope: float
+    difference: Difference
+    p_holm: float
+
+
+@dataclass(frozen=True)
+class ErrorTest:
+    """McNemar's test of two runs: how many of n samples one alone has right. `p_holm` is corrected over all pairs."""
+
+    a: str
+    b: str
+    only_a: int
+    only_b: int
+    n: int
+    method: str
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All pairs of runs, over k folds (all repeats) of n samples.
+
+    runs: names and directories.
+    mcnemar: one a pair; empty where the runs do not classify.
+    notes: what a reader must know beside the numbers.
+    """
+
+    runs: dict[str, str]
+    split_hash: str
+    k: int
+    n: int
+    tests: tuple[MetricTest, ...]
+    mcnemar: tuple[ErrorTest, ...]
+    notes: tuple[str, ...]
+
+
+def compare(
+    directories: Sequence[Path], metrics: Sequence[str] | None = None, ropes: Mapping[str | None, float] | None = None
+) -> Comparison:
+    """Compares every pair of finished cross-validations.
+
+    McNemar's test takes the predictions of the first repeat, each sample once. It takes samples as independent and
+    the folds' models as given, so it says nothing of other training sets (Dietterich 1998).
+
+    Args:
+        directories: two or more, as `crossval` leaves them.
+        metrics: what to compare; by default accuracy or r2, else the first metric that all runs have.
+        ropes: half-widths of the region of practical equivalence by metric; under None that of the others.
+
+    Raises:
+        UserError: for runs that are not finished, on different splits, or without a metric.
+    """
+    if len(directories) < 2:
+        raise UserError(f"compare: needs two crossval directories or more, got {len(directories)}")
+    resolved = [directory.resolve() for directory in directories]
+    for i, directory in enumerate(directories):
+        if resolved[i] in resolved[:i]:
+            raise UserError(f"compare: {directory} is given twice; name different runs")
+    runs = dict(zip(_labels(directories), map(load, directories), strict=True))
+    first, *others = runs.values()
+    for other in others:
+        check_same_split(first, other)
+    shared = [name for name in first.metrics if all(name in other.metrics for other in others)]
+    if not metrics and not shared:
+        raise UserError(f"compare: {first.directory} and the others share no metric; compare runs of one task")
+    chosen = list(dict.fromkeys(metrics or [next((m for m in DEFAULT_METRICS if m in shared), shared[0])]))
+    widths = {None: ROPE, **(ropes or {})}
+    for name in widths:
+        if name is not None and name not in chosen:
+            raise UserError(f"--rope: {name} is not compared, {', '.join(chosen)} is{suggest(name, chosen)}")
+    tests = []
+    for name in chosen:
+        folds = {label: run.folds(name) for label, run in runs.items()}
+        for a, b in combinations(runs, 2):
+            width = widths.get(name, widths[None])
+            difference = compare_folds(list(folds[a] - folds[b]), first.n_train, first.n_val, width)
+            means = float(folds[a].mean()), float(folds[b].mean())
+            tests.append(MetricTest(a, b, name, HIGHER_IS_BETTER.get(name), *means, width, difference, difference.p))
+    corrected = holm([test.difference.p for test in tests])
+    return Comparison(
+        runs={label: str(run.directory) for label, run in runs.items()},
+        split_hash=first.split_hash,
+        k=len(next(iter(first.metrics.values()))),
+        n=int(first.oof["id"].nunique()),
+        tests=tuple(replace(test, p_holm=p) for test, p in zip(tests, corrected, strict=True)),
+        mcnemar=_error_tests(runs),
+        notes=tuple(_notes(runs, tests)),
+    )
+
+
+def _labels(directories: Sequence[Path]) -> list[str]:
+    """The runs' names where these differ, else the paths."""
+    names = [(d.resolve().parent if d.resolve().name == "crossval" else d.resolve()).name for d in directories]
+    return names if len(set(names)) == len(names) else [str(directory) for directory in directories]
+
+
+def _error_tests(runs: Mapping[str, Finished]) -> tuple[ErrorTest, ...]:
+    right = {}
+    for label, run in runs.items():
+        once = run.oof[run.oof["repeat"] == 0]
+        if not run.classes or not {"target", "pred"} <= set(once.select_dtypes("number").columns):
+            return ()
+        right[label] = (once["target"] == once["pred"]).to_numpy()
+    tests = []
+    for a, b in combinations(runs, 2):
+        only_a, only_b = int((right[a] & ~right[b]).sum()), int((right[b] & ~right[a]).sum())
+        p, method = mcnemar(only_a, only_b)
+        tests.append(ErrorTest(a, b, only_a, only_b, len(right[a]), method, p, p))
+    corrected = holm([test.p for test in tests])
+    return tuple(replace(test, p_holm=p) for test, p in zip(tests, corrected, strict=True))
+
+
+def _notes(runs: Mapping[str, Finished], tests: Sequence[MetricTest]) -> list[str]:
+    first, *others = runs.values()
+    notes = []
+    if first.grouped and first.classes:
+        notes.append("samples come in groups; McNemar's test takes them as independent, and its p is too small")
+    if any(other.data_fingerprint != first.data_fingerprint for other in others):
+        notes.append("the runs had different inputs of the same samples (other data fingerprints)")
+    if any(other.selection != first.selection for other in others):
+        notes += [f"{label} scored: {run.selection}" for label, run in runs.items()]
+    for name in dict.fromkeys(test.metric for test in tests if test.higher_is_better is None):
+        notes.append(f"whether a higher {name} is better is not known; P(better) takes it that it is")
+    if any(test.difference.p != test.difference.p for test in tests):
+        notes.append("one fold has no variance: no t-test")
+    return notes
+
+
+def show(found: Comparison, console: Console) -> None:
+    """Prints a row a pair and metric: two lines, one a run, and what is tested between them."""
+    title = f"{len(found.runs)} runs on one split: {found.k} folds, n = {found.n}"
+    several, pairs = len(found.tests) > 1, len(found.mcnemar) > 1
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for heading in ("metric", "run"):
+        table.add_column(heading, overflow="fold")
+    headings = ("mean", "difference", "p, Holm" if several else "p", "P(better)", "P(rope)")
+    for heading in (*headings, *(("McNemar p, Holm" if pairs else "McNemar p",) if found.mcnemar else ())):
+        table.add_column(heading, justify="right")
+    errors = {(test.a, test.b): test for test in found.mcnemar}
+    names = [test.metric for test in found.tests]
+    home = "accuracy" if "accuracy" in names else names[0]  # McNemar's test is of this, and the same for every metric
+    for test in found.tests:
+        d = test.difference
+        a_better, b_better = (d.left, d.right) if test.higher_is_better is False else (d.right, d.left)
+        row = [
+            f"{test.metric}\n{DIRECTIONS[test.higher_is_better]} is better",
+            f"{test.a}\n{test.b}",
+            f"{_number(test.mean_a)}\n{_number(test.mean_b)}",
+            f"{_number(d.mean, '+')}\n{_number(d.ci95[0])} … {_number(d.ci95[1])}",
+            _p(test.p_holm),
+            f"{_number(a_better)}\n{_number(b_better)}",
+            f"{_number(d.rope)}\n±{test.rope:g}",
+        ]
+        if test.metric == home and (error := errors.get((test.a, test.b))):
+            row.append(f"{_p(error.p_holm)}\n{error.only_a} : {error.only_b}")
+        table.add_row(*row)
+    console.print(table, markup=False)
+    console.print(
+        "difference: first minus second, corrected resampled t interval of 95 % and p, Nadeau & Bengio 2003; "
+        "P: Bayesian correlated t-test, Corani & Benavoli 2015"
+    )
+    if found.mcnemar:
+        methods = " or ".join(dict.fromkeys(test.method for test in found.mcnemar))
+        console.print(
+            f"McNemar: samples that the first : the second alone has right, out-of-fold, {methods}, n = "
+            f"{found.mcnemar[0].n}"
+        )
+    if several:
+        console.print(f"Holm: corrected over {len(found.tests)} tests{' (McNemar: over the pairs)' if pairs else ''}")
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False)
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Four decimals, above 10 four significant digits; "-" for none."""
+    return "-" if value != value else f"{value:{sign}.4f}" if abs(value) < 10 else f"{value:{sign}.4g}"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else _number(value)

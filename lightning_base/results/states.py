@@ -1,0 +1,117 @@
+"""The state of each fold of a cross-validation, as files that tell it while and after it runs; read without torch."""
+
+import os
+import socket
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from lightning_base.errors import UserError, one_line
+from lightning_base.tools.files import read_json, write_json, write_text
+
+STATE = "state.json"
+MEND = "delete it, and run crossval again"
+
+
+def running() -> dict[str, Any]:
+    """What a fold's state.json says while it runs: where, and since when."""
+    return {"state": "running", "host": socket.gethostname(), "pid": os.getpid(), "since": _now()}
+
+
+def failed(error: BaseException) -> dict[str, Any]:
+    """What it says after an error; the traceback stands in error.txt beside it."""
+    return {"state": "failed", "error": f"{type(error).__name__}: {one_line(error)[:500]}", "since": _now()}
+
+
+def runs_here(directory: Path) -> bool:
+    """Whether a living process of this machine trains the fold."""
+    state = read(directory)
+    return bool(state["state"] == "running" and state["host"] == socket.gethostname())
+
+
+def forget_failure(directory: Path) -> None:
+    """Makes a failed fold pending again, before it is tried anew."""
+    if read(directory)["state"] == "failed":
+        (directory / STATE).unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """A fold's state: "pending", "running", "interrupted", "failed" (with `error`) or "done" (with its result).
+
+    Interrupted is a fold whose process, on this machine, is gone; on another machine that cannot be known.
+    """
+    if (directory / "result.json").is_file():
+        return {**read_json(directory / "result.json", MEND), "state": "done"}
+    if not (directory / STATE).is_file():
+        return {"state": "pending"}
+    state = read_json(directory / STATE, MEND)
+    if state["state"] == "running" and state["host"] == socket.gethostname() and not _alive(int(state["pid"])):
+        state["state"] = "interrupted"
+    return state
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def states(directory: Path) -> list[dict[str, Any]]:
+    """The state of every fold of a crossval directory.
+
+    Raises:
+        UserError: for a directory that is none.
+    """
+    path = directory / "split.parquet"
+    if not path.is_file():
+        raise UserError(f"--status: {directory} is no crossval directory (it has no split.parquet); name one")
+    k = max(pq.read_table(path, columns=["fold"])["fold"].to_pylist()) + 1
+    return [read(directory / f"fold_{fold}") for fold in range(k)]
+
+
+def show_status(directory: Path) -> int:
+    """Prints a table of the folds; returns the exit status: 0 where all are done, else 1."""
+    found = states(directory)
+    table = Table(title=str(directory), title_justify="left")
+    for heading in ("fold", "state", "epochs", "seconds", "since", "error"):
+        table.add_column(heading)
+    for fold, state in enumerate(found):
+        seconds = f"{state['seconds']:.1f}" if "seconds" in state else ""
+        table.add_row(
+            str(fold),
+            state["state"],
+            str(state.get("epochs", "")),
+            seconds,
+            str(state.get("since", "")),
+            str(state.get("error", "")),
+        )
+    console = Console(highlight=False)
+    console.print(table, markup=False)
+    done = sum(state["state"] == "done" for state in found)
+    console.print(f"{done} of {len(found)} folds are done")
+    return 0 if done == len(found) else 1
+
+
+def note_failure(directory: Path, error: Exception) -> None:
+    """Leaves in a fold's directory why it failed."""
+    write_json(directory / STATE, failed(error))
+    write_text(directory / "error.txt", "".join(traceback.format_exception(error)))
+
+
+def note_success(directory: Path) -> None:
+    """Takes away what a fold that is done needs no more: its result says it all."""
+    (directory / STATE).unlink(missing_ok=True)
+    (directory / "error.txt").unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""A table of samples, its payload, a batch of it, and the order in which batches come."""

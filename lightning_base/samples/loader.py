@@ -1,0 +1,186 @@
+"""Batches gathered from payloads, in an order that is a function of (seed, epoch) and of nothing else."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lightning_base.samples.batch import Batch, targets
+from lightning_base.samples.payload import Rows, gather
+from lightning_base.samples.samples import Samples
+
+if TYPE_CHECKING:
+    from lightning_base.samples.batch import Encoder
+
+
+class EpochOrder:
+    """The order of an epoch's samples. Lightning calls `set_epoch` on a loader's `sampler` before each epoch.
+
+    Args:
+        rows: (N,) int64 rows that the epoch covers.
+        seed: what the order is drawn from.
+        shuffle: draw an order for each epoch, or keep the rows'.
+        blocks: (N,) the stored block (shard, chunk) of each row, where reading block by block is what is fast: then
+            blocks are shuffled, and samples within every `window` blocks that follow each other.
+        window: see blocks.
+    """
+
+    def __init__(
+        self, rows: Rows, seed: int, shuffle: bool, blocks: npt.NDArray[Any] | None = None, window: int = 8
+    ) -> None:
+        self.rows, self.seed, self.shuffle, self.epoch = rows, seed, shuffle, 0
+        self.blocks, self.window = blocks, window
+
+    def set_epoch(self, epoch: int) -> None:
+        """Names the epoch (from 0) that the next iteration is."""
+        self.epoch = epoch
+
+    def order(self) -> Rows:
+        """The rows (N,) int64 in this epoch's order."""
+        if not self.shuffle:
+            return self.rows
+        rng = np.random.default_rng([self.seed, self.epoch])
+        if self.blocks is None:
+            return rng.permutation(self.rows)
+        names, block = np.unique(self.blocks, return_inverse=True)
+        place = rng.permutation(len(names))[block] // self.window  # the window that a sample's block falls into
+        return self.rows[np.lexsort([rng.random(len(self.rows)), place])]
+
+
+class BatchLoader:
+    """Iterates over global batches; each rank takes its share of every one.
+
+    Each sample comes once and nothing is padded, so the shares of ranks may differ by one sample; `Batch.share` says
+    what a rank's mean then counts. In training `drop_last` leaves an incomplete last batch out. What a batch holds
+    depends neither on `workers` nor, for the ranks together, on their number.
+
+    The position within an epoch is kept in checkpoints: Lightning saves `state_dict` and gives it back before the
+    epoch is resumed, and the iteration of that epoch begins with the batch after the last that was handed out.
+
+    Args:
+        samples: where inputs and targets are gathered from.
+        rows: (N,) int64 rows of the sample table that this loader covers.
+        batch_size: samples in one global batch, over all ranks.
+        seed: what the order is drawn from.
+        train: shuffle.
+        drop_last: in training, leave an incomplete last batch out.
+        rank: this process.
+        world_size: all processes.
+        encoder: maps gathered inputs to fitted codes.
+        longest: cut ragged samples after so many values.
+        fixed: pad ragged samples to `longest`.
+        partners: give each sample of a training batch another one of the same rows, drawn from (seed, epoch, id).
+        workers: threads that gather (and decode) batches ahead; 0 gathers each when it is asked for.
+        fill: in evaluation, fill an incomplete batch up to its full size.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        rows: Rows,
+        batch_size: int,
+        seed: int = 0,
+        train: bool = False,
+        drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        encoder: "Encoder | None" = None,
+        longest: int | None = None,
+        fixed: bool = False,
+        partners: bool = False,
+        workers: int = 0,
+        fill: bool = False,
+    ) -> None:
+        self.samples, self.batch_size, self.train = samples, batch_size, train
+        self.drop_last = drop_last and train and len(rows) >= batch_size
+        self.rank, self.world_size = rank, world_size
+        self.encoder, self.longest, self.fixed = encoder, longest, fixed
+        self.partners, self.workers = partners and train, workers
+        self.fill = fill and not train
+        blocks = getattr(samples.inputs, "blocks", None)
+        self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=None if blocks is None else blocks[rows])
+        self.batch_sampler = None  # Lightning looks for it beside `sampler`
+        self._position = 0
+        self._resume: tuple[int, int] | None = None  # the epoch and the position that a checkpoint brought
+
+    def __len__(self) -> int:
+        batches, rest = divmod(len(self.sampler.rows), self.batch_size)
+        return batches if self.drop_last or not rest else batches + 1
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch, and how many of its batches have been handed out."""
+        return {"epoch": self.sampler.epoch, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """The next iteration, if it is of that epoch, begins behind so many batches."""
+        self._resume = state["epoch"], state["position"]
+
+    def __iter__(self) -> Iterator[Batch]:
+        order, epoch = self.sampler.order(), self.sampler.epoch
+        first = self._resume[1] if self._resume is not None and self._resume[0] == epoch else 0
+        first, self._resume, self._position = first % max(len(self), 1), None, 0
+        batches = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(first, len(self)))
+        for i, batch in enumerate(self._ahead(batches, epoch), start=first):
+            self._position = i + 1
+            yield batch
+
+    def _own(self, rows: Rows, epoch: int) -> Batch:
+        """This rank's share of a global batch."""
+        own = rows[self.rank :: self.world_size]
+        share = len(own) * self.world_size / len(rows)
+        taken, real = own if len(own) else rows[:1], None
+        if self.fill:
+            taken, real = np.resize(taken, -(-self.batch_size // self.world_size)), len(taken)
+        return self.gather(taken, epoch)._replace(total=len(rows), share=share, real=real)
+
+    def _ahead(self, batches: Iterator[Rows], epoch: int) -> Iterator[Batch]:
+        """The batches in order, gathered in threads where there are workers."""
+        if not self.workers:
+            yield from (self._own(rows, epoch) for rows in batches)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            waiting: deque[Future[Batch]] = deque()
+            try:
+                for rows in batches:
+                    waiting.append(pool.submit(self._own, rows, epoch))
+                    if len(waiting) > self.workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def gather(self, rows: Rows, epoch: int = 0) -> Batch:
+        """The batch of these rows: one indexing operation for the inputs, one for the targets."""
+        batch = self._gather(rows)
+        if not self.partners:
+            return batch
+        drawn = _mix(self.samples.keys[rows], self.sampler.seed, epoch) % np.uint64(len(self.sampler.rows))
+        return batch._replace(partner=self._gather(self.sampler.rows[drawn.astype(np.int64)]))
+
+    def _gather(self, rows: Rows) -> Batch:
+        x, lengths = gather(self.samples.inputs, rows, self.longest, self.fixed)
+        if self.encoder is not None:
+            x = self.encoder(x)
+        return Batch(
+            x=torch.from_numpy(x if x.flags.writeable else x.copy()),
+            y=targets(self.samples, rows),
+            rows=torch.from_numpy(rows),
+            key=torch.from_numpy(self.samples.keys[rows]),
+            lengths=None if lengths is None else torch.from_numpy(lengths),
+        )
+
+
+def _mix(keys: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.uint64]:
+    """(B,) uint64 numbers, uniform for each (key, seed, epoch): SplitMix64's finaliser, Steele, Lea & Flood 2014."""
+    salt = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+    z = keys.view(np.uint64) ^ np.uint64(salt)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return mixed

@@ -1,0 +1,152 @@
+"""Payloads: what holds inputs, how rows are gathered from it, and hashes of its content."""
+
+import hashlib
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Rows: TypeAlias = npt.NDArray[np.int64]
+
+
+class Payload(Protocol):
+    """What holds inputs: a NumPy array, memory-mapped or not, a `View` of one, `Ragged`, or files read on demand."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...); for ragged payloads the axis of unequal length is left out."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The values' type."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """The samples (B, ...) of rows (B,)."""
+
+
+class Ragged:
+    """Samples of unequal length, one after another in one flat array.
+
+    values: (T, ...) array, memory-mapped or not.
+    offsets: (N + 1,) int64; sample i is values[offsets[i]:offsets[i + 1]].
+    """
+
+    def __init__(self, values: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> None:
+        self.values, self.offsets = values, offsets
+
+    @staticmethod
+    def of(parts: list[npt.NDArray[Any]], like: npt.NDArray[Any]) -> "Ragged":
+        """The parts one after another; `like` gives the type and trailing shape where there are none."""
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts], dtype=np.int64)]).astype(np.int64)
+        return Ragged(np.concatenate(parts).astype(like.dtype, copy=False) if parts else like[:0], offsets)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...) without the axis of unequal length."""
+        return (len(self), *self.values.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The values' type."""
+        return self.values.dtype
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def lengths(self, rows: Rows) -> Rows:
+        """(B,) int64 lengths."""
+        return self.offsets[rows + 1] - self.offsets[rows]
+
+    def padded(self, rows: Rows, longest: int | None = None, fixed: bool = False) -> tuple[npt.NDArray[Any], Rows]:
+        """The samples (B, L, ...), padded at their ends with 0, and their lengths (B,) int64.
+
+        Args:
+            rows: (B,) int64.
+            longest: cut samples after so many values.
+            fixed: pad to `longest` rather than to the longest of these samples.
+        """
+        lengths = self.lengths(rows)
+        if longest is not None:
+            lengths = np.minimum(lengths, longest)
+        width = longest if fixed and longest is not None else max(int(lengths.max(initial=0)), 1)
+        out = np.zeros((len(rows), width, *self.values.shape[1:]), dtype=self.dtype)
+        inside = np.arange(width) < lengths[:, None]  # (B, L)
+        out[inside] = self.values[(self.offsets[rows][:, None] + np.arange(width))[inside]]
+        return out, lengths
+
+    def __getitem__(self, rows: Any) -> Any:
+        """One sample (T, ...) for a number, else padded samples (B, L, ...)."""
+        if isinstance(rows, int | np.integer):
+            return np.asarray(self.values[self.offsets[rows] : self.offsets[rows + 1]])
+        return self.padded(np.asarray(rows))[0]
+
+
+class Derived:
+    """A payload made of another one as rows are asked for; here with the base's shape, type and length."""
+
+    def __init__(self, base: Payload) -> None:
+        self.base = base
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        return self.base.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The values' type."""
+        return self.base.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+class View(Derived):
+    """Some rows of a payload, in an order of their own; nothing is copied."""
+
+    def __init__(self, base: Payload, index: Rows) -> None:
+        super().__init__(base)
+        self.index = index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        return (len(self.index), *self.base.shape[1:])
+
+    def __getitem__(self, rows: Any) -> Any:
+        return self.base[self.index[rows]]
+
+
+def is_ragged(inputs: Payload) -> bool:
+    """Whether samples are of unequal length, seen through a view or not."""
+    return isinstance(inputs.base if isinstance(inputs, View) else inputs, Ragged)
+
+
+def gather(
+    inputs: Payload, rows: Rows, longest: int | None = None, fixed: bool = False
+) -> tuple[npt.NDArray[Any], Rows | None]:
+    """The samples of rows, and their lengths where they are ragged; see `Ragged.padded`."""
+    if isinstance(inputs, View):
+        return gather(inputs.base, inputs.index[rows], longest, fixed)
+    if isinstance(inputs, Ragged):
+        return inputs.padded(rows, longest, fixed)
+    return np.asarray(inputs[rows]), None
+
+
+def content_hash(content: bytes) -> int:
+    """A 64-bit number by which equal contents are told: the eight bytes of BLAKE2b."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
+def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:
+    """(N,) uint64 BLAKE2b of each sample's bytes, read a few thousand rows at a time."""
+    hashes = np.empty(len(inputs), dtype=np.uint64)
+    for start in range(0, len(inputs), 1024):
+        rows = np.arange(start, min(start + 1024, len(inputs)))
+        block, lengths = gather(inputs, rows)
+        for i, row in enumerate(rows):
+            sample = block[i] if lengths is None else block[i, : lengths[i]]
+            hashes[row] = content_hash(np.ascontiguousarray(sample).tobytes())
+    return hashes

@@ -1,0 +1,120 @@
+"""Samples: one table of ids, targets, groups and times, beside a payload that batches are gathered from."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lightning_base.errors import UserError
+from lightning_base.samples.payload import Payload, Ragged, Rows, View, hash_payload
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column of a table, or the words of a text. `categories` are the strings that its codes 0, 1, … stand for."""
+
+    name: str
+    categories: tuple[str, ...] | None = None
+
+
+def no_findings() -> pd.DataFrame:
+    """An empty table of findings: id, kind, detail."""
+    return pd.DataFrame({"id": [], "kind": [], "detail": []}, dtype=str)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A sample table and its payload.
+
+    inputs: N samples. Images: (N, C, H, W) uint8. Tables: (N, F) float32, categories as codes, NaN where missing.
+        Sound: Ragged int16. Text: Ragged int32 codes of words.
+    table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers or float32 values),
+        `group`, `time`, `time_end`, `role`, and columns that splitters name.
+    classes: names of the classes, in the order of their numbers; empty for regression.
+    origin: the file, folder or data set that messages name.
+    features: a table's columns, or one for a text's words; empty for other payloads.
+    boxes: for detection, a Ragged of rows (x1, y1, x2, y2, class number) float32 in pixels.
+    findings: what reading the source came upon (id, kind, detail), for `clean` to act on.
+    hashes: (N,) uint64 of each sample's content, where the source keeps them.
+    looks: (N,) uint64 perceptual hashes of images, where the source keeps them.
+
+    Raises:
+        UserError: where tables and inputs do not fit, or an id comes twice; the message names it.
+    """
+
+    inputs: Payload
+    table: pd.DataFrame
+    classes: tuple[str, ...] = ()
+    origin: str = "data"
+    features: tuple[Feature, ...] = ()
+    boxes: Ragged | None = None
+    findings: pd.DataFrame = field(default_factory=no_findings)
+    hashes: npt.NDArray[np.uint64] | None = None
+    looks: npt.NDArray[np.uint64] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) == 0:
+            raise UserError(f"{self.origin}: no samples")
+        if len(self.table) != len(self.inputs):
+            raise UserError(f"{self.origin}: {len(self.inputs)} inputs but {len(self.table)} rows of targets")
+        if (twice := self.table["id"].duplicated()).any():
+            raise UserError(f"{self.origin}: id {self.table['id'][twice].iloc[0]!r} stands in two rows")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def target(self) -> npt.NDArray[Any] | None:
+        """(N,) int64 class numbers, float32 values, or None where the data has no target."""
+        if "target" not in self.table:
+            return None
+        return self.table["target"].to_numpy(dtype=np.int64 if self.classes else np.float32)
+
+    @cached_property
+    def keys(self) -> npt.NDArray[np.int64]:
+        """(N,) int64 hashes of the ids, which augmentation draws from; the same on every machine."""
+        hashed: npt.NDArray[np.uint64] = pd.util.hash_array(self.table["id"].to_numpy(dtype=object), categorize=False)
+        return hashed.astype(np.int64)
+
+    @cached_property
+    def content(self) -> npt.NDArray[np.uint64]:
+        """(N,) uint64 hashes of each sample's inputs: equal for exact duplicates."""
+        return hash_payload(self.inputs) if self.hashes is None else self.hashes
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the content, whatever the order of the rows: every input, the table, the classes, the boxes."""
+        form = f"{self.inputs.shape} {self.inputs.dtype} {self.classes} {self.features}"
+        digest = hashlib.sha256(form.encode())
+        order = np.argsort(self.table["id"].to_numpy(dtype=object), kind="stable")
+        digest.update(self.content[order].tobytes())
+        digest.update(self.table.iloc[order].to_csv(index=False).encode())
+        if self.boxes is not None:
+            for row in order:
+                digest.update(np.ascontiguousarray(self.boxes[int(row)]).tobytes() + b";")
+        return digest.hexdigest()
+
+    def take(self, rows: Rows) -> "Samples":
+        """These samples only, in this order; the payload is not copied."""
+        boxes = self.boxes
+        if boxes is not None:
+            boxes = Ragged.of([boxes[int(row)] for row in rows], boxes.values)
+        return replace(
+            self,
+            inputs=self.inputs if len(rows) == len(self) and (rows == np.arange(len(self))).all() else view(self, rows),
+            table=self.table.iloc[rows].reset_index(drop=True),
+            boxes=boxes,
+            findings=no_findings(),
+            hashes=None if self.hashes is None and "content" not in self.__dict__ else self.content[rows],
+            looks=None if self.looks is None else self.looks[rows],
+        )
+
+
+def view(samples: Samples, rows: Rows) -> View:
+    """Rows of the samples' payload, without a view of a view."""
+    inputs = samples.inputs
+    return View(inputs.base, inputs.index[rows]) if isinstance(inputs, View) else View(inputs, rows)

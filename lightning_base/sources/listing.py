@@ -1,0 +1,93 @@
+"""The cache folder, and listings of source files."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from lightning_base.errors import UserError
+
+
+def list_files(root: Path, suffixes: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every file below a folder that ends in one of the suffixes, and what was found wrong on the way.
+
+    Hidden files and folders are left out. Symbolic links are followed where they stay inside the folder.
+
+    Args:
+        root: the folder.
+        suffixes: lower case, with the dot; a file's case does not matter.
+
+    Returns:
+        files: name (str; path from the root with "/"), size (int64 bytes), mtime_ns (int64); sorted by name.
+        findings: id (that path), kind, detail: "escape" for a link that leaves the root or leads in a circle,
+            "unreadable" for a link to nothing or a name that is not UTF-8. Neither has a row in files.
+
+    Raises:
+        UserError: where the folder, or one below it, cannot be read.
+    """
+    top = os.path.realpath(root)
+    files: list[tuple[str, int, int]] = []
+    findings: list[tuple[str, str, str]] = []
+    for name, entry in _walk(os.fspath(root), top, "", suffixes, findings):
+        status = entry.stat()
+        files.append((name, status.st_size, status.st_mtime_ns))
+    files.sort()
+    names, sizes, times = zip(*files, strict=True) if files else ((), (), ())
+    table = pd.DataFrame(
+        {
+            "name": pd.Series(names, dtype=str),
+            "size": pd.Series(sizes, dtype="int64"),
+            "mtime_ns": pd.Series(times, dtype="int64"),
+        }
+    )
+    return table, pd.DataFrame(sorted(findings), columns=["id", "kind", "detail"], dtype=str)
+
+
+def check_inside(root: Path, path: Path) -> Path:
+    """The path, where it does not lead out of the root.
+
+    Raises:
+        UserError: where a symbolic link in it does.
+    """
+    if not _inside(target := os.path.realpath(path), os.path.realpath(root)):
+        raise UserError(f"{path}: leads to {target}, outside {root}; put the data itself there, or name another root")
+    return path
+
+
+def _walk(
+    folder: str, top: str, prefix: str, suffixes: tuple[str, ...], findings: list[tuple[str, str, str]]
+) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """(path from the root, entry) of every file below a folder."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise UserError(f"folder {folder} cannot be read ({error.strerror}); mend its path or rights") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        name, wanted = prefix + entry.name, entry.name.lower().endswith(suffixes)
+        if entry.is_symlink() and (wanted or entry.is_dir()):
+            target = os.path.realpath(entry.path)
+            if not _inside(target, top):
+                findings.append((name, "escape", f"links to {target}, outside {top}"))
+                continue
+            if _inside(os.path.realpath(folder), target):
+                findings.append((name, "escape", "links to a folder that it is in"))
+                continue
+            if not os.path.exists(target):
+                findings.append((name, "unreadable", f"links to {target}, which does not exist"))
+                continue
+        if entry.is_dir():
+            yield from _walk(entry.path, top, name + "/", suffixes, findings)
+        elif wanted and entry.is_file():
+            if name.isascii() or name.encode(errors="ignore").decode() == name:
+                yield name, entry
+            else:
+                readable = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+                findings.append((readable, "unreadable", "its name is not UTF-8"))
+
+
+def _inside(path: str, folder: str) -> bool:
+    """Whether a resolved path is the resolved folder or below it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -1,0 +1,75 @@
+"""Split manifests: a split's table as Parquet, signed with a hash over ids, roles and the data's content."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lightning_base.errors import UserError, one_line
+from lightning_base.tools.files import replace
+from lightning_base.tools.process import is_main
+
+SIGNED = ("split_hash", "data_fingerprint", "signature")
+
+
+def hash_table(table: pd.DataFrame) -> str:
+    """SHA-256 (64 hex digits) over every (fold, id, role) of a split's table, whatever the order of its lines."""
+    digest = hashlib.sha256()
+    for (fold, role), part in sorted(table.groupby(["fold", "role"])["id"], key=lambda item: item[0]):
+        digest.update(f"fold {fold} {role}\n".encode())
+        digest.update("\n".join(sorted(map(str, part))).encode())
+    return digest.hexdigest()
+
+
+def write_manifest(path: Path, table: pd.DataFrame, fingerprint: str) -> None:
+    """Writes a split's table; its hash, the data's fingerprint and the signature over both stand in its metadata."""
+    split_hash = hash_table(table)
+    signed = dict(zip(SIGNED, (split_hash, fingerprint, _sign(split_hash, fingerprint)), strict=True))
+    content = pa.Table.from_pandas(table, preserve_index=False)
+    metadata = {**(content.schema.metadata or {}), **{k.encode(): v.encode() for k, v in signed.items()}}
+    if is_main():
+        with replace(path) as temporary:
+            pq.write_table(content.replace_schema_metadata(metadata), temporary)
+
+
+def read_manifest(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A split's table, and its `split_hash`, `data_fingerprint` and `signature`.
+
+    Raises:
+        UserError: for a file that is none, or that was changed since it was signed.
+    """
+    try:
+        content = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(
+            f"{path}: cannot be read as a split manifest ({one_line(error)}); give a run's split.parquet"
+        ) from error
+    metadata = content.schema.metadata or {}
+    signed = {key: metadata.get(key.encode(), b"").decode() for key in SIGNED}
+    table = content.to_pandas()
+    whole = {"id", "fold", "role"} <= set(table.columns) and hash_table(table) == signed["split_hash"]
+    if not whole or signed["signature"] != _sign(signed["split_hash"], signed["data_fingerprint"]):
+        raise UserError(f"{path}: the split was changed after it was written; make it again, or restore the file")
+    return table, signed
+
+
+def pairs_of(table: pd.DataFrame) -> dict[int, tuple[int, int]]:
+    """The folds of a split's table that hold out two earlier ones of their repeat together, with these.
+
+    No other fold holds out a sample that its repeat has held out before.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    held = table[table["role"] == "val"]
+    for _, repeat in held.groupby("repeat") if "repeat" in table else ():
+        first = repeat.groupby("id")["fold"].transform("min")
+        for fold, owners in first.groupby(repeat["fold"]):
+            earlier = sorted(set(owners) - {fold})
+            if len(earlier) == 2 and fold not in set(owners):
+                found[int(fold)] = (int(earlier[0]), int(earlier[1]))
+    return found
+
+
+def _sign(split_hash: str, fingerprint: str) -> str:
+    return hashlib.sha256(f"{split_hash} {fingerprint}".encode()).hexdigest()

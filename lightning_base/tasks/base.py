@@ -1,0 +1,316 @@
+"""BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy.typing as npt
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.distributed.strategies import clip_norm, data_ranks, forget, shard, total
+from lightning_base.distributed.tpu import OnHost, on_tpu
+from lightning_base.errors import UserError, one_line
+from lightning_base.samples.batch import Batch, Boxes
+
+Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
+
+
+class Output(NamedTuple):
+    """What a step returns: the mean loss (), the predictions (B, ...) that metrics take, the targets (B, ...).
+
+    weight: (), what the loss is a mean over, where that is not the samples: the sum of their weights, the number of
+        objects. Where it is 0 the loss is divided by 1.
+    """
+
+    loss: Tensor
+    preds: Tensor
+    target: Tensor | Boxes
+    weight: Tensor | None = None
+
+
+class BaseModule(LightningModule, ABC):
+    """A task: wraps any fitting network and trains it.
+
+    A subclass implements `step` and `forward`, and names its metrics. The L1 and L2 penalties are *coupled*: the
+    terms l1·Σ|w| and l2/2·Σw² are added to the training loss, so an adaptive optimizer rescales their gradient
+    (Loshchilov & Hutter 2019, section 2); for decoupled decay take AdamW and its weight_decay. They cover
+    parameters of two or more dimensions: biases and the scales and shifts of norm layers have one and are left
+    out unless `penalize_all` is set.
+
+    Args:
+        network: any nn.Module, by class_path.
+        optimizer: called with the parameters, e.g. torch.optim.SGD with its lr; by default Adam with lr 1e-3.
+        scheduler: called with the optimizer; stepped once an epoch.
+        l1: weight of Σ|w|.
+        l2: weight of Σw²/2.
+        penalize_all: let the penalties cover biases and norm layers too.
+        channels_last: hold convolution weights and image batches in channels-last memory, faster on most devices.
+        compile: let torch.compile make the network's code, for the shapes that its batches have.
+
+    Raises:
+        UserError: for a negative penalty.
+    """
+
+    takes_boxes: ClassVar[bool] = False  # whether the targets it trains on are Boxes
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        penalize_all: bool = False,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        for key, weight in (("l1", l1), ("l2", l2)):
+            if weight < 0:
+                raise UserError(f"model.{key}: {weight} is negative; give 0 or more")
+        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
+        self.compiles = compile
+        self.scores = nn.ModuleDict()
+        self._loss_sum: Tensor | float = 0.0
+        self._count = 0
+        self._step_loss = torch.tensor(0.0)
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Output:
+        """Loss, predictions and targets of a batch: a function of the network and the batch alone."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """The predictions (B, ...) of normalised inputs (B, ...): what metrics, ensembles and exports use."""
+
+    @abstractmethod
+    def metrics(self) -> MetricCollection:
+        """New metrics of one number each, over (preds, target)."""
+
+    def details(self) -> MetricCollection:
+        """New metrics that are vectors or matrices, for the reports; none by default."""
+        return MetricCollection({})
+
+    def scorer(self, preds: Tensor, target: Tensor | Boxes) -> Scorer:
+        """The metrics of samples drawn from these, as a function of their rows (n,), which may come more than once."""
+        assert isinstance(target, Tensor)
+        metrics = self.metrics()
+
+        def score(rows: Tensor) -> dict[str, Tensor]:
+            metrics.reset()
+            found: dict[str, Tensor] = metrics(preds[rows], target[rows])
+            return found
+
+        return score
+
+    def combine(self, members: Tensor) -> Tensor:
+        """The ensemble's predictions (N, ...) from its members' (M, N, ...): their mean, by default."""
+        return members.mean(dim=0)
+
+    def columns(self, preds: Tensor) -> dict[str, npt.NDArray[Any]]:
+        """The columns of a prediction table, from predictions (N, ...): `pred` as they are, by default."""
+        return {"pred": preds.numpy()}
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """The batch in the memory format, and floating inputs in the precision, that the network's weights have."""
+        dtype = self.dtype
+        if isinstance(dtype, torch.dtype) and x.is_floating_point():
+            x = x.to(dtype)
+        return x.contiguous(memory_format=torch.channels_last) if self.channels_last and x.ndim == 4 else x
+
+    def use(self, data: BaseDataModule) -> None:
+        """Takes from the data what the task needs before training (class names, class weights); none by default."""
+
+    def check(self, batch: Batch) -> None:
+        """One forward pass without gradient, to find a misfit of network and data before anything is written.
+
+        Raises:
+            UserError: where the network does not take the batch, or gives what the targets do not fit.
+        """
+        if isinstance(batch.y, Boxes) != self.takes_boxes:
+            has, take = (
+                ("no boxes", "another task") if self.takes_boxes else ("boxes", "lightning_base.tasks.Detection")
+            )
+            raise UserError(f"model: {type(self).__name__} does not fit the data, which has {has}; take {take}")
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                self.step(batch)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            raise UserError(
+                f"model.network: {type(self.network).__name__} does not fit the data, whose batch has shape "
+                f"{tuple(batch.x.shape)}: {one_line(error)}; mend model.network or the data"
+            ) from error
+        finally:
+            self.train(was_training)
+
+    def penalty(self) -> Tensor:
+        """l1·Σ|w| + l2/2·Σw² over the penalised weights, a scalar ()."""
+        weights = [p for p in self.network.parameters() if p.requires_grad and (self.penalize_all or p.ndim > 1)]
+        total = torch.zeros((), device=self.device)
+        if self.l1:
+            total = total + self.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
+        if self.l2:
+            total = total + self.l2 / 2 * torch.stack([w.square().sum() for w in weights]).sum()
+        return total
+
+    def setup(self, stage: str) -> None:
+        """Lightning's hook: meets the data, and makes the metrics of validation and test."""
+        data = self.trainer.datamodule if self._trainer is not None else None  # type: ignore[attr-defined]
+        if isinstance(data, BaseDataModule):
+            self.use(data)
+        group = data_ranks(self._trainer).group
+        if on_tpu(self._trainer):
+            self.scores = OnHost()
+        for name in ("val", "test"):
+            self.scores[name] = self.metrics().clone(prefix=f"{name}_")
+            for metric in self.scores[name].modules():
+                if isinstance(metric, Metric):
+                    metric.process_group = group
+
+    def configure_model(self) -> None:
+        """Lightning's hook: shards the network where the strategy does, and compiles it where it is asked for."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ModelParallelStrategy):
+            inside = set(self.network.parameters())
+            outside = [name for name, p in self.named_parameters() if p.requires_grad and p not in inside]
+            if outside:
+                raise UserError(
+                    f"trainer.strategy: only model.network is sharded, and {type(self).__name__} has {outside[0]} "
+                    "outside it; take ddp"
+                )
+            shard(self.network, strategy)
+        if self.compiles:
+            self.network.compile(dynamic=False)
+            self.compiles = False
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
+        out = self.step(batch)
+        out = out._replace(loss=self._share(out, batch))
+        n = batch.total or len(batch.rows)
+        if on_tpu(self.trainer) and not isinstance(self._loss_sum, Tensor):
+            self._loss_sum = torch.zeros(1).to(self.device)  # of a zero () XLA makes a constant, and another program
+        self._loss_sum = self._loss_sum + out.loss.detach() * n
+        self._count += n
+        if on_tpu(self.trainer):
+            self._step_loss = out.loss.detach()
+        elif (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            synced = self.trainer.world_size > 1
+            self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.rows), sync_dist=synced)
+        return out.loss + self.penalty() if self.l1 or self.l2 else out.loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's hook: as Lightning does it, but for the norm of weights that are sharded in different ways."""
+        sharded = isinstance(self.trainer.strategy, ModelParallelStrategy)
+        if sharded and gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            clip_norm([p for group in optimizer.param_groups for p in group["params"]], gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Lightning's hook: a TPU logs now that the step's program has run, which else would be another one."""
+        if on_tpu(self.trainer) and self.trainer.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.log("train_loss_step", self._step_loss.cpu(), batch_size=len(batch.rows))
+
+    def _share(self, out: Output, batch: Batch) -> Tensor:
+        """The loss (), so scaled that its mean over ranks, and that of its gradient, are the global batch's."""
+        if out.weight is None or self.trainer.world_size == 1:
+            return out.loss if batch.share == 1 else out.loss * batch.share
+        weight = out.weight if batch.share else torch.zeros_like(out.weight)
+        own, every = (torch.where(w > 0, w, 1) for w in (weight, total(weight, self.trainer)))
+        return out.loss * (own / every * (self.trainer.world_size if batch.share else 0))
+
+    def on_train_epoch_end(self) -> None:
+        """Lightning's hook: the epoch's mean training loss, without penalties, and the learning rate."""
+        if self._count:
+            self._log_epoch("train_loss", self._loss_sum / self._count)
+        self._loss_sum, self._count = 0.0, 0
+        optimizer = self.optimizers()
+        if isinstance(optimizer, torch.optim.Optimizer):
+            self._log_epoch("lr", float(optimizer.param_groups[0]["lr"]))
+
+    def _log_epoch(self, name: str, value: Tensor | float) -> None:
+        if on_tpu(self.trainer):
+            value = torch.as_tensor(value).cpu()  # what Lightning keeps on the device joins the next step's program
+        self.log(name, value, sync_dist=self.trainer.world_size > 1)
+
+    def sums(self) -> tuple[Tensor, int]:
+        """The running epoch's sum of losses () and its samples in this rank: a checkpoint keeps them."""
+        return torch.as_tensor(self._loss_sum).detach().cpu(), self._count
+
+    def set_sums(self, sums: tuple[Tensor, int]) -> None:
+        """Goes on from what `sums` gave."""
+        if sums[1]:
+            self._loss_sum, self._count = sums[0].to(self.device), sums[1]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Lightning's hook."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Lightning's hook."""
+        self._evaluate("test", batch)
+
+    def _evaluate(self, name: str, batch: Batch) -> None:
+        out = self.step(batch)
+        if batch.real is not None:
+            out = Output(out.loss, *(_on_host(value, batch.real) for value in (out.preds, out.target)))
+        scores: Any = self.scores[name]
+        if batch.share:
+            scores.update(out.preds, out.target)
+        elif not any(metric.update_called for metric in scores.values(copy_state=False)):
+            scores.update(out.preds, out.target)  # what ranks gather must have the same shapes in each
+            for metric in scores.values(copy_state=False):
+                forget(metric)
+
+    def on_validation_epoch_end(self) -> None:
+        """Lightning's hook."""
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Lightning's hook."""
+        self._log_scores("test")
+
+    def _log_scores(self, name: str) -> None:
+        scores: Any = self.scores[name]
+        # torchmetrics has reduced the counts over ranks: the mean over ranks is a mean of equal numbers
+        self.log_dict(scores.compute(), sync_dist=self.trainer.world_size > 1)
+        scores.reset()
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Lightning's hook: rows (B,) and predictions (B, ...) on the CPU."""
+        n = (len(batch.rows) if batch.real is None else batch.real) if batch.share else 0
+        return batch.rows.cpu()[:n], self(batch.x).float().cpu()[:n]
+
+    def configure_optimizers(self) -> Any:
+        """Lightning's hook: the optimizer and, where the YAML names one, the scheduler."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        scheduler = self.make_scheduler(optimizer)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": scheduler, "monitor": scheduler.monitor},
+            }
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
+
+
+def _on_host(values: Tensor | Boxes, n: int) -> Any:
+    """The first n on the CPU: there what differs in shape needs no program compiled anew."""
+    return Boxes(*(part.cpu()[:n] for part in values)) if isinstance(values, Boxes) else values.cpu()[:n]

@@ -1,0 +1,227 @@
+"""Classification: trains any network that gives one logit a class, by cross-entropy."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassCalibrationError,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
+from torchmetrics.functional.classification import binary_auroc
+from torchmetrics.utilities import dim_zero_cat
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import UserError
+from lightning_base.samples.batch import Batch
+from lightning_base.tasks.base import BaseModule, Output
+
+
+class CrossEntropy(Metric):
+    """Mean of -log p(target), in nats, over probabilities (B, C) and class numbers (B,)."""
+
+    full_state_update = False
+    higher_is_better = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds a batch."""
+        p = preds.gather(1, target[:, None]).clamp_min(torch.finfo(preds.dtype).tiny)
+        self.total += -p.log().double().sum()
+        self.count += target.numel()
+
+    def compute(self) -> Tensor:
+        """The mean, as float32 ()."""
+        return (self.total / self.count).float()
+
+
+class MacroAUROC(Metric):
+    """Mean of the one-against-the-rest areas under the ROC curve, over probabilities (B, C) and targets (B,).
+
+    Classes without a positive or a negative sample have no area and are left out, as in scikit-learn; NaN where no
+    class has one. torchmetrics' own macro average counts a class without positives as 0.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    preds: list[Tensor]
+    target: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("preds", [], dist_reduce_fx="cat")
+        self.add_state("target", [], dist_reduce_fx="cat")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Keeps a batch."""
+        self.preds.append(preds)
+        self.target.append(target)
+
+    def compute(self) -> Tensor:
+        """The mean, as float32 ()."""
+        preds, target = dim_zero_cat(self.preds), dim_zero_cat(self.target)
+        count = torch.bincount(target, minlength=preds.shape[1])
+        areas = [
+            binary_auroc(preds[:, c], (target == c).long(), validate_args=False)
+            for c in ((count > 0) & (count < len(target))).nonzero().flatten().tolist()
+        ]
+        return torch.stack(areas).mean() if areas else torch.tensor(torch.nan, device=preds.device)
+
+
+class Classification(BaseModule):
+    """Cross-entropy over the network's logits (B, C); predictions are probabilities (B, C).
+
+    Class weights and label smoothing shape the training loss alone: evaluation reports the plain cross-entropy,
+    so that runs which differ in them compare. Metrics: accuracy (of samples), precision, recall and F1 (macro),
+    AUROC (macro, one against the rest), expected calibration error (15 bins; Guo et al. 2017), loss; a class and
+    the confusion matrix in the reports.
+
+    Args:
+        network: gives logits (B, C) for inputs (B, ...).
+        num_classes: C; by default what the data has.
+        label_smoothing: in [0, 1); Szegedy et al. 2016.
+        class_weights: one weight a class, or "balanced": n / (C · n_c) over the fold's training role.
+        optimizer: see BaseModule, as are the arguments after it.
+        scheduler: see BaseModule.
+        l1: see BaseModule.
+        l2: see BaseModule.
+        penalize_all: see BaseModule.
+        channels_last: see BaseModule.
+        compile: see BaseModule.
+
+    Raises:
+        UserError: where the logits do not fit the classes, or the weights their number.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | Literal["balanced"] | None = None,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        penalize_all: bool = False,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
+        if not 0 <= label_smoothing < 1:
+            raise UserError(f"model.label_smoothing: {label_smoothing} is not in [0, 1)")
+        self.classes = tuple(map(str, range(num_classes or 0)))
+        self.label_smoothing, self.class_weights = label_smoothing, class_weights
+        self.register_buffer("weight", None, persistent=False)
+        self.weight: Tensor | None
+
+    def use(self, data: BaseDataModule) -> None:
+        """Takes the class names and, where asked for, balanced weights."""
+        if not data.classes:
+            raise UserError(
+                f"{type(data).__name__} has no classes, its target is continuous; Classification needs classes, "
+                "take lightning_base.tasks.Regression"
+            )
+        if self.classes and len(self.classes) != len(data.classes):
+            raise UserError(
+                f"model.num_classes: {len(self.classes)}, but the data has {len(data.classes)} classes; "
+                "leave it out or give their number"
+            )
+        self.classes = data.classes
+        if self.class_weights == "balanced" and data.preprocess.fitted and self._fitting():
+            count = np.bincount(self._targets(data), minlength=len(self.classes))
+            self.weight = torch.from_numpy(count.sum() / (len(count) * np.maximum(count, 1))).float()
+        elif self.class_weights is not None and self.class_weights != "balanced":
+            if len(self.class_weights) != len(self.classes):
+                raise UserError(
+                    f"model.class_weights: {len(self.class_weights)} weights for {len(self.classes)} classes; "
+                    "give one a class"
+                )
+            self.weight = torch.tensor([float(w) for w in self.class_weights])
+
+    def _fitting(self) -> bool:
+        return self._trainer is not None and self._trainer.state.fn == "fit"
+
+    @staticmethod
+    def _targets(data: BaseDataModule) -> npt.NDArray[Any]:
+        target = data.samples("pool").target
+        assert target is not None
+        return target[data.rows("train")]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Probabilities (B, C) float32."""
+        return torch.softmax(self.network(self.inputs(x)).float(), dim=1)
+
+    def step(self, batch: Batch) -> Output:
+        """See BaseModule."""
+        assert isinstance(batch.y, Tensor)
+        logits: Tensor = self.network(self.inputs(batch.x))  # (B, C)
+        weight = None
+        if self.training:
+            loss = F.cross_entropy(logits, batch.y, self.weight, label_smoothing=self.label_smoothing)
+            if self.weight is not None and not batch.y.is_floating_point():  # with probabilities torch's mean is plain
+                weight = self.weight[batch.y].sum()
+        else:
+            loss = F.cross_entropy(logits, batch.y)
+        return Output(loss, torch.softmax(logits.detach().float(), dim=1), batch.y, weight)
+
+    def check(self, batch: Batch) -> None:
+        """See BaseModule; also that the network gives one logit a class."""
+        with torch.no_grad():
+            super().check(batch._replace(y=torch.zeros_like(batch.y)) if isinstance(batch.y, Tensor) else batch)
+            was_training = self.training
+            shape = tuple(self.eval()(batch.x).shape)
+            self.train(was_training)
+        if shape != (want := (len(batch.x), len(self.classes))):
+            raise UserError(
+                f"model.network: {type(self.network).__name__} gives logits of shape {shape}, the data's "
+                f"{want[1]} classes need {want}; set the network's number of outputs to {want[1]}"
+            )
+
+    def metrics(self) -> MetricCollection:
+        """See BaseModule."""
+        c = len(self.classes)
+        return MetricCollection(
+            {
+                "loss": CrossEntropy(),
+                "accuracy": MulticlassAccuracy(c, average="micro"),
+                "precision": MulticlassPrecision(c, average="macro"),
+                "recall": MulticlassRecall(c, average="macro"),
+                "f1": MulticlassF1Score(c, average="macro"),
+                "auroc": MacroAUROC(),
+                "ece": MulticlassCalibrationError(c, n_bins=15, norm="l1"),
+            }
+        )
+
+    def details(self) -> MetricCollection:
+        """Precision, recall and F1 of each class (C,), and the confusion matrix (C, C): rows are true classes."""
+        c = len(self.classes)
+        return MetricCollection(
+            {
+                "precision": MulticlassPrecision(c, average="none"),
+                "recall": MulticlassRecall(c, average="none"),
+                "f1": MulticlassF1Score(c, average="none"),
+                "confusion_matrix": MulticlassConfusionMatrix(c),
+            }
+        )
+
+    def columns(self, preds: Tensor) -> dict[str, npt.NDArray[Any]]:
+        """`pred` (the class number) and `prob_0` … `prob_<C-1>`."""
+        columns: dict[str, npt.NDArray[Any]] = {"pred": preds.argmax(dim=1).numpy()}
+        return columns | {f"prob_{c}": preds[:, c].numpy() for c in range(preds.shape[1])}

@@ -1,0 +1,213 @@
+"""Detection: trains any network that gives dense maps to find objects as points."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import UserError
+from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.tasks.base import BaseModule, Output, Scorer
+from lightning_base.tasks.detections import AveragePrecision, by_class, fuse, match
+
+SPREAD = 0.54 / 6  # of a target's Gaussian, in widths of its box: Liu et al. 2020 (TTFNet), section 3.2
+MOST_CELLS = 8.0  # logarithm of the widest box in cells, so that an untrained network gives no infinity
+
+
+class Detection(BaseModule):
+    """Objects as points (Zhou, Wang & Krähenbühl 2019): a box is the peak of its class's heat map at its centre.
+
+    The network gives maps (B, C + 4, h, w) of h × w cells: a logit a class, then the centre's offset within its cell
+    (x, y) and the logarithm of the box's width and height, all in cells. Targets are drawn on the device: a Gaussian at
+    each centre, as wide and as high as the box asks (Liu et al. 2020, TTFNet). The loss is the penalty-reduced focal
+    loss (Law & Deng 2018, equation 1; α = 2, β = 4) and L1 of offset and size at the centres, a mean over objects; the
+    papers take sizes themselves, not their logarithms. Peaks are cells not below their eight neighbours; there is no
+    other suppression of doubles.
+
+    Predictions are the best `top` boxes per image, as tasks/detections.py has them; those of several networks are
+    joined by weighted boxes fusion. Metrics: map (mean average precision over overlaps of 0.5 … 0.95), map50, recall
+    (COCO's average recall); a class's in the reports.
+
+    Args:
+        network: gives maps (B, C + 4, H / stride, W / stride) for images (B, ., H, W).
+        num_classes: C; by default what the data has.
+        top: number of boxes predicted an image; COCO's evaluation takes 100.
+        size_weight: of the size's loss.
+        offset_weight: of the offset's loss.
+        optimizer: see BaseModule, as are the arguments after it.
+        scheduler: see BaseModule.
+        l1: see BaseModule.
+        l2: see BaseModule.
+        penalize_all: see BaseModule.
+        channels_last: see BaseModule.
+        compile: see BaseModule.
+
+    Raises:
+        UserError: where the data has no boxes, or the maps do not fit its classes and images.
+    """
+
+    takes_boxes = True
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int | None = None,
+        top: int = 100,
+        size_weight: float = 1.0,
+        offset_weight: float = 1.0,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        penalize_all: bool = False,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
+        if top < 1:
+            raise UserError(f"model.top: {top} is below 1; give a number of boxes, e.g. 100")
+        for key, weight in (("size_weight", size_weight), ("offset_weight", offset_weight)):
+            if weight < 0:
+                raise UserError(f"model.{key}: {weight} is negative; give 0 or more")
+        self.classes = tuple(map(str, range(num_classes or 0)))
+        self.top, self.size_weight, self.offset_weight = top, size_weight, offset_weight
+
+    def use(self, data: BaseDataModule) -> None:
+        """Takes the class names."""
+        if self.classes and len(self.classes) != len(data.classes):
+            raise UserError(
+                f"model.num_classes: {len(self.classes)}, but the data has {len(data.classes)} classes; "
+                "leave it out or give their number"
+            )
+        self.classes = data.classes
+
+    def maps(self, x: Tensor) -> tuple[Tensor, int]:
+        """The network's maps (B, C + 4, h, w) float32, and the pixels of a cell's side.
+
+        Raises:
+            ValueError: where they have another number of channels, or a cell is no square of whole pixels.
+        """
+        maps: Tensor = self.network(self.inputs(x)).float()
+        c, (height, width) = len(self.classes) + 4, x.shape[-2:]
+        if maps.ndim != 4 or maps.shape[1] != c:
+            raise ValueError(
+                f"it gives {tuple(maps.shape)}; {c - 4} classes need maps of {c} channels, one a class and 4"
+            )
+        stride = height // maps.shape[2]
+        if (maps.shape[2] * stride, maps.shape[3] * stride) != (height, width):
+            raise ValueError(
+                f"its maps of {maps.shape[2]}×{maps.shape[3]} do not divide images of {height}×{width}; set "
+                "data.image_size to multiples of its stride"
+            )
+        return maps, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Detections (B, top, 6) float32: see lightning_base.tasks.detections."""
+        return self.decode(*self.maps(x))
+
+    def decode(self, maps: Tensor, stride: int) -> Tensor:
+        """Detections (B, top, 6) of maps (B, C + 4, h, w): the best local maxima over all classes."""
+        heat, shape = maps[:, :-4].sigmoid(), maps[:, -4:].flatten(2)  # (B, C, h, w), (B, 4, h·w)
+        b, c, h, w = heat.shape
+        peaks = heat * (F.max_pool2d(heat, 3, stride=1, padding=1) == heat)
+        score, index = peaks.flatten(1).topk(min(self.top, c * h * w), dim=1)  # (B, top)
+        cell = index % (h * w)
+        dx, dy, log_width, log_height = shape.gather(2, cell[:, None].expand(-1, 4, -1)).unbind(1)
+        x, y = (cell % w + dx) * stride, (cell // w + dy) * stride
+        half = [stride / 2 * side.clamp(max=MOST_CELLS).exp() for side in (log_width, log_height)]
+        corners = [(x - half[0], w), (y - half[1], h), (x + half[0], w), (y + half[1], h)]
+        found = torch.stack([*(value.clamp(0, cells * stride) for value, cells in corners), score, index // (h * w)], 2)
+        found = torch.where(score[..., None] > 0, found, 0)
+        return torch.cat([found, found.new_zeros(b, self.top - found.shape[1], 6)], dim=1)
+
+    def encode(self, boxes: Boxes, h: int, w: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
+        """What the maps should be: heat (B, C, h, w), cells of the centres (B, M), and there (B, 4, M) offset and size.
+
+        Two objects of one class whose centres share a cell are one peak.
+        """
+        cells = boxes.boxes / stride
+        size = (cells[..., 2:] - cells[..., :2]).clamp_min(torch.finfo(cells.dtype).eps)  # (B, M, 2)
+        centre = (cells[..., :2] + cells[..., 2:]) / 2
+        at = torch.minimum(centre.floor().clamp_min(0), centre.new_tensor([w - 1, h - 1]))
+        sigma = (SPREAD * size).clamp_min(0.1)
+        axes = [torch.arange(n, device=cells.device) for n in (w, h)]
+        gx, gy = (
+            torch.exp(-((axis - at[..., i : i + 1]) ** 2) / (2 * sigma[..., i : i + 1] ** 2))  # (B, M, w or h)
+            for i, axis in enumerate(axes)
+        )
+        real = boxes.labels >= 0
+        spots = gy[..., :, None] * gx[..., None, :] * real[..., None, None]  # (B, M, h, w)
+        heat = spots.new_zeros(len(spots), len(self.classes), h, w)
+        heat.scatter_reduce_(1, boxes.labels.clamp_min(0)[..., None, None].expand_as(spots), spots, "amax")
+        shape = torch.cat([centre - at, size.log()], dim=2).transpose(1, 2)
+        return heat, (at[..., 1] * w + at[..., 0]).long(), shape
+
+    def step(self, batch: Batch) -> Output:
+        """See BaseModule."""
+        assert isinstance(batch.y, Boxes)
+        maps, stride = self.maps(batch.x)
+        heat, cell, shape = self.encode(batch.y, maps.shape[2], maps.shape[3], stride)
+        real = (batch.y.labels >= 0)[:, None]  # (B, 1, M)
+        found = real.sum()
+        n = found.clamp_min(1)
+        logits = maps[:, :-4]
+        p = logits.sigmoid()
+        centre = -((1 - p) ** 2) * F.logsigmoid(logits)
+        other = -((1 - heat) ** 4) * p**2 * F.logsigmoid(-logits)
+        given = maps[:, -4:].flatten(2).gather(2, cell[:, None].expand(-1, 4, -1))  # (B, 4, M)
+        off = ((given - shape).abs() * real).sum(dim=(0, 2)) / n  # (4,)
+        loss = torch.where(heat == 1, centre, other).sum() / n
+        loss = loss + self.offset_weight * off[:2].sum() + self.size_weight * off[2:].sum()
+        return Output(loss, self.decode(maps.detach(), stride), batch.y, found)
+
+    def metrics(self) -> MetricCollection:
+        """See BaseModule."""
+        c = len(self.classes)
+        return MetricCollection(
+            {
+                "map": AveragePrecision(c, "map"),
+                "map50": AveragePrecision(c, "map50"),
+                "recall": AveragePrecision(c, "recall"),
+            },
+            compute_groups=[["map", "map50", "recall"]],  # boxes are matched once for the three
+        )
+
+    def details(self) -> MetricCollection:
+        """Average precision, that at an overlap of 0.5, and recall of each class (C,)."""
+        c = len(self.classes)
+        return MetricCollection(
+            {
+                "ap": AveragePrecision(c, "map", each=True),
+                "ap50": AveragePrecision(c, "map50", each=True),
+                "recall": AveragePrecision(c, "recall", each=True),
+            }
+        )
+
+    def scorer(self, preds: Tensor, target: Tensor | Boxes) -> Scorer:
+        """See BaseModule; detections are matched to objects once, whatever is drawn."""
+        assert isinstance(target, Boxes)
+        matches = match(preds, target, len(self.classes))
+        return lambda rows: {name: each.nanmean() for name, each in by_class(matches.take(rows)).items()}
+
+    def combine(self, members: Tensor) -> Tensor:
+        """The detections (N, top, 6) of several networks' (M, N, top, 6), by weighted boxes fusion."""
+        return fuse(members)
+
+    def columns(self, preds: Tensor) -> dict[str, npt.NDArray[Any]]:
+        """`boxes` (x1, y1, x2, y2 in pixels), `scores` and `labels`: lists, by falling score, without padding."""
+        columns: dict[str, npt.NDArray[Any]] = {}
+        kept = [image[image[:, 4] > 0].numpy() for image in preds]
+        for name, values in (
+            ("boxes", [list(image[:, :4]) for image in kept]),
+            ("scores", [image[:, 4] for image in kept]),
+            ("labels", [image[:, 5].astype(np.int64) for image in kept]),
+        ):
+            columns[name] = np.empty(len(kept), dtype=object)
+            columns[name][:] = values
+        return columns

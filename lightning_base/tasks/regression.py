@@ -1,0 +1,88 @@
+"""Regression: trains any network that gives one number a sample, by squared or absolute error."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import UserError
+from lightning_base.samples.batch import Batch
+from lightning_base.tasks.base import BaseModule, Output
+
+
+class Regression(BaseModule):
+    """Mean squared (or absolute, or Huber) error; predictions are values (B,) in the target's unit.
+
+    Metrics: mse, rmse, mae, r2.
+
+    Args:
+        network: gives (B,) or (B, 1) for inputs (B, ...).
+        loss: what training minimises.
+        optimizer: see BaseModule, as are the arguments after it.
+        scheduler: see BaseModule.
+        l1: see BaseModule.
+        l2: see BaseModule.
+        penalize_all: see BaseModule.
+        channels_last: see BaseModule.
+        compile: see BaseModule.
+
+    Raises:
+        UserError: where the data has classes, or the network gives more than one number a sample.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Literal["mse", "mae", "huber"] = "mse",
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        penalize_all: bool = False,
+        channels_last: bool = False,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
+        losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "mse": F.mse_loss,
+            "mae": F.l1_loss,
+            "huber": F.huber_loss,
+        }
+        self.criterion = losses[loss]
+
+    def use(self, data: BaseDataModule) -> None:
+        """Checks that the target is continuous."""
+        if data.classes:
+            raise UserError(
+                f"{type(data).__name__} has {len(data.classes)} classes; Regression needs a continuous target, "
+                "take lightning_base.tasks.Classification"
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Values (B,) float32."""
+        y: Tensor = self.network(self.inputs(x))
+        if y.shape not in ((len(x),), (len(x), 1)):
+            raise ValueError(f"it gives {tuple(y.shape)} where regression needs {(len(x), 1)}")
+        return y.reshape(len(x)).float()
+
+    def step(self, batch: Batch) -> Output:
+        """See BaseModule."""
+        assert isinstance(batch.y, Tensor)
+        preds = self(batch.x)
+        return Output(self.criterion(preds, batch.y), preds.detach(), batch.y)
+
+    def metrics(self) -> MetricCollection:
+        """See BaseModule."""
+        return MetricCollection(
+            {
+                "mse": MeanSquaredError(),
+                "rmse": MeanSquaredError(squared=False),
+                "mae": MeanAbsoluteError(),
+                "r2": R2Score(),
+            }
+        )

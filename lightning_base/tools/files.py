@@ -1,0 +1,84 @@
+"""Writing files whole or not at all, by the main process alone: the JSON, text and Parquet that runs leave."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning_base.errors import UserError, one_line
+from lightning_base.tools.process import is_main
+
+if TYPE_CHECKING:  # a verb's help needs none of it
+    import pandas as pd
+
+
+@contextmanager
+def replace(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder; after the block it is renamed to `path`, on an error it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, in the main process."""
+    if is_main():
+        with replace(path) as temporary:
+            temporary.write_text(text)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes an indented JSON file, in the main process; NaN and infinity, which JSON lacks, become null."""
+    write_text(path, to_json(content))
+
+
+def write_parquet(path: Path, table: "pd.DataFrame") -> None:
+    """Writes a table, in the main process."""
+    if is_main():
+        with replace(path) as temporary:
+            table.to_parquet(temporary, index=False)
+
+
+def read_json(path: Path, mend: str = "delete it to have it made again") -> dict[str, Any]:
+    """Reads a JSON object that `to_json` wrote.
+
+    Raises:
+        UserError: where it cannot be read, with the mend.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({one_line(error)}); {mend}") from error
+    return content
+
+
+def to_json(content: dict[str, Any]) -> str:
+    """Indented JSON; NaN and infinity, which JSON lacks, become null."""
+    return json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def last_line(log: Path) -> str:
+    """The last line of a program's log that it said itself, at most 200 characters; "" where it said nothing.
+
+    Slurm's own lines, of srun and slurmstepd, are passed over.
+    """
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    own = [line for line in lines if line.strip() and not re.match(r"srun: |slurmstepd", line)]
+    return one_line(own[-1])[:200] if own else ""

@@ -1,0 +1,1 @@
+"""One training: built, tried, run, resumed, predicted, scored."""

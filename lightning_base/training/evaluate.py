@@ -1,0 +1,130 @@
+"""Exact predictions of a role, their scores, and the ensemble of several runs' predictions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lightning_base.data.datamodule import Role, source_of
+from lightning_base.distributed.strategies import data_ranks
+from lightning_base.errors import UserError
+from lightning_base.samples.batch import Boxes, targets
+from lightning_base.samples.payload import Rows
+from lightning_base.samples.samples import Samples
+from lightning_base.stats.intervals import bootstrap_interval, proportion_interval
+from lightning_base.tasks.base import BaseModule
+from lightning_base.training.run import Run
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions (N, ...) float32 of rows (N,) of a source's samples, on the CPU."""
+
+    samples: Samples
+    rows: Rows
+    preds: Tensor
+
+    @property
+    def target(self) -> Tensor | Boxes | None:
+        """(N,) or, for detection, the boxes of N samples; None where the source has no target."""
+        return targets(self.samples, self.rows)
+
+
+def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions:
+    """Predictions of every sample of a role, each once, whatever the number of ranks.
+
+    Args:
+        run: its network as it stands, or as the checkpoint has it.
+        role: which samples.
+        checkpoint: the weights and statistics to take.
+
+    Raises:
+        UserError: where trainer.limit_predict_batches leaves samples out.
+    """
+    if run.trainer.limit_predict_batches not in (1.0, None):
+        raise UserError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
+    run.datamodule.predict_role = role
+    # Lightning types the result as one list; it is one a loader, and there is one loader
+    batches: Any = run.trainer.predict(
+        run.model,
+        datamodule=run.datamodule,
+        ckpt_path=str(checkpoint) if checkpoint else None,
+        weights_only=True,
+    )
+    rows = np.concatenate([index.numpy() for index, _ in batches])
+    preds = torch.cat([values for _, values in batches])
+    ranks = data_ranks(run.trainer)
+    if ranks.size > 1:
+        shares: list[Any] = [None] * ranks.size
+        torch.distributed.all_gather_object(shares, (rows, preds), group=ranks.group)
+        rows = np.concatenate([share[0] for share in shares])
+        preds = torch.cat([share[1] for share in shares])
+    order = np.argsort(rows, kind="stable")
+    rows, preds = rows[order], preds[torch.from_numpy(order)]
+    if not np.array_equal(rows, run.datamodule.rows(role)):
+        raise RuntimeError(f"{len(rows)} predictions for {len(run.datamodule.rows(role))} {role} samples")
+    return Predictions(run.datamodule.samples(source_of(role)), rows, preds)
+
+
+def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:
+    """The members' predictions of the same samples as one, the way the task does it: mostly their mean."""
+    first = members[0]
+    if len(members) == 1:
+        return first
+    return Predictions(first.samples, first.rows, task.combine(torch.stack([m.preds for m in members])))
+
+
+def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
+    """The task's metrics over all predictions at once."""
+    assert predictions.target is not None
+    return _numbers(task.metrics()(predictions.preds, predictions.target))
+
+
+def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
+    # metrics are float32: more than seven digits would be noise (an F1 of 1.0000001)
+    return {name: float(f"{float(value):.7g}") for name, value in values.items()}
+
+
+def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
+    """The task's vectors and matrices (a class's F1, the confusion matrix), as lists."""
+    assert predictions.target is not None
+    metrics = task.details()
+    if not len(metrics):
+        return {}
+    return {name: value.tolist() for name, value in metrics(predictions.preds, predictions.target).items()}
+
+
+def score_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tuple[float, float]]:
+    """95 % intervals of the task's metrics over these samples, the model held fixed.
+
+    Accuracy is a proportion and has the exact binomial interval; the others are bootstrapped. Where every resample
+    scores the same (no error among few samples), a bootstrap knows no interval: NaN.
+    """
+    target, preds = predictions.target, predictions.preds
+    assert target is not None
+    score = task.scorer(preds, target)
+    intervals = bootstrap_interval(lambda rows: _numbers(score(torch.from_numpy(rows))), len(preds))
+    intervals = {name: (low, high) if low < high else (nan, nan) for name, (low, high) in intervals.items()}
+    if "accuracy" in intervals and isinstance(target, Tensor):
+        correct = int((preds.argmax(dim=1) == target).sum())
+        intervals["accuracy"] = proportion_interval(correct, len(preds))
+    return intervals
+
+
+def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
+    """One line a sample: id, target where there is one, and the task's columns (pred, prob_0, …)."""
+    table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})
+    target = predictions.target
+    if isinstance(target, Boxes):
+        real = target.labels >= 0  # (N, M)
+        table["target_boxes"] = [list(boxes[mask].numpy()) for boxes, mask in zip(target.boxes, real, strict=True)]
+        table["target_labels"] = [labels[mask].numpy() for labels, mask in zip(target.labels, real, strict=True)]
+    elif target is not None:
+        table["target"] = target.numpy()
+    return table.assign(**task.columns(predictions.preds))

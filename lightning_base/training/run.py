@@ -1,0 +1,189 @@
+"""Runs: `build(experiment, fold, directory)` makes one training in one directory; nothing else creates one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
+
+from lightning_base.cli.verbs import Trainer
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.distributed import strategies
+from lightning_base.errors import UserError, one_line
+from lightning_base.splitters.split import WHOLE
+from lightning_base.tasks.base import BaseModule
+from lightning_base.training.checkpoint import ExactIO, ExactXLAIO
+from lightning_base.training.config_errors import refusal
+from lightning_base.training.csv_logger import MetricsCSV
+from lightning_base.training.experiment import Experiment
+from lightning_base.training.preempt import Preemption
+from lightning_base.training.resume import ExactResume, LastCheckpoint, TimedCheckpoint
+from lightning_base.training.seeds import EpochSeed, derive_seed, seed_all
+
+REFIT = 2**32 - 1  # stands for the fold in a refit's seed; no fold has this number
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its objects, its directory, its fold and the seed drawn for it."""
+
+    model: BaseModule
+    datamodule: BaseDataModule
+    trainer: Trainer
+    directory: Path
+    fold: int
+    seed: int
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Where the run keeps the checkpoint of its last epoch."""
+        return self.directory / "checkpoints" / "last.ckpt"
+
+
+def build(
+    experiment: Experiment,
+    fold: int,
+    directory: Path,
+    quiet: bool = False,
+    watchers: Sequence[Callback] = (),
+    training: bool = True,
+) -> Run:
+    """A run that shares nothing with any other: seeded from (seed, fold), then built from the configuration.
+
+    Nothing is written until the run trains.
+
+    Args:
+        experiment: the configuration.
+        fold: which fold of data.split the run trains on, from 0; WHOLE for all samples, without validation and what
+            goes by it (early stopping, monitored checkpoints, `data.inner_val`).
+        directory: where the run's checkpoints, logs and predictions go.
+        quiet: without Lightning's own progress bar and model summary.
+        watchers: callbacks beside the configuration's, which only look on.
+        training: False for a run that only predicts, and so logs nothing.
+
+    Raises:
+        UserError: where a class refuses its arguments, or the Trainer what it is asked for.
+    """
+    seed = derive_seed(experiment.seed, REFIT if fold == WHOLE else fold)
+    seed_all(seed)
+    config = experiment.config.clone()
+    config.trainer.default_root_dir = str(directory)
+    logs = training and not config.trainer.fast_dev_run
+    if logs:
+        _place_loggers(config, experiment, fold, directory)
+    else:
+        config.trainer.logger = False
+    try:
+        objects = experiment.parser.instantiate(config)
+        data: BaseDataModule = objects.data
+        if not isinstance(data, BaseDataModule):
+            raise UserError("data must be a BaseDataModule for this verb")
+        data.fold, data.seed, data.fold_seed, data.only = fold, experiment.seed, seed, experiment.only
+        arguments = dict(objects.trainer)
+        if logs:
+            arguments["logger"] = _loggers(arguments["logger"], directory)
+        arguments["callbacks"] = [*watchers, *_callbacks(arguments["callbacks"], directory, seed)]
+        if arguments["enable_checkpointing"] is False:
+            raise UserError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
+        if fold == WHOLE:
+            _hold_nothing_out(data, arguments)
+        if quiet:
+            arguments |= {"enable_progress_bar": False, "enable_model_summary": False}
+        if arguments["num_sanity_val_steps"] is None:
+            arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
+    except (ValueError, TypeError, ImportError, OSError, RuntimeError, AssertionError) as error:
+        raise UserError(f"the experiment cannot be built: {refusal(error)}") from error
+    try:
+        trainer = Trainer(**arguments)
+    except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
+        raise UserError(f"trainer: {one_line(error)}") from error
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else the YAML's, or the strategy's own
+        trainer.strategy.checkpoint_io = ExactIO()
+    elif type(trainer.strategy.checkpoint_io) is XLACheckpointIO:
+        trainer.strategy.checkpoint_io = ExactXLAIO()
+    return Run(objects.get("model"), data, trainer, directory, fold, seed)
+
+
+def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directory: Path) -> None:
+    """Sends loggers of the YAML into the run's directory, where the YAML does not say otherwise."""
+    loggers = config.trainer.logger
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        if not isinstance(logger, Namespace):
+            continue
+        arguments = logger.get("init_args")
+        if arguments is None:
+            continue
+        if str(arguments.get("save_dir", "set")) in ("None", "."):
+            arguments.save_dir = str(directory)
+        if logger.class_path.endswith("WandbLogger") and arguments.get("name") is None:
+            arguments.name = f"{experiment.name}/{'refit' if fold == WHOLE else f'fold_{fold}'}"
+            logger.dict_kwargs = {"group": experiment.name, **(logger.get("dict_kwargs") or {})}
+
+
+def _hold_nothing_out(data: BaseDataModule, arguments: dict[str, Any]) -> None:
+    """Leaves out validation, and the callbacks that stop training or keep a checkpoint by a metric."""
+    data.inner_val = None
+    arguments["limit_val_batches"] = 0
+    arguments["callbacks"] = [
+        c
+        for c in arguments["callbacks"]
+        if not isinstance(c, EarlyStopping) and not (isinstance(c, ModelCheckpoint) and c.monitor)
+    ]
+
+
+def _loggers(given: Any, directory: Path) -> list[Logger]:
+    """The YAML's loggers (TensorBoard where it names none), and always the CSV."""
+    if given is False:
+        loggers: list[Logger] = []
+    elif given is None or given is True:
+        loggers = [TensorBoardLogger(save_dir=str(directory), name="tensorboard", version="")]
+    else:
+        loggers = list(given) if isinstance(given, list | tuple) else [given]
+    return [*loggers, MetricsCSV(directory / "metrics.csv")]
+
+
+def _callbacks(given: Any, directory: Path, seed: int) -> list[Any]:
+    """The YAML's callbacks, their checkpoints kept inside the run's directory, and those that make it resumable."""
+    callbacks = list(given) if isinstance(given, list | tuple) else [given] if given else []
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            callback.dirpath = str(directory / "checkpoints")
+        if isinstance(callback, TimedCheckpoint):
+            callback.directory = directory / "checkpoints"
+    callbacks.sort(key=lambda callback: isinstance(callback, TimedCheckpoint))  # it keeps the others' states, so last
+    own = directory / "checkpoints"
+    return [*callbacks, EpochSeed(seed), ExactResume(), LastCheckpoint(own), Preemption(own)]
+
+
+def preflight(run: Run) -> None:
+    """Everything that can be known to be wrong before training starts; nothing is written.
+
+    Raises:
+        UserError: for data that cannot be read, split or normalised, a network that does not fit it, or an
+            optimizer that refuses its arguments.
+    """
+    if not isinstance(run.model, BaseModule):
+        raise UserError("model must be a BaseModule for this verb")
+    data = run.datamodule
+    strategies.check(run.trainer, run.model.network, data.batch_size)
+    data.prepare_data()
+    data.setup("fit")
+    run.model.use(data)
+    run.model.check(data.transform(data.loader("train").gather(data.rows("train")[:2])))
+    data.check()
+    try:
+        run.model.configure_optimizers()
+    except (ValueError, TypeError) as error:
+        raise UserError(f"model.optimizer or model.scheduler: {one_line(error)}") from error
+
+
+def close(run: Run) -> None:
+    """Ends what a run's loggers hold open, so that the next fold's begin anew."""
+    for logger in run.trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
