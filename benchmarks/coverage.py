@@ -149,7 +149,7 @@ def experiment(setting: Setting, folder: Path) -> Experiment:
         "data": {"class_path": "datamodules.arrays.Arrays", "init_args": data},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    return open_experiment(folder / "config.yaml")
+    return open_experiment(["crossval", "--config", str(folder / "config.yaml")])
 
 
 def network(setting: Setting) -> dict[str, Any]:

@@ -1,10 +1,6 @@
 """Statistics of more than the training role: preprocessing that moves with held-out samples, or data scaled before."""
 
-import copy
-import dataclasses
-import inspect
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +8,8 @@ import torch
 
 from lightning_base.auditing.poison import known_codes, poison
 from lightning_base.auditing.report import Leak
-from lightning_base.data.datamodule import BaseDataModule, Source
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.data.pool import Source
 from lightning_base.preprocess.base import blocks
 from lightning_base.preprocess.standardize import Standardize, moments
 from lightning_base.samples.payload import Rows, is_ragged
@@ -38,10 +35,12 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
     codes = known_codes(pool, train)
     keep = np.zeros(len(pool), dtype=bool)
     keep[train] = True
+    read: dict[Source, Samples] = {"pool": pool}
     spoiled: dict[Source, Samples] = {"pool": poison(pool, keep, codes)}
     if test is not None:
+        read["test"] = test
         spoiled["test"] = poison(test, np.zeros(len(test), dtype=bool), codes)
-    honest = given.state() if data._trained_on is None else _fit(_twin(data, data._samples, None))
+    honest = _fit(_twin(data, read, None)) if data.from_checkpoint else given.state()
     trained_ids = pool.table["id"].to_numpy(dtype=object)[train]
     try:
         state = _fit(_twin(data, spoiled, (trained_ids, codes)))
@@ -49,7 +48,7 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
         # what never reads held-out samples cannot fail on their values; what fails on a wrapper alone shows nothing
         unchanged = poison(pool, np.ones(len(pool), dtype=bool), codes)
         try:
-            _fit(_twin(data, {**data._samples, "pool": unchanged}, None))
+            _fit(_twin(data, {**read, "pool": unchanged}, None))
         except Exception:
             return None
         reason = f"fitting fails with {type(error).__name__} when they change"
@@ -68,18 +67,7 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
 
 def _twin(data: BaseDataModule, sources: Mapping[Source, Samples], spoiling: tuple[Any, Any] | None) -> BaseDataModule:
     """The data module anew, with the same folds and these samples; what it reads itself is spoiled by id likewise."""
-    if set(inspect.signature(type(data)).parameters) == {f.name for f in dataclasses.fields(data) if f.init}:
-        twin = dataclasses.replace(data)
-    else:  # a subclass with an __init__ of its own
-        twin = copy.copy(data)
-        twin.trainer = None
-        for name in [name for name in twin.__dict__ if isinstance(getattr(type(data), name, None), cached_property)]:
-            del twin.__dict__[name]
-    for name in ("fold", "seed", "fold_seed", "predict_role"):
-        setattr(twin, name, getattr(data, name))
-    twin._folds, twin._samples, twin._trained_on = data.folds, dict(sources), None
-    if data.inner_val is not None:  # drawn by targets, of which the twin has others
-        twin.__dict__["_inner"] = data._inner
+    twin = data.twin(sources)
     if spoiling is not None:
         ids, codes = spoiling
 

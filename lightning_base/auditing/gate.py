@@ -1,4 +1,4 @@
-"""Looking at data before training: the verbs `prepare` and `audit`, and the audit that begins `fit` and `crossval`."""
+"""The gate before training: the audit that begins `fit` and `crossval`, and what was found and split, written."""
 
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from lightning_base.errors import AuditError
 from lightning_base.splitters.manifest import write_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import write_parquet
-from lightning_base.training.experiment import Experiment
 
 
 def findings(data: BaseDataModule) -> pd.DataFrame:
@@ -37,23 +36,33 @@ def write_split(directory: Path, data: BaseDataModule) -> None:
     write_findings(directory, data)
 
 
-def inspect(experiment: Experiment, data: BaseDataModule) -> None:
-    """The audit before training: nothing, a table, or a refusal, as the experiment's `audit` says.
+def inspect(policy: str, root: Path, data: BaseDataModule) -> None:
+    """The audit before training: nothing, a table, or a refusal.
+
+    Args:
+        policy: "off", "warn" or "fail".
+        root: the experiment's folder, where earlier reads of the test samples are recorded.
+        data: the data, which can be split.
 
     Raises:
-        AuditError: for leaks, where `audit` is "fail".
+        AuditError: for leaks, where the policy is "fail".
     """
-    if experiment.audit != "off":
-        _tell(find_leaks(experiment, data), experiment.audit)
+    if policy != "off":
+        tell(policy, find_leaks(root, data))
 
 
-def find_leaks(experiment: Experiment, data: BaseDataModule) -> list[Leak]:
-    """The audit's findings, with the records of earlier reads of the test samples in this experiment's folder."""
-    reads = sorted(map(str, experiment.root.rglob("test.json"))) if experiment.root.is_dir() else []
+def find_leaks(root: Path, data: BaseDataModule) -> list[Leak]:
+    """The audit's findings, with the records of earlier reads of the test samples in the experiment's folder."""
+    reads = sorted(map(str, root.rglob("test.json"))) if root.is_dir() else []
     return audit(data, reads)
 
 
-def _tell(leaks: list[Leak], policy: str) -> None:
+def tell(policy: str, leaks: list[Leak]) -> None:
+    """Prints the table of leaks, where there are some.
+
+    Raises:
+        AuditError: where the policy is "fail".
+    """
     if not leaks:
         return
     console().print(show_leaks(leaks))

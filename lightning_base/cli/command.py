@@ -1,11 +1,8 @@
 """The verbs as a LightningCLI: one configuration, parsed once and instantiated afresh for every fold."""
 
-import logging
 import time
-import warnings
 from argparse import ArgumentError
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning_base.auditing.gate import inspect, write_split
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.cli import ddp_spawn
+from lightning_base.cli.arguments import configs, with_saved_config
 from lightning_base.cli.inspect import audit_verb, prepare
 from lightning_base.cli.paths import describe, fit_directory, members_of, read_stamp
 from lightning_base.cli.verbs import Trainer
@@ -26,12 +24,12 @@ from lightning_base.distributed.slurm import Slurm
 from lightning_base.errors import UserError, one_line
 from lightning_base.folds.executors.options import Execution, Executor
 from lightning_base.folds.loop import crossval
-from lightning_base.folds.search import Search, settings, tuned
+from lightning_base.folds.search import tuned
 from lightning_base.results import states
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats.tables import score_table
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.console import console
+from lightning_base.tools.console import console, quiet
 from lightning_base.tools.files import read_json, write_json, write_parquet
 from lightning_base.training import evaluate
 from lightning_base.training.checkpoint import resume_point
@@ -39,16 +37,9 @@ from lightning_base.training.config_errors import explain
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.preempt import listening
 from lightning_base.training.run import build, close, preflight
+from lightning_base.training.search_space import Search
 from lightning_base.training.train import train
 
-# warnings that a user can do nothing about
-QUIET = (
-    r"The dirpath has changed from",  # a run's directory may be moved
-    r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on in its own directory
-    r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.15
-    r"The `srun` command is available",  # --executor slurm is how folds go to a cluster
-    r"The number of training batches .* is smaller than the logging interval",  # steps are counted over epochs here
-)
 DATA_VERBS = ("prepare", "audit")  # these need no model
 
 
@@ -66,58 +57,22 @@ def run_verb(arguments: Sequence[str]) -> None:
             raise UserError(f"trainer: {one_line(error)}") from error
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without notices and warnings that a user can do nothing about, and that every fold would repeat."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for message in QUIET:
-            warnings.filterwarnings("ignore", message=message)
-        yield
-
-
-def with_saved_config(arguments: list[str]) -> list[str]:
-    """The arguments, with the configuration saved beside --ckpt_path or --labels in front where no --config is given.
+def open_experiment(arguments: Sequence[str]) -> Experiment:
+    """The experiment of a verb's words, which is parsed and not run.
 
     Raises:
-        UserError: for --labels with a directory that no configuration belongs to.
+        UserError: for words or a configuration that do not parse.
     """
-    if any(a.split("=")[0] in ("--config", "-c") for a in arguments) or arguments[0] == "fit":
-        return arguments
-    for i, argument in enumerate(arguments):
-        if (key := argument.split("=")[0]) in ("--ckpt_path", "--labels"):
-            path = Path(argument.partition("=")[2] or "".join(arguments[i + 1 : i + 2]))
-            for folder in (path, *path.parents)[:4]:
-                if (folder / "config.yaml").is_file():
-                    return [arguments[0], "--config", str(folder / "config.yaml"), *arguments[1:]]
-            if key == "--labels" and arguments[0] == "audit":
-                raise UserError(
-                    f"--labels: {path} is no crossval directory (it has no config.yaml); give a finished one"
-                )
-    return arguments
-
-
-def open_experiment(config: Path) -> Experiment:
-    """The experiment of a configuration that `crossval` has saved; runs nothing.
-
-    Raises:
-        UserError: for a configuration that does not parse.
-    """
-    return Command(["crossval", "--config", str(config)], opens=True).experiment
+    with quiet():
+        return Opened(arguments).experiment
 
 
 class Command(LightningCLI):
     """LightningCLI with `crossval`, and with runs that are built by `lightning_base.training.run.build` alone."""
 
-    def __init__(self, arguments: Sequence[str], opens: bool = False) -> None:
-        self.opens = opens  # only the experiment is wanted
+    def __init__(self, arguments: Sequence[str]) -> None:
         self.arguments = list(arguments)
-        self.files = [
-            arguments[i + 1] if a in ("--config", "-c") and i + 1 < len(arguments) else a.partition("=")[2]
-            for i, a in enumerate(arguments)
-            if a.split("=")[0] in ("--config", "-c")
-        ]
+        self.files = configs(arguments)
         own = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             BaseModule,
@@ -202,13 +157,15 @@ class Command(LightningCLI):
         """Nothing: the configuration is the YAML's, not the checkpoint's."""
 
     def instantiate_classes(self) -> None:
-        """Builds the run of one fold, without writing anything; `crossval` builds the others from the same config."""
+        """Opens the experiment, and makes ready the run of one fold, without writing anything."""
         self.config_init = self.config
+        self.experiment = Experiment(self._parser(self.subcommand), self.config[self.subcommand])
+        self.trainer = Trainer  # type: ignore[assignment]  # LightningCLI asks it which verbs there are, and nothing else
+        self.model, self.datamodule = self._make_ready()
+
+    def _make_ready(self) -> tuple[LightningModule | None, LightningDataModule]:
+        """Builds the run of one fold; `crossval` builds the others from the same configuration."""
         config = self.config[self.subcommand]
-        self.experiment = Experiment(self._parser(self.subcommand), config)
-        if self.opens:
-            self.model, self.datamodule, self.trainer = None, None, Trainer  # type: ignore[assignment]
-            return
         if ddp_spawn.wanted(str(self.subcommand), config.trainer):
             raise SystemExit(ddp_spawn.run(self.arguments, config.trainer))
         self.path = Path(config.ckpt_path) if config.get("ckpt_path") else None
@@ -231,20 +188,20 @@ class Command(LightningCLI):
             quiet=self.subcommand != "fit",
             training=self.subcommand in ("fit", "crossval"),
         )
-        self.model, self.datamodule, self.trainer = self.run.model, self.run.datamodule, self.run.trainer
+        return self.run.model, self.run.datamodule
 
     def fit(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Trains fold 0 of data.split in runs/<name>/fit/version_<n>, and scores the samples it holds out.
 
         A run of the same configuration that was broken off goes on.
         """
-        if settings(self.experiment) is not None:
+        if self.experiment.search is not None:
             raise UserError(
                 "search: fit does not search; take crossval (one fold is enough: lightning_base.splitters.Ratio), "
                 "or give --search null"
             )
         preflight(self.run)
-        inspect(self.experiment, self.run.datamodule)
+        inspect(self.experiment.audit, self.experiment.root, self.run.datamodule)
         if self.run.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.run.trainer.fit(self.run.model, datamodule=self.run.datamodule)
             return
@@ -346,8 +303,7 @@ class Command(LightningCLI):
         """See lightning_base.folds.loop."""
         if (asked := self.config["crossval"].slurm) is not None:  # LightningCLI hands nested options to no method
             slurm = Slurm(**asked.as_dict())
-        if not self.opens:
-            crossval(self.experiment, folds, overwrite, Execution(executor, jobs, threads, slurm), refit)
+        crossval(self.experiment, folds, overwrite, Execution(executor, jobs, threads, slurm), refit)
 
     def _ensemble(self, role: Role, members: Sequence[Path]) -> evaluate.Predictions:
         found = []
@@ -367,3 +323,15 @@ class Command(LightningCLI):
         intervals = evaluate.score_intervals(self.run.model, predictions)
         console().print(score_table(f"{self.experiment.name}: {title}", scores, intervals, len(predictions.rows)))
         return intervals
+
+
+class Opened(Command):
+    """A verb's configuration, which is parsed and not run."""
+
+    def _make_ready(self) -> tuple[LightningModule | None, LightningDataModule]:
+        return None, None  # type: ignore[return-value]
+
+    def _nothing(self, **_: Any) -> None:
+        """Stands for every verb."""
+
+    fit = validate = test = predict = crossval = prepare = audit = _nothing  # type: ignore[assignment]

@@ -3,10 +3,14 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from lightning_base.cli.arguments import configs
 from lightning_base.doctor.look import look
 from lightning_base.errors import UserError, one_line, suggest
+
+if TYPE_CHECKING:  # help needs no torch
+    from lightning_base.training.experiment import Experiment
 
 OPTIONS = ("--config", "--nodes", "--json", "--help")
 
@@ -23,13 +27,18 @@ def main(arguments: Sequence[str]) -> int:
     out = Path(options.json) if options.json else None
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise UserError(f"--json: {out} is no file in an existing folder; give the path of a file to write")
-    configured = any(a.split("=")[0] in ("--config", "-c") for a in rest)
-    if rest and not configured:
+    if rest and not configs(rest):
         word = rest[0].split("=")[0]
         raise UserError(f"doctor: {word} needs --config FILE.yaml{suggest(word, OPTIONS)}")
     if rest and options.nodes:
         raise UserError("--nodes looks at no configuration; leave --config out, or --nodes")
-    return look(options.nodes, rest, out)
+    return look(options.nodes, (lambda: _open(rest)) if rest else None, out)
+
+
+def _open(words: Sequence[str]) -> "Experiment":
+    from lightning_base.cli.command import open_experiment
+
+    return open_experiment(["crossval", *words])
 
 
 class _Parser(argparse.ArgumentParser):

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from lightning_base import __version__
+from lightning_base.cli.arguments import given, only_directory
 from lightning_base.errors import UserError, suggest
 
 VERBS = {
@@ -73,8 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[0] not in VERBS:
             verbs = [*VERBS, *ARTEFACT_VERBS]
             raise UserError(f"no verb {arguments[0]!r}; the verbs are {', '.join(verbs)}{suggest(arguments[0], verbs)}")
-        if arguments[0] == "crossval" and any(a.split("=")[0] == "--status" for a in arguments):
-            return status(arguments)
+        if arguments[0] == "crossval" and given(arguments, "--status"):
+            from lightning_base.results.states import show_status
+
+            return show_status(only_directory(arguments[1:], "--status"))
         from lightning_base.cli.command import run_verb
 
         run_verb(arguments)
@@ -90,19 +93,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             return interrupted()
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     return 0
-
-
-def status(arguments: Sequence[str]) -> int:
-    """`crossval --status DIR`: shows the state of each fold; 1 where one is not done."""
-    from pathlib import Path
-
-    from lightning_base.results.states import show_status
-
-    rest = list(arguments[1:])
-    value = rest[0].partition("=")[2] if "=" in rest[0] else "".join(rest[1:2])
-    if not value or len(rest) > 2 or (len(rest) == 2 and "=" in rest[0]):
-        raise UserError("crossval --status: takes one crossval directory and nothing else")
-    return show_status(Path(value))
 
 
 def interrupted() -> int:

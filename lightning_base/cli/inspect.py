@@ -6,7 +6,7 @@ import pandas as pd
 from rich.table import Table
 
 from lightning_base.auditing.audit import test_source
-from lightning_base.auditing.gate import _tell, find_leaks, findings, write_split
+from lightning_base.auditing.gate import find_leaks, findings, tell, write_split
 from lightning_base.auditing.pictures import draw_samples
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.tools.console import console
@@ -64,8 +64,8 @@ def audit_verb(experiment: Experiment, data: BaseDataModule, picture: Path | Non
     if picture is not None:
         draw_samples(data, picture)
         console().print(f"samples before and after augmentation: {picture}", soft_wrap=True)
-    leaks = find_leaks(experiment, data)
+    leaks = find_leaks(experiment.root, data)
     if not leaks:
         pool, folds = data.samples("pool"), data.folds.folds
         console().print(f"no leaks found: {len(pool)} samples, {len(folds)} folds")
-    _tell(leaks, experiment.audit)
+    tell(experiment.audit, leaks)

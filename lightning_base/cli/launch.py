@@ -5,25 +5,25 @@ import re
 import sys
 import time
 from argparse import ArgumentError
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from lightning_base.cli import torchrun
-from lightning_base.cli.command import Command, quiet, with_saved_config
+from lightning_base.cli.arguments import given, with_saved_config
+from lightning_base.cli.command import open_experiment
 from lightning_base.cli.follow import follow
 from lightning_base.cli.torchrun import Torchrun
 from lightning_base.distributed.process import leave_allocation
 from lightning_base.distributed.slurm import TASK, Slurm, script, submit
 from lightning_base.errors import UserError, one_line, suggest
-from lightning_base.tools.console import console
+from lightning_base.tools.console import console, quiet
 from lightning_base.tools.files import write_text
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build, preflight
 
+ASKER = "launch slurm: "
 VERBS = ("fit", "crossval", "validate", "test", "predict")
 HELP = f"""usage: lightning-base launch slurm|torchrun|tpu [options] -- VERB --config FILE.yaml …
 
@@ -65,15 +65,6 @@ class Job:
         """
         python = [*container.split(), "python"] if container.strip() else [sys.executable]
         return [*python, *before, "-m", "lightning_base", *self.words]
-
-
-class Opened(Command):
-    """The configuration of any verb, which is parsed and not run."""
-
-    def _nothing(self, **_: Any) -> None:
-        """Instead of a verb."""
-
-    fit = validate = test = predict = crossval = _nothing  # type: ignore[assignment]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -142,8 +133,7 @@ def open_job(words: Sequence[str]) -> Job:
         raise UserError(f"launch: {words[0]!r} is none of {', '.join(VERBS)}{suggest(words[0], VERBS)}")
     arguments = [word.replace(TASK, "0") for word in words]
     with quiet():
-        opened = Opened(with_saved_config(arguments), opens=True)
-        experiment = opened.experiment
+        experiment = open_experiment(with_saved_config(arguments))
         if words[0] == "crossval" and experiment.config.executor != "inline":
             raise UserError(
                 f"launch: crossval --executor {experiment.config.executor} starts processes itself; leave it out"
@@ -160,10 +150,12 @@ def slurm(options: Namespace, words: Sequence[str]) -> int:
     if options.array == "folds":
         job = replace(job, words=[*words, "--folds", f"[{TASK}]"])
     keys = {field: options[field] for field in Slurm.__dataclass_fields__}
-    with own_names():
-        asked = Slurm(**keys).check(
-            job.trainer.devices, job.trainer.num_nodes, job.trainer.accelerator, submits=not options.dry_run
-        )
+    asked = Slurm(**keys).check(
+        *(job.trainer.devices, job.trainer.num_nodes, job.trainer.accelerator),
+        submits=not options.dry_run,
+        asker=ASKER,
+        prefix=f"{ASKER}--",
+    )
     threads = options.threads or asked.cpus_per_task or 1
     home = (job.experiment.root / "slurm").resolve()
     text = script(
@@ -180,8 +172,7 @@ def slurm(options: Namespace, words: Sequence[str]) -> int:
         return 0
     path = home / f"{job.verb}.sh"
     write_text(path, text)
-    with own_names():
-        number = submit(path)
+    number = submit(path, ASKER)
     out = console()
     log = home / (f"{number}.out" if array is None else f"{number}_*.out")
     out.print(f"job {number}, submitted by {path}\nlog: {log}", soft_wrap=True, markup=False)
@@ -192,16 +183,6 @@ def slurm(options: Namespace, words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         out.print(f"the job goes on; `scancel {number}` ends it")
         raise
-
-
-@contextmanager
-def own_names() -> Iterator[None]:
-    """Complaints about Slurm's options by the names that they have here."""
-    try:
-        yield
-    except UserError as error:
-        text = re.sub(r"^--executor slurm: |^--slurm: ", "", str(error)).replace("--slurm.", "--")
-        raise UserError(f"launch slurm: {text}") from error
 
 
 def tasks(array: str | None, job: Job) -> list[int] | None:
@@ -215,7 +196,7 @@ def tasks(array: str | None, job: Job) -> list[int] | None:
             raise UserError(f"launch slurm: {TASK} is an array's; give --array 0-9 or such")
         return None
     if array == "folds":
-        if job.verb != "crossval" or "--folds" in {word.partition("=")[0] for word in job.words}:
+        if job.verb != "crossval" or given(job.words, "--folds"):
             raise UserError("launch slurm: --array folds is for crossval without --folds; give numbers such as 0-9")
         return list(range(job.folds))
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", array):

@@ -8,11 +8,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_base.cli.command import open_experiment, quiet
+from lightning_base.cli.command import open_experiment
 from lightning_base.errors import UserError
 from lightning_base.folds.fold import attempt
 from lightning_base.folds.plan import Plan
 from lightning_base.results import states
+from lightning_base.tools.console import quiet
 from lightning_base.tools.files import read_json
 from lightning_base.training.preempt import leave_if_raised, listening
 from lightning_base.training.run import build
@@ -52,7 +53,7 @@ def open_plan(directory: Path) -> tuple[Plan, bool]:
     Raises:
         UserError: where the data or the split is no longer what the directory was made for.
     """
-    experiment = open_experiment(directory / "config.yaml")
+    experiment = open_experiment(["crossval", "--config", str(directory / "config.yaml")])
     first = build(experiment, 0, directory / "fold_0", quiet=True)
     data = first.datamodule
     data.prepare_data()

@@ -1,18 +1,20 @@
 """BaseDataModule: one abstract `dataset(source)`; train and validation are two views of one pool."""
 
+import copy
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
 from lightning.pytorch import LightningDataModule
 
 from lightning_base.augment import Augmentation, Context, augment
-from lightning_base.clean.cleaning import Cleaning, clean
-from lightning_base.clean.corrections import as_read, correct
+from lightning_base.clean.cleaning import Cleaning
+from lightning_base.data.pool import Division, Pool, Pools, Source, Sources
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import UserError, one_line
@@ -25,9 +27,12 @@ from lightning_base.samples.samples import Samples
 from lightning_base.sources.fetch import Resource, fetch
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
-from lightning_base.splitters.split import WHOLE, Split, Splitter, default_splitter, make_split, seal
+from lightning_base.splitters.split import WHOLE, Split, Splitter, seal
 
-Source: TypeAlias = Literal["pool", "test", "predict"]
+# settings that folds depend on and reading does not, and those that neither does: runs that differ in them alone share
+# what is read
+DIVIDING = ("split", "test_size", "test_seed")
+NEITHER = ("inner_val", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
 Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
 
 
@@ -97,11 +102,8 @@ class BaseDataModule(LightningDataModule, ABC):
         self.fold_seed = 0
         self.only: frozenset[str] | None = None
         self.predict_role: Role = "predict"
-        self.findings: dict[Source, pd.DataFrame] = {}
-        self._uncorrected: pd.DataFrame | None = None
-        self._folds: Split | None = None
+        self._pool: Pool | None = None
         self._trained_on: tuple[str, int] | None = None
-        self._samples: dict[Source, Samples] = {}
         self._classes: tuple[str, ...] | None = None
 
     @abstractmethod
@@ -126,56 +128,52 @@ class BaseDataModule(LightningDataModule, ABC):
         for resource in self.fetch:
             fetch(resource)
 
-    def samples(self, source: Source) -> Samples:
-        """The source, read and cleaned once a data module."""
-        if source not in self._samples:
-            if source == "predict":
-                self._samples[source] = self._read(source)
-            elif self.seals:
-                whole = self._read("pool")
-                rest, sealed = self._seal(whole)
-                self._samples |= {"pool": self._within(whole.take(rest)), "test": whole.take(sealed)}
-            else:
-                read = self._read(source)
-                self._samples[source] = self._within(read) if source == "pool" else read
-        return self._samples[source]
+    @property
+    def pool(self) -> Pool:
+        """What is read and split: handed over by whoever builds the run, else this data module's own."""
+        if self._pool is None:
+            self._pool = Pool(self._sources(), self._division())
+        return self._pool
 
-    def share(self, read: "BaseDataModule") -> None:
-        """Takes the samples and the split that another data module of the same configuration has read."""
-        self._samples, self.findings, self._uncorrected = dict(read._samples), dict(read.findings), read._uncorrected
-        self._folds = read.folds
+    @pool.setter
+    def pool(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def join(self, pools: Pools, settings: Mapping[str, Any]) -> None:
+        """Takes what this process has read already for the same settings, so that no run reads anew.
+
+        Args:
+            pools: what has been read; what this data module will read comes to it.
+            settings: its class and arguments as the configuration has them.
+        """
+        reading = {key: value for key, value in settings.items() if key not in (*DIVIDING, *NEITHER)}
+        dividing = {key: settings.get(key) for key in DIVIDING}
+        divided_by = (repr(sorted(dividing.items())), self.seed, self.only)
+        self.pool = pools.find(repr(sorted(reading.items())), divided_by, self._sources(), self._division())
+
+    def _sources(self) -> Sources:
+        return Sources(self.dataset, self.clean, self.labels)
+
+    def _division(self) -> Division:
+        return Division(self.split, self.test_size, self.test_seed, self.seed, self.only)
+
+    def samples(self, source: Source) -> Samples:
+        """The samples of a source, cleaned: "pool" without those that are sealed, "test" or "predict".
+
+        Raises:
+            UserError: where it cannot be read or divided.
+        """
+        return self.pool.samples(source)
+
+    @property
+    def findings(self) -> dict[Source, pd.DataFrame]:
+        """What cleaning found in the sources read so far: id, kind, detail, action."""
+        return self.pool.sources.findings
 
     @property
     def seals(self) -> bool:
         """Whether the test samples are a share of the source, taken out here."""
-        return self.test_size is not None or (isinstance(self.split, TableSplitter) and self.split.seals)
-
-    def _within(self, pool: Samples) -> Samples:
-        """The pool, without the samples that an outer fold holds out where this is its inner cross-validation."""
-        if self.only is None:
-            return pool
-        rows = np.flatnonzero(pool.table["id"].isin(self.only))
-        if len(rows) < len(self.only):
-            raise UserError(f"{pool.origin}: {len(self.only) - len(rows)} samples of the outer fold are not there")
-        return pool.take(rows)
-
-    def _read(self, source: Source) -> Samples:
-        read = self.dataset(source)
-        if source == "pool" and self.labels is not None:
-            self._uncorrected, read = read.table, correct(read, self.labels)
-        samples, self.findings[source] = clean(read, self.clean, pool=source == "pool")
-        return samples
-
-    def _seal(self, whole: Samples) -> tuple[Rows, Rows]:
-        table = whole.table if self._uncorrected is None else as_read(whole, self._uncorrected)
-        if isinstance(self.split, TableSplitter) and self.split.seals:
-            if self.test_size is not None:
-                raise UserError("data.test_size: data.split names the test samples already; leave test_size out")
-            sealed = self.split.sealed(table, self.test_seed)
-        else:
-            assert self.test_size is not None
-            sealed = seal(table, self.test_size, self.test_seed, f"data.test_size: {whole.origin}")
-        return earlier(table, np.setdiff1d(np.arange(len(whole)), sealed), sealed), sealed
+        return self.pool.division.seals
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -186,16 +184,14 @@ class BaseDataModule(LightningDataModule, ABC):
 
     @property
     def folds(self) -> Split:
-        """Every fold of the pool."""
-        if self._folds is None:
-            pool = self.samples("pool")
-            splitter = self.split or default_splitter(pool.table, bool(pool.classes) and "target" in pool.table)
-            sealed = self._samples["test"].table["id"].to_numpy(dtype=object) if self.seals else None
-            fingerprint = pool.fingerprint if isinstance(splitter, TableSplitter) else ""  # no others look at it
-            split = make_split(pool.table, splitter, self.seed, fingerprint, sealed, pool.classes)
-            self._check_split(split)
-            self._folds = split
-        return self._folds
+        """Every fold of the pool.
+
+        Raises:
+            UserError: where the pool cannot be split, or the loaded checkpoint saw another split.
+        """
+        split = self.pool.folds
+        self._check_split(split)
+        return split
 
     def _check_split(self, split: Split) -> None:
         """Refuses a split, or a fold of it, other than the loaded checkpoint's."""
@@ -239,7 +235,7 @@ class BaseDataModule(LightningDataModule, ABC):
     def loader(self, role: Role) -> BatchLoader:
         """The loader of a role: shuffled by (seed, epoch) for "train", in row order and exact for the others."""
         rows, train, samples = self.rows(role), role == "train", self.samples(source_of(role))
-        size = self.batch_size or len(self.rows("train") if self._folds else rows)
+        size = self.batch_size or len(self.rows("train") if self.pool.is_split else rows)
         if not train:
             size = self.eval_batch_size or (4 * size if on_tpu(self.trainer) else min(4 * size, max(len(rows), 1)))
         self._need_fit()
@@ -323,6 +319,27 @@ class BaseDataModule(LightningDataModule, ABC):
             names = ", ".join(type(op).__name__ for op in self.augment)
             raise UserError(f"data.augment: {names} do not fit: {one_line(error)}; mend data.augment") from error
 
+    @property
+    def from_checkpoint(self) -> bool:
+        """Whether the preprocessing and the classes are a checkpoint's."""
+        return self._trained_on is not None
+
+    def twin(self, samples: Mapping[Source, Samples]) -> Self:
+        """This data module anew over other samples in the same folds: nothing is fitted, no checkpoint loaded."""
+        if set(inspect.signature(type(self)).parameters) == {f.name for f in fields(self) if f.init}:
+            twin = replace(self)
+        else:  # a subclass with an __init__ of its own
+            twin = copy.copy(self)
+            twin.trainer, twin._trained_on = None, None
+            for name in [name for name in vars(twin) if isinstance(getattr(type(self), name, None), cached_property)]:
+                del twin.__dict__[name]
+        for name in ("fold", "seed", "fold_seed", "predict_role"):
+            setattr(twin, name, getattr(self, name))
+        twin.pool = Pool.of(samples, self.folds, self.pool)
+        if self.inner_val is not None:  # drawn by targets, of which the twin may have others
+            twin.__dict__["_inner"] = self._inner
+        return twin
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the fitted preprocessing, the classes, and which fold of which split it saw."""
         if not self.preprocess.fitted:
@@ -342,8 +359,8 @@ class BaseDataModule(LightningDataModule, ABC):
                 the split, when it is made, raises it.
         """
         self._trained_on = (state_dict["fold_hash"], state_dict["fold"])
-        if self._folds is not None:
-            self._check_split(self._folds)
+        if self.pool.is_split:
+            self._check_split(self.pool.folds)
         self.preprocess.load(state_dict["preprocess"])
         self._classes = tuple(state_dict["classes"])
 

@@ -67,6 +67,8 @@ class Slurm:
         num_nodes: int,
         accelerator: str = "auto",
         submits: bool = True,
+        asker: str = "--executor slurm: ",
+        prefix: str = "--slurm.",
     ) -> "Slurm":
         """The same with nodes, tasks and GPUs filled in from what the Trainer is asked for.
 
@@ -75,24 +77,26 @@ class Slurm:
             num_nodes: trainer.num_nodes.
             accelerator: trainer.accelerator.
             submits: whether the job will be submitted from here.
+            asker: begins the messages, but for those that begin with an option.
+            prefix: stands before an option's name.
 
         Raises:
             UserError: for a value that Slurm would refuse, another number of processes than the Trainer's, or a machine
                 without Slurm.
         """
         for key in ("partition", "account", "qos", "gpus_per_node"):
-            self._demand(key, r"[^\s'\"\\]+", "no name; give one without spaces and quotes")
-        self._demand("time", TIME, "no time limit; give one such as 02:00:00")
-        self._demand("mem", MEMORY, "no amount of memory; give one such as 16G")
+            self._demand(prefix, key, r"[^\s'\"\\]+", "no name; give one without spaces and quotes")
+        self._demand(prefix, "time", TIME, "no time limit; give one such as 02:00:00")
+        self._demand(prefix, "mem", MEMORY, "no amount of memory; give one such as 16G")
         for key in ("nodes", "tasks_per_node", "cpus_per_task", "at_once"):
-            self._demand(key, r"[1-9]\d*", "no positive number; give one, or leave it out")
-        self._demand("signal", r"\d{1,4}", "not from 0 to 9999 seconds")
+            self._demand(prefix, key, r"[1-9]\d*", "no positive number; give one, or leave it out")
+        self._demand(prefix, "signal", r"\d{1,4}", "not from 0 to 9999 seconds")
         for option in self.extra:
             name = re.fullmatch(r"--([a-z-]+)(=.+)?", option)
             if name is None:
-                raise UserError(f"--slurm.extra: {option!r} is no option; give one such as --constraint=a100")
+                raise UserError(f"{prefix}extra: {option!r} is no option; give one such as --constraint=a100")
             if re.fullmatch(OWN, name[1]):
-                raise UserError(f"--slurm.extra: --{name[1]} is what the script itself says; leave it out")
+                raise UserError(f"{prefix}extra: --{name[1]} is what the script itself says; leave it out")
         gpus, ranks = self.gpus_per_node, self.ranks(devices, accelerator)
         for key, asked, expected, source in (
             ("nodes", self.nodes, num_nodes, "trainer.num_nodes"),
@@ -101,19 +105,19 @@ class Slurm:
         ):
             if asked is not None and asked != expected:
                 raise UserError(
-                    f"--slurm.{key} is {asked}, but {source} gives {expected}; leave it out, or set {source} to {asked}"
+                    f"{prefix}{key} is {asked}, but {source} gives {expected}; leave it out, or set {source} to {asked}"
                 )
         for program in ("sbatch", "squeue") if submits else ():
             if shutil.which(program) is None:
-                raise UserError(f"--executor slurm: no {program} here; run it where a cluster's jobs are submitted")
+                raise UserError(f"{asker}no {program} here; run it where a cluster's jobs are submitted")
         if gpus is None and accelerator in ("gpu", "cuda") and not any(re.match("--g(res|pus)", o) for o in self.extra):
             gpus = ranks
         return replace(self, nodes=num_nodes, tasks_per_node=ranks, gpus_per_node=gpus)
 
-    def _demand(self, key: str, pattern: str, otherwise: str) -> None:
+    def _demand(self, prefix: str, key: str, pattern: str, otherwise: str) -> None:
         value = getattr(self, key)
         if value is not None and not re.fullmatch(pattern, str(value), re.IGNORECASE):
-            raise UserError(f"--slurm.{key}: {value!r} is {otherwise}")
+            raise UserError(f"{prefix}{key}: {value!r} is {otherwise}")
 
     def ranks(self, devices: int | str | Sequence[int], accelerator: str) -> int:
         """Processes a node, as Lightning reads trainer.devices: a number, numbers of devices, or all there are."""
@@ -221,8 +225,8 @@ def quoted(word: str) -> str:
     return '"$SLURM_ARRAY_TASK_ID"'.join(shlex.quote(part) if part else "" for part in word.split(TASK)) or "''"
 
 
-def submit(path: Path) -> str:
-    """Submits a script; returns the job's number.
+def submit(path: Path, asker: str = "--executor slurm: ") -> str:
+    """Submits a script; returns the job's number; `asker` begins a refusal.
 
     The job has this process' environment, but for what belongs to an allocation or a launcher that it is in.
 
@@ -236,7 +240,7 @@ def submit(path: Path) -> str:
         ["sbatch", "--parsable", *options, str(path)], env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise UserError(f"--slurm: sbatch refused {path}: {one_line(done.stderr.replace('sbatch: error: ', ''))}")
+        raise UserError(f"{asker}sbatch refused {path}: {one_line(done.stderr.replace('sbatch: error: ', ''))}")
     return done.stdout.strip().partition(";")[0]
 
 

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, inf
 from pathlib import Path
@@ -12,7 +12,6 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 
-from lightning_base.cli.command import Command, quiet
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.strategies import Sharded, check
 from lightning_base.doctor.finding import Finding, duration, size
@@ -21,7 +20,6 @@ from lightning_base.doctor.machine import memory, nearest
 from lightning_base.doctor.measure import resident
 from lightning_base.doctor.trial import Trial, attempt
 from lightning_base.errors import UserError, one_line
-from lightning_base.folds.search import settings
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.resume import TimedCheckpoint
 from lightning_base.training.run import Run, build
@@ -44,16 +42,6 @@ class Devices:
         return self.per_node * self.nodes
 
 
-def read(arguments: Sequence[str]) -> Experiment:
-    """The experiment of --config and overrides.
-
-    Raises:
-        UserError: where they do not parse.
-    """
-    with quiet():
-        return Command(["crossval", *arguments], opens=True).experiment
-
-
 def configuration(experiment: Experiment, launch: Launch) -> list[Finding]:
     """Builds the configuration and trains one process of it for some batches; nothing is left, no test sample read.
 
@@ -64,7 +52,7 @@ def configuration(experiment: Experiment, launch: Launch) -> list[Finding]:
         for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):  # for authors of libraries
             warnings.simplefilter("ignore", kind)
         warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # see `precision`
-        with quiet(), tempfile.TemporaryDirectory(prefix="lightning-base-doctor-") as folder:
+        with tempfile.TemporaryDirectory(prefix="lightning-base-doctor-") as folder:
             found = list(_look(experiment, launch, Path(folder)))
     told = dict.fromkeys(one_line(warning.message)[:300] for warning in said)
     return [*found, *(Finding("warning", AREA, "warning", text) for text in told)]
@@ -234,9 +222,7 @@ def times(experiment: Experiment, trial: Trial) -> Iterator[Finding]:
         return
     fit, k = epochs * epoch + validation, len(data.folds.folds)  # the held-out samples are predicted at the end
     yield Finding("ok", AREA, "fit", f"{duration(fit)}: {epochs:.3g} epochs at most", number=fit)
-    more = (
-        "" if (search := settings(experiment)) is None else f"; its {len(search.candidates())} candidates come on top"
-    )
+    more = "" if (search := experiment.search) is None else f"; its {len(search.candidates())} candidates come on top"
     told = f"{duration(k * fit)}: {k} folds, one after another{more}"
     yield Finding("ok", AREA, "crossval", told, number=k * fit)
 

@@ -1,10 +1,11 @@
 """The verb `doctor`: what the machine has, whether a configuration fits it, and whether processes reach one another."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
 from rich.text import Text
@@ -13,15 +14,19 @@ from lightning_base.doctor.finding import Finding, worst
 from lightning_base.errors import UserError
 from lightning_base.tools.files import replace, to_json
 
+if TYPE_CHECKING:  # without a configuration the doctor needs no Lightning
+    from lightning_base.training.experiment import Experiment
+
+Opened: TypeAlias = Callable[[], "Experiment"]
 STYLES = {"ok": "green", "warning": "yellow", "trouble": "bold red"}
 
 
-def look(nodes: bool, rest: Sequence[str], path: Path | None) -> int:
+def look(nodes: bool, opened: Opened | None, path: Path | None) -> int:
     """Looks at what is asked for; returns the exit status.
 
     Args:
         nodes: whether at the processes of a launcher, rather than at the machine.
-        rest: the options of a configuration, or nothing.
+        opened: opens the experiment whose fit is asked for; None where none is.
         path: where the findings are written as JSON.
     """
     from lightning_base.doctor.launcher import find, host
@@ -45,15 +50,15 @@ def look(nodes: bool, rest: Sequence[str], path: Path | None) -> int:
         report.add(found)
     else:
         report.add(libraries())
-        report.add(_machine(rest))
+        report.add(_machine(opened))
     status = report.end(path if launch.rank == 0 else None)
     if text is not None:
         sys.stdout.write(text.getvalue())
     return status
 
 
-def _machine(rest: Sequence[str]) -> Iterator[Finding]:
-    """The machine and, where there are options of a configuration, how it fits."""
+def _machine(opened: Opened | None) -> Iterator[Finding]:
+    """The machine and, where there is an experiment, how it fits."""
     from lightning_base.doctor.devices import devices
     from lightning_base.doctor.launcher import find, launchers
     from lightning_base.doctor.machine import disk, machine
@@ -62,11 +67,9 @@ def _machine(rest: Sequence[str]) -> Iterator[Finding]:
     launch = find()
     yield from machine((launch.per_node or 1) if launch.many else 1)
     experiment, root, refused = None, Path("runs"), None
-    if rest:
-        from lightning_base.doctor.fit import configuration, read
-
+    if opened is not None:
         try:
-            experiment = read(rest)
+            experiment = opened()
             root = experiment.root
         except UserError as error:
             refused = Finding("trouble", "configuration", "configuration", str(error))
@@ -77,6 +80,8 @@ def _machine(rest: Sequence[str]) -> Iterator[Finding]:
     if refused is not None:
         yield refused
     if experiment is not None:
+        from lightning_base.doctor.fit import configuration
+
         yield from configuration(experiment, launch)
 
 

@@ -152,15 +152,15 @@ class Stopwatch(Callback):
 
 def shortened(experiment: Experiment, ranks: int) -> Experiment:
     """The experiment as one of so many processes trains it: its share of the batch, one device."""
-    config = experiment.config.clone()
-    given = config.trainer.limit_val_batches
-    evaluated = min(given, EVALUATED) if isinstance(given, int) else 0 if given == 0.0 else EVALUATED
-    changes = {
+    given, data = experiment.config.trainer, experiment.config.data.get("init_args") or {}
+    limit = given.limit_val_batches
+    evaluated = min(limit, EVALUATED) if isinstance(limit, int) else 0 if limit == 0.0 else EVALUATED
+    trainer = {
         "devices": 1,
         "num_nodes": 1,
         "strategy": "auto",
         "sync_batchnorm": False,
-        "logger": config.trainer.logger is not False,  # TensorBoard stands for all: others would show the trial
+        "logger": given.logger is not False,  # TensorBoard stands for all: others would show the trial
         "min_epochs": None,
         "min_steps": None,
         "max_time": None,
@@ -171,13 +171,11 @@ def shortened(experiment: Experiment, ranks: int) -> Experiment:
         "check_val_every_n_epoch": 1,
         "limit_val_batches": evaluated,
     }
-    for key, value in changes.items():
-        config.trainer[key] = value
-    data = config.data.get("init_args", {})
-    for key in ("batch_size", "eval_batch_size"):
-        if data.get(key):
-            data[key] = -(-data[key] // ranks)
-    return Experiment(experiment.parser, config, experiment.only)
+    sizes = {key: -(-data[key] // ranks) for key in ("batch_size", "eval_batch_size") if data.get(key)}
+    return experiment.with_(
+        {f"trainer.{key}": value for key, value in trainer.items()}
+        | {f"data.init_args.{key}": value for key, value in sizes.items()}
+    )
 
 
 @dataclass(frozen=True)

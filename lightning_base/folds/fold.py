@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
-from lightning_base.folds.search import choose, settings
+from lightning_base.folds.search import choose
 from lightning_base.results import states
 from lightning_base.results.states import note_failure, note_success
 from lightning_base.tools.files import write_json
@@ -84,7 +84,7 @@ def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> d
         return run_fold(one, number, home, [] if progress is None else [progress.watch(fold)], notes)
 
     directory = plan.fold_directory(fold)
-    if settings(plan.experiment) is None:
+    if plan.experiment.search is None:
         return train_run(plan.experiment, fold, directory)
     ids = plan.data.folds.ids[plan.data.folds.folds[fold].train]
     choice = choose(plan.experiment, fold, directory, ids, train_run)

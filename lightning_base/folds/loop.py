@@ -12,7 +12,7 @@ from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
 from lightning_base.folds.refit import check as check_refit
 from lightning_base.folds.refit import refit
-from lightning_base.folds.search import check, settings
+from lightning_base.folds.search import check
 from lightning_base.folds.summary import collect, show
 from lightning_base.results import states
 from lightning_base.tools.console import console
@@ -47,7 +47,7 @@ def crossval(
     here = experiment.on_cpu() if execution.executor == "slurm" else experiment
     first = build(here, 0, directory / "fold_0", quiet=True)
     preflight(first)
-    inspect(experiment, first.datamodule)
+    inspect(experiment.audit, experiment.root, first.datamodule)
     plan = Plan(experiment, directory, first.datamodule)
     chosen = list(range(plan.k)) if folds is None else sorted(set(folds))
     for fold in chosen:
@@ -60,7 +60,7 @@ def crossval(
         out.print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
         return directory
     check(experiment, first.datamodule)
-    if execution.executor == "vectorized" and settings(experiment) is not None:
+    if execution.executor == "vectorized" and experiment.search is not None:
         raise UserError("--executor vectorized: a search trains each fold by itself; take inline, process or slurm")
     if refitting:
         check_refit(experiment, execution.executor == "inline")

@@ -13,7 +13,7 @@ import yaml
 from lightning_base.errors import UserError
 from lightning_base.folds.fold import run_fold
 from lightning_base.folds.plan import Plan
-from lightning_base.folds.search import candidates, choose, settings
+from lightning_base.folds.search import choose
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.tools.process import is_main
@@ -35,7 +35,7 @@ def check(experiment: Experiment, inline: bool) -> None:
         UserError: where held-out samples lead the learning rate, which a refit does not have, where training is
             counted in steps, or where this process has no other ranks for it.
     """
-    for candidate in candidates(experiment):
+    for candidate in experiment.candidates():
         run = build(candidate, WHOLE, experiment.root / "refit", quiet=True)
         preflight(run)
         optimizers = run.model.configure_optimizers()
@@ -63,7 +63,7 @@ def refit(plan: Plan) -> dict[str, Any]:
         plan: a cross-validation whose folds are all done.
     """
     directory, split = plan.directory / "refit", plan.data.folds
-    if settings(plan.experiment) is None:
+    if plan.experiment.search is None:
         experiment, source = plan.experiment, "the folds"
         notes: dict[str, Any] = {}
         results = [read_json(plan.fold_directory(k) / "result.json") for k in range(len(split.ordinary))]
@@ -118,9 +118,7 @@ def median_epochs(counts: Sequence[float]) -> int:
 
 def for_epochs(experiment: Experiment, epochs: int) -> Experiment:
     """The experiment with so many epochs, whatever else would end its training."""
-    config = experiment.config.clone()
-    config.trainer.max_epochs, config.trainer.min_epochs, config.trainer.max_time = epochs, None, None
-    return Experiment(experiment.parser, config)
+    return experiment.with_({"trainer.max_epochs": epochs, "trainer.min_epochs": None, "trainer.max_time": None})
 
 
 def _clear_other(directory: Path, experiment: Experiment) -> None:

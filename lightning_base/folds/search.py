@@ -1,67 +1,24 @@
 """Nested cross-validation: values tuned inside a fold's training part, so that what scores the fold chose nothing."""
 
-import json
 import shutil
-from argparse import ArgumentError
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.model_selection import ParameterGrid
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import UserError, suggest
-from lightning_base.splitters.base import TableSplitter
-from lightning_base.splitters.split import WHOLE, Splitter
+from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.tools.process import is_main
-from lightning_base.training.config_errors import explain
-from lightning_base.training.experiment import Experiment
+from lightning_base.training.experiment import Experiment, naming
 from lightning_base.training.run import Run, build, preflight
+from lightning_base.training.search_space import Search, Values, shown
 from lightning_base.training.seeds import derive_seed
 
-Values: TypeAlias = Mapping[str, Any]
 Train: TypeAlias = Callable[[Experiment, int, Path], Mapping[str, Any]]
-TUNABLE = ("model", "data", "trainer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Search:
-    """What each fold tunes, by cross-validating its training part alone; the fold is then trained with the best.
-
-    A score that was also used to choose is too good (Varma & Simon 2006, BMC Bioinformatics 7:91); here the samples
-    that a fold holds out are read once its values are chosen. The folds may choose differently: what is estimated is
-    the procedure, tuning and all.
-
-    Args:
-        grid: the values to try of each key, which is written as on the command line; every combination is a candidate.
-        metric: the task's metric that decides, by its mean over the inner folds; of equals the first is taken.
-        mode: whether the largest or the smallest is best; by default what is better for the metric.
-        inner: what splits a fold's training part; by default what data.split is by default.
-    """
-
-    grid: dict[str, list[Any]]
-    metric: str
-    mode: Literal["max", "min"] | None = None
-    inner: Splitter | TableSplitter | None = None
-
-    def candidates(self) -> list[dict[str, Any]]:
-        """Every combination of the grid's values; keys in alphabetical order, the last varying fastest.
-
-        Raises:
-            UserError: for a key that is none of model, data or trainer, or that has no values.
-        """
-        if not self.grid:
-            raise UserError("search.grid: names no key; give e.g. {model.optimizer.lr: [0.001, 0.01]}, or leave it out")
-        for key, values in self.grid.items():
-            if key.partition(".")[0] not in TUNABLE or "." not in key:
-                raise UserError(f"search.grid: {key!r} cannot be tuned; name a key of {', '.join(TUNABLE)}")
-            if not values:
-                raise UserError(f"search.grid: {key} has no values; give a list of one or more")
-        return list(ParameterGrid(self.grid))
 
 
 @dataclass(frozen=True)
@@ -82,70 +39,17 @@ class Choice:
         return {"chosen": self.values, "search_seconds": self.seconds}
 
 
-def settings(experiment: Experiment) -> Search | None:
-    """What the experiment searches, without the splitter, which is built with the data; None where it does not."""
-    given = experiment.config.get("search")
-    return None if given is None else Search(grid=dict(given.grid), metric=given.metric, mode=given.mode)
-
-
-def with_values(experiment: Experiment, values: Values) -> Experiment:
-    """The experiment with values put in as the command line's --key=value does.
-
-    Raises:
-        UserError: for a key that does not exist, or a value that does not fit it.
-    """
-    arguments = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
-    parser = experiment.parser
-    try:
-        return replace(experiment, config=parser.parse_args(arguments, namespace=experiment.config.clone()))
-    except ArgumentError as error:
-        known = list(parser.get_defaults(skip_validation=True).keys())
-        raise UserError(explain(str(error), [], known)) from error
-
-
 def tuned(experiment: Experiment, directory: Path) -> Experiment:
     """The experiment with the values that a search chose for the run in this directory; as it is where none did."""
     path = directory / "search.json"
-    return with_values(experiment, read_json(path)["values"]) if path.is_file() else experiment
-
-
-def candidates(experiment: Experiment) -> list[Experiment]:
-    """The experiment with each candidate's values and no search; itself alone where it does not search."""
-    search = settings(experiment)
-    if search is None:
-        return [experiment]
-    found = []
-    for values in search.candidates():
-        with naming(values):
-            found.append(settled(with_values(experiment, values)))
-    return found
-
-
-def settled(experiment: Experiment) -> Experiment:
-    """The experiment without its search."""
-    config = experiment.config.clone()
-    config.search = None
-    return replace(experiment, config=config)
+    return experiment.with_values(read_json(path)["values"]) if path.is_file() else experiment
 
 
 def describe(chosen: Sequence[Values]) -> str:
     """The values that folds chose, and by how many, the most frequent first."""
-    texts = [_text(values) for values in chosen]
+    texts = [shown(values) for values in chosen]
     counts = sorted(((texts.count(text), text) for text in set(texts)), key=lambda pair: (-pair[0], pair[1]))
     return "; ".join(f"{text} ({count} of {len(texts)} folds)" for count, text in counts)
-
-
-def _text(values: Values) -> str:
-    return ", ".join(f"{key}={value}" for key, value in values.items())
-
-
-@contextmanager
-def naming(values: Values) -> Iterator[None]:
-    """Puts the candidate's values before the message of a user's mistake."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"search.grid ({_text(values)}): {error}") from error
 
 
 def inner(experiment: Experiment, candidate: Experiment, fold: int, ids: Iterable[str]) -> Experiment:
@@ -160,11 +64,14 @@ def inner(experiment: Experiment, candidate: Experiment, fold: int, ids: Iterabl
         fold: the outer fold.
         ids: of the outer fold's training samples.
     """
-    config = candidate.config.clone()
-    config.data.init_args.split = experiment.config.search.inner
-    config.seed_everything = derive_seed(experiment.seed, 1 + fold, 1)  # (seed, fold, 0) would be (seed, fold)
-    config.name = f"{experiment.name}_{'refit' if fold == WHOLE else f'fold_{fold}'}_search"  # for loggers
-    return replace(candidate, config=config, only=frozenset(ids))
+    return candidate.with_(
+        {
+            "data.init_args.split": experiment.config.search.inner,
+            "seed_everything": derive_seed(experiment.seed, 1 + fold, 1),  # (seed, fold, 0) would be (seed, fold)
+            "name": f"{experiment.name}_{'refit' if fold == WHOLE else f'fold_{fold}'}_search",  # for loggers
+        },
+        only=ids,
+    )
 
 
 def check(experiment: Experiment, data: BaseDataModule) -> None:
@@ -178,10 +85,10 @@ def check(experiment: Experiment, data: BaseDataModule) -> None:
         UserError: naming the candidate that cannot be built, does not fit the data or changes the split; or for a
             metric or an inner splitter that cannot serve.
     """
-    search = settings(experiment)
+    search = experiment.search
     if search is None:
         return
-    tried, nowhere = candidates(experiment), experiment.root / "search"
+    tried, nowhere = experiment.candidates(), experiment.root / "search"
     for values, candidate in zip(search.candidates(), tried, strict=True):
         with naming(values):
             run = build(candidate, 0, nowhere, quiet=True)
@@ -234,9 +141,9 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
     Raises:
         UserError: where no candidate's score is a number.
     """
-    search = settings(experiment)
+    search = experiment.search
     assert search is not None
-    tried, options = search.candidates(), candidates(experiment)
+    tried, options = search.candidates(), experiment.candidates()
     inners = [inner(experiment, candidate, fold, ids) for candidate in options]
     first = build(inners[0], 0, directory / "inner", quiet=True)
     preflight(first)

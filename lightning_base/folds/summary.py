@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lightning_base.errors import UserError
 from lightning_base.folds.plan import Plan
-from lightning_base.folds.search import describe, settings
+from lightning_base.folds.search import describe
 from lightning_base.stats.bootstrap import oof_intervals
 from lightning_base.stats.estimates import NAME as INTERVAL
 from lightning_base.stats.estimates import clipped, estimate
@@ -74,7 +74,7 @@ def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
         "oof_bootstrap": f"percentile bootstrap over {'samples' if groups is None else 'groups'}, models held fixed",
         "oof_groups": None if groups is None else int(table["group"].nunique()),
         "selection": results[0]["selection"],
-        "chosen": [result["chosen"] for result in results] if settings(plan.experiment) else None,
+        "chosen": [result["chosen"] for result in results] if plan.experiment.search else None,
         "classes": list(plan.data.classes),
         "splitter": plan.data.folds.splitter,
         "split_hash": plan.data.folds.hash,

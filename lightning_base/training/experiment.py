@@ -1,6 +1,10 @@
-"""Experiment: one parsed configuration, from which every fold is built afresh."""
+"""Experiment: one parsed configuration, from which every fold is built afresh, and its variants."""
 
-from dataclasses import dataclass, replace
+import json
+from argparse import ArgumentError
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +12,31 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_base.data.pool import Pools
+from lightning_base.errors import UserError
 from lightning_base.tools.files import write_text
+from lightning_base.training.config_errors import explain
+from lightning_base.training.search_space import Search, Values, shown
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
+NO_CHANGES: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Experiment:
     """One parsed configuration, from which every fold is built afresh.
 
-    only: ids of the samples that its pool is restricted to: an outer fold's training part; None for all there are.
+    Attributes:
+        parser: of the verb's options.
+        config: the options, parsed and not instantiated.
+        only: ids of the samples that its pool is restricted to: an outer fold's training part; None for all there are.
+        pools: what this process has read for it and its variants.
     """
 
     parser: LightningArgumentParser
     config: Namespace
     only: frozenset[str] | None = None
+    pools: Pools = field(default_factory=Pools, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -44,13 +58,55 @@ class Experiment:
         """ "off", "warn" or "fail"; YAML reads a bare `off` as false."""
         return str({False: "off", True: "warn"}.get(self.config.audit, self.config.audit))
 
+    @property
+    def search(self) -> Search | None:
+        """What it tunes, without the inner splitter, which is built with the data; None where it tunes nothing."""
+        given = self.config.get("search")
+        return None if given is None else Search(grid=dict(given.grid), metric=given.metric, mode=given.mode)
+
+    def with_(self, changes: Mapping[str, Any] = NO_CHANGES, only: Iterable[str] | None = None) -> "Experiment":
+        """The experiment with other values; what is not named stays, and so does what has been read.
+
+        Args:
+            changes: parsed values by dotted key, e.g. {"trainer.max_epochs": 3}.
+            only: ids of the samples to restrict its pool to; None leaves it as it is.
+        """
+        config = self.config.clone()
+        for key, value in changes.items():
+            config[key] = value
+        return replace(self, config=config, only=self.only if only is None else frozenset(only))
+
+    def with_values(self, values: Values) -> "Experiment":
+        """The experiment with values put in as the command line's --key=value does.
+
+        Raises:
+            UserError: for a key that does not exist, or a value that does not fit it.
+        """
+        words = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
+        try:
+            return replace(self, config=self.parser.parse_args(words, namespace=self.config.clone()))
+        except ArgumentError as error:
+            known = list(self.parser.get_defaults(skip_validation=True).keys())
+            raise UserError(explain(str(error), [], known)) from error
+
+    def candidates(self) -> list["Experiment"]:
+        """The experiment with each candidate's values and no search; itself alone where it does not search.
+
+        Raises:
+            UserError: naming the candidate whose values do not fit.
+        """
+        if self.search is None:
+            return [self]
+        found = []
+        for values in self.search.candidates():
+            with naming(values):
+                found.append(self.with_values(values).with_({"search": None}))
+        return found
+
     def on_cpu(self) -> "Experiment":
         """The experiment as one process on a CPU can build it, to check what will run on other machines."""
-        config = self.config.clone()
         here = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": None}
-        for key, value in {**here, "sync_batchnorm": False}.items():
-            config.trainer[key] = value
-        return replace(self, config=config)
+        return self.with_({f"trainer.{key}": value for key, value in {**here, "sync_batchnorm": False}.items()})
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""
@@ -60,3 +116,12 @@ class Experiment:
     def save(self, path: Path) -> None:
         """Writes the configuration as YAML that `--config` takes."""
         write_text(path, yaml.safe_dump(self.dump(), sort_keys=False))
+
+
+@contextmanager
+def naming(values: Values) -> Iterator[None]:
+    """Puts the candidate's values before the message of a user's mistake."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"search.grid ({shown(values)}): {error}") from error

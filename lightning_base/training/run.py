@@ -7,11 +7,11 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
 
-from lightning_base.cli.verbs import Trainer
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed import strategies
 from lightning_base.errors import UserError, one_line
@@ -53,9 +53,10 @@ def build(
     watchers: Sequence[Callback] = (),
     training: bool = True,
 ) -> Run:
-    """A run that shares nothing with any other: seeded from (seed, fold), then built from the configuration.
+    """A run of its own: seeded from (seed, fold), then built from the configuration.
 
-    Nothing is written until the run trains.
+    Nothing is written until the run trains. What it reads is what earlier runs of this process have read of the same
+    data: it is read-only, and all that is fitted on it is the run's own.
 
     Args:
         experiment: the configuration.
@@ -84,6 +85,7 @@ def build(
         if not isinstance(data, BaseDataModule):
             raise UserError("data must be a BaseDataModule for this verb")
         data.fold, data.seed, data.fold_seed, data.only = fold, experiment.seed, seed, experiment.only
+        data.join(experiment.pools, _settings(config.data))
         arguments = dict(objects.trainer)
         if logs:
             arguments["logger"] = _loggers(arguments["logger"], directory)
@@ -107,6 +109,13 @@ def build(
     elif type(trainer.strategy.checkpoint_io) is XLACheckpointIO:
         trainer.strategy.checkpoint_io = ExactXLAIO()
     return Run(objects.get("model"), data, trainer, directory, fold, seed)
+
+
+def _settings(data: Namespace) -> dict[str, Any]:
+    """The class and the arguments of a data module, as the configuration has them."""
+    arguments = data.get("init_args")
+    given = {} if arguments is None else arguments.as_dict()
+    return {"class_path": data.class_path, "dict_kwargs": data.get("dict_kwargs"), **given}
 
 
 def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directory: Path) -> None:

@@ -102,7 +102,6 @@ def _train(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
 
 def _open(plan: Plan, fold: int) -> Run:
     run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
-    run.datamodule.share(plan.data)
     preflight(run)
     return begin(run)
 

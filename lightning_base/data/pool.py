@@ -1,0 +1,202 @@
+"""Pool: the samples of a data module, read, cleaned, sealed and split once a process, and handed to every run of it."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, TypeAlias, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from lightning_base.clean.cleaning import Cleaning, clean
+from lightning_base.clean.corrections import as_read, correct
+from lightning_base.errors import UserError
+from lightning_base.samples.payload import Payload, Ragged, Rows, View
+from lightning_base.samples.samples import Samples
+from lightning_base.splitters.base import TableSplitter
+from lightning_base.splitters.clock import earlier
+from lightning_base.splitters.split import Split, Splitter, default_splitter, make_split, seal
+
+Source: TypeAlias = Literal["pool", "test", "predict"]
+Value = TypeVar("Value")
+SOURCES, POOLS = 4, 16  # kept at a time: a search may try other data, and has a pool per outer fold
+
+
+class Sources:
+    """The sources of a data module as they are read: each once, corrected, cleaned and made read-only.
+
+    Args:
+        dataset: reads a source.
+        policy: what is done about each kind of finding.
+        labels: a file that corrects targets in the pool; None for none.
+
+    Attributes:
+        findings: what cleaning found in the sources read so far.
+        uncorrected: the pool's table with the targets that the source itself gave, where labels correct them.
+    """
+
+    def __init__(self, dataset: Callable[[Source], Samples], policy: Cleaning, labels: str | None) -> None:
+        self.dataset, self.policy, self.labels = dataset, policy, labels
+        self.findings: dict[Source, pd.DataFrame] = {}
+        self.uncorrected: pd.DataFrame | None = None
+        self._samples: dict[Source, Samples] = {}
+
+    def samples(self, source: Source) -> Samples:
+        """All samples of a source.
+
+        Raises:
+            UserError: where it cannot be read, or a finding's policy is `fail`.
+        """
+        if source not in self._samples:
+            read = self.dataset(source)
+            if source == "pool" and self.labels is not None:
+                self.uncorrected, read = read.table, correct(read, self.labels)
+            cleaned, self.findings[source] = clean(read, self.policy, pool=source == "pool")
+            self._samples[source] = replace(cleaned, inputs=read_only(cleaned.inputs))
+        return self._samples[source]
+
+
+def read_only(inputs: Payload) -> Payload:
+    """The same values, which an assignment in place refuses: what one fold did to them would reach the others."""
+    if isinstance(inputs, np.ndarray):
+        inputs = inputs.view()
+        inputs.flags.writeable = False
+    elif type(inputs) is View:
+        return View(read_only(inputs.base), inputs.index)
+    elif type(inputs) is Ragged and isinstance(inputs.values, np.ndarray):
+        values = inputs.values.view()
+        values.flags.writeable = False
+        return Ragged(values, inputs.offsets)
+    return inputs
+
+
+@dataclass(frozen=True)
+class Division:
+    """How a pool comes from its source, and folds from the pool.
+
+    Args:
+        splitter: what makes the folds; None for the default.
+        test_size: share of the source that is sealed first; None where the test samples are a source of their own, or
+            the splitter names them.
+        test_seed: what the sealed share is drawn from.
+        seed: what the folds are drawn from.
+        only: ids that the pool is restricted to, where it is that of an inner cross-validation; None for all.
+    """
+
+    splitter: Splitter | TableSplitter | None = None
+    test_size: float | None = None
+    test_seed: int = 0
+    seed: int = 0
+    only: frozenset[str] | None = None
+
+    @property
+    def seals(self) -> bool:
+        """Whether the test samples are a share of the source, taken out of it."""
+        return self.test_size is not None or (isinstance(self.splitter, TableSplitter) and self.splitter.seals)
+
+
+class Pool:
+    """The samples that folds are made of, those that are sealed or asked about, and the folds.
+
+    Args:
+        sources: what is read.
+        division: what is sealed, and how the rest is split.
+    """
+
+    def __init__(self, sources: Sources, division: Division) -> None:
+        self.sources, self.division = sources, division
+        self._samples: dict[Source, Samples] = {}
+
+    @staticmethod
+    def of(samples: Mapping[Source, Samples], folds: Split, read: "Pool") -> "Pool":
+        """A pool of samples that are given, and of folds; what else it is asked for `read` has."""
+        pool = Pool(read.sources, read.division)
+        pool._samples, pool.__dict__["folds"] = dict(samples), folds
+        return pool
+
+    def samples(self, source: Source) -> Samples:
+        """The samples of a source: "pool" without those that are sealed, "test" with them, or "predict".
+
+        Raises:
+            UserError: where it cannot be read or divided.
+        """
+        if source not in self._samples:
+            whole = self.sources.samples("pool" if source == "test" and self.division.seals else source)
+            if source == "predict" or (source == "test" and not self.division.seals):
+                self._samples[source] = whole
+            elif self.division.seals:
+                rest, sealed = self._seal(whole)
+                self._samples |= {"pool": self._within(whole.take(rest)), "test": whole.take(sealed)}
+            else:
+                self._samples["pool"] = self._within(whole)
+        return self._samples[source]
+
+    def _seal(self, whole: Samples) -> tuple[Rows, Rows]:
+        """The rows that stay, and those that are sealed."""
+        splitter, size, uncorrected = self.division.splitter, self.division.test_size, self.sources.uncorrected
+        table = whole.table if uncorrected is None else as_read(whole, uncorrected)
+        if isinstance(splitter, TableSplitter) and splitter.seals:
+            if size is not None:
+                raise UserError("data.test_size: data.split names the test samples already; leave test_size out")
+            sealed = splitter.sealed(table, self.division.test_seed)
+        else:
+            assert size is not None
+            sealed = seal(table, size, self.division.test_seed, f"data.test_size: {whole.origin}")
+        return earlier(table, np.setdiff1d(np.arange(len(whole)), sealed), sealed), sealed
+
+    def _within(self, pool: Samples) -> Samples:
+        """The pool, without the samples that an outer fold holds out where this is its inner cross-validation."""
+        only = self.division.only
+        if only is None:
+            return pool
+        rows = np.flatnonzero(pool.table["id"].isin(only))
+        if len(rows) < len(only):
+            raise UserError(f"{pool.origin}: {len(only) - len(rows)} samples of the outer fold are not there")
+        return pool.take(rows)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the folds are made already."""
+        return "folds" in self.__dict__
+
+    @cached_property
+    def folds(self) -> Split:
+        """Every fold of the pool."""
+        pool, given = self.samples("pool"), self.division.splitter
+        splitter = given or default_splitter(pool.table, bool(pool.classes) and "target" in pool.table)
+        sealed = self.samples("test").table["id"].to_numpy(dtype=object) if self.division.seals else None
+        fingerprint = pool.fingerprint if isinstance(splitter, TableSplitter) else ""  # no others look at it
+        return make_split(pool.table, splitter, self.division.seed, fingerprint, sealed, pool.classes)
+
+
+class Pools:
+    """What one process has read: sources and pools, each shared by all runs whose settings give the same one.
+
+    Of each the latest are kept, so that a search over many variants of the data does not hold them all.
+    """
+
+    def __init__(self) -> None:
+        self._sources: OrderedDict[Hashable, Sources] = OrderedDict()
+        self._pools: OrderedDict[Hashable, Pool] = OrderedDict()
+
+    def find(self, read_by: str, divided_by: Hashable, sources: Sources, division: Division) -> Pool:
+        """The pool of these settings: one that is there, or a new one over sources that are there, or over these.
+
+        Args:
+            read_by: every setting that reading and cleaning depend on, as text.
+            divided_by: every setting that sealing and splitting depend on.
+            sources: what to read where nothing of `read_by` is there.
+            division: how to divide it.
+        """
+        sources = _latest(self._sources, read_by, sources, SOURCES)
+        return _latest(self._pools, (read_by, divided_by), Pool(sources, division), POOLS)
+
+
+def _latest(kept: OrderedDict[Hashable, Value], key: Hashable, new: Value, most: int) -> Value:
+    """What is kept under a key, else the new one, which is kept; the key asked for longest ago goes."""
+    value = kept.setdefault(key, new)
+    kept.move_to_end(key)
+    if len(kept) > most:
+        kept.popitem(last=False)
+    return value
