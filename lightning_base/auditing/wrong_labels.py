@@ -16,11 +16,12 @@ from lightning_base.clean.corrections import read_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import UserError, one_line
 from lightning_base.results.finished import demand_finished
+from lightning_base.results.summary import SUMMARY, Summary, read_summary
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import gather, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.tools.console import console
-from lightning_base.tools.files import read_json, replace, write_parquet, write_text
+from lightning_base.tools.files import replace, write_parquet, write_text
 
 SHOWN = 20  # most suspects that the terminal lists
 DRAWN, ACROSS = 40, 8  # most suspects in the picture, and in a row of it
@@ -48,15 +49,15 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
     find_issues = confident_learning()
     data.prepare_data()
     pool, out = data.samples("pool"), console()
-    if pool.fingerprint != summary["data_fingerprint"]:
+    if pool.fingerprint != summary.data_fingerprint:
         raise UserError(
             f"--labels: {directory} was trained on other data than {pool.origin} is now (data fingerprint "
-            f"{summary['data_fingerprint'][:12]}, now {pool.fingerprint[:12]}); give the data and data.labels that it "
+            f"{summary.data_fingerprint[:12]}, now {pool.fingerprint[:12]}); give the data and data.labels that it "
             "was trained with"
         )
     prob = mean.filter(like="prob_").to_numpy()
     target = mean["target"].to_numpy(dtype=np.int64)
-    table = ranked(mean["id"], target, prob, summary["classes"], find_issues(target, prob))
+    table = ranked(mean["id"], target, prob, summary.classes, find_issues(target, prob))
     suspects = table[table["issue"]]
     write_parquet(directory / "label_issues.parquet", table)
     left_out = f", {len(pool) - len(table)} more were never held out" if len(table) < len(pool) else ""
@@ -89,7 +90,7 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
     )
 
 
-def held_out(directory: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def held_out(directory: Path) -> tuple[pd.DataFrame, Summary]:
     """The held-out probabilities of a finished classifier's run, and its summary.
 
     One row a sample, in order of ids: id, target (int64), prob_0 … (float64), averaged over repeats.
@@ -97,15 +98,15 @@ def held_out(directory: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises:
         UserError: where the directory is unfinished or not a classifier's.
     """
-    demand_finished(directory, "--labels", ["summary.json", "oof.parquet"])
-    summary = read_json(directory / "summary.json")
+    demand_finished(directory, "--labels", [SUMMARY, "oof.parquet"])
+    summary = read_summary(directory)
     try:
         oof = pd.read_parquet(directory / "oof.parquet")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(
             f"--labels: {directory / 'oof.parquet'} cannot be read ({one_line(error)}); run crossval again"
         ) from error
-    columns = [f"prob_{c}" for c in range(len(summary["classes"]))]
+    columns = [f"prob_{c}" for c in range(len(summary.classes))]
     if len(columns) < 2 or not {"id", "target", *columns} <= set(oof.columns):
         raise UserError(
             f"--labels: {directory} is not a classifier's (oof.parquet has no probability for each class); give the "

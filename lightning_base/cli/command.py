@@ -217,8 +217,8 @@ class Command(LightningCLI):
         finally:
             (self.run.directory / states.STATE).unlink(missing_ok=True)
         close(self.run)
-        self._report("held-out samples of fold 0", held_out, result["metrics"])
-        console().print(f"scored: {result['selection']}\nresults: {self.run.directory}")
+        self._report("held-out samples of fold 0", held_out, result.metrics)
+        console().print(f"scored: {result.selection}\nresults: {self.run.directory}")
 
     def validate(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Scores a checkpoint on the samples that its fold held out."""

@@ -11,7 +11,8 @@ from lightning_base.errors import UserError, one_line
 from lightning_base.folds.directory import changes
 from lightning_base.results import states
 from lightning_base.results.finished import demand_finished
-from lightning_base.tools.files import read_json
+from lightning_base.results.fold_result import is_done, scored_checkpoint
+from lightning_base.results.summary import SUMMARY, read_summary
 from lightning_base.tools.process import is_main
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.resume import STAMP
@@ -38,7 +39,7 @@ def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
         return directory / name
     taken = sorted(int(p.name.removeprefix("version_")) for p in directory.glob("version_*") if p.name[8:].isdigit())
     last = directory / f"version_{taken[-1] if taken else -1}"
-    broken_off = (last / "config.yaml").is_file() and not (last / "result.json").is_file()
+    broken_off = (last / "config.yaml").is_file() and not is_done(last)
     if (
         experiment
         and broken_off
@@ -60,22 +61,15 @@ def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:
     if path.is_file():
         return [path], path.parent.parent if path.parent.name == "checkpoints" else path.parent
     if (path / "checkpoints" / "last.ckpt").is_file():
-        return [scored(path)], path
-    demand_finished(path, "--ckpt_path", ["summary.json"])
-    k = read_json(path / "summary.json")["k"]
-    return [scored(path / f"fold_{fold}") for fold in range(k)], path
+        return [scored_checkpoint(path)], path
+    demand_finished(path, "--ckpt_path", [SUMMARY])
+    k = read_summary(path).k
+    return [scored_checkpoint(path / f"fold_{fold}") for fold in range(k)], path
 
 
 def describe(members: Sequence[Path]) -> str:
     """What predicted, in words."""
     return "one checkpoint" if len(members) == 1 else f"ensemble of {len(members)} folds"
-
-
-def scored(directory: Path) -> Path:
-    """The checkpoint of a run whose weights were scored; its last where it is not done."""
-    result = directory / "result.json"
-    name = read_json(result).get("checkpoint", "last.ckpt") if result.is_file() else "last.ckpt"
-    return directory / "checkpoints" / str(name)
 
 
 def read_stamp(checkpoint: Path) -> dict[str, Any]:

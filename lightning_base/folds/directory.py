@@ -1,6 +1,7 @@
 """Whose a crossval directory is: made an experiment's, found to be its, extended by folds, or refused."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.slurm import queue
 from lightning_base.errors import UserError
 from lightning_base.results import states
+from lightning_base.results.fold_result import is_done, read_result
+from lightning_base.results.summary import SUMMARY
 from lightning_base.splitters.manifest import hash_table, read_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
@@ -92,9 +95,9 @@ def extend(directory: Path, experiment: Experiment, data: BaseDataModule, identi
 
     The configuration is written last: killed before, the next run does all of it again.
     """
-    (directory / "summary.json").unlink(missing_ok=True)  # it is of the earlier folds alone
-    for path in directory.glob("fold_*/result.json"):
-        write_json(path, {**read_json(path), "split_hash": identity["split_hash"]})
+    (directory / SUMMARY).unlink(missing_ok=True)  # it is of the earlier folds alone
+    for fold in [path for path in directory.glob("fold_*") if is_done(path)]:
+        replace(read_result(fold), split_hash=identity["split_hash"]).write(fold)
     write_split(directory, data)
     write_json(directory / "identity.json", identity)
     experiment.save(directory / "config.yaml")

@@ -1,9 +1,9 @@
 """One fold of a cross-validation: trained from its last checkpoint, scored on what it held out, its state kept."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Callback
@@ -12,12 +12,13 @@ from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
 from lightning_base.folds.search import choose
 from lightning_base.results import states
+from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.states import note_failure, note_success
 from lightning_base.tools.files import write_json
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build, close, preflight
-from lightning_base.training.train import NOTHING, train
+from lightning_base.training.train import Chosen, train
 
 Outcome: TypeAlias = Literal["done", "failed", "held"]
 
@@ -74,14 +75,14 @@ def hold(directory: Path, alone: bool) -> Iterator[bool]:
         lock.release()
 
 
-def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> dict[str, Any]:
+def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> FoldResult:
     """Trains one fold, from its last checkpoint where it has one, and scores it; returns its result.
 
     Where the experiment searches, the fold's training part alone chooses the values first.
     """
 
-    def train_run(one: Experiment, number: int, home: Path, notes: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
-        return run_fold(one, number, home, [] if progress is None else [progress.watch(fold)], notes)
+    def train_run(one: Experiment, number: int, home: Path, chosen: Chosen | None = None) -> FoldResult:
+        return run_fold(one, number, home, [] if progress is None else [progress.watch(fold)], chosen)
 
     directory = plan.fold_directory(fold)
     if plan.experiment.search is None:
@@ -89,7 +90,7 @@ def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> d
     ids = plan.data.folds.ids[plan.data.folds.folds[fold].train]
     choice = choose(plan.experiment, fold, directory, ids, train_run)
     choice.experiment.save(directory / "config.yaml")
-    return train_run(choice.experiment, fold, directory, choice.notes)
+    return train_run(choice.experiment, fold, directory, choice.chosen)
 
 
 def run_fold(
@@ -97,12 +98,12 @@ def run_fold(
     fold: int,
     directory: Path,
     watchers: Sequence[Callback] = (),
-    notes: Mapping[str, Any] = NOTHING,
-) -> dict[str, Any]:
+    chosen: Chosen | None = None,
+) -> FoldResult:
     """Builds the run of an experiment's fold, trains it from its last checkpoint where it has one, and scores it."""
     run = build(experiment, fold, directory, quiet=True, watchers=watchers)
     try:
         preflight(run)  # a fold's network may not fit where the first one's did
-        return train(run, resume_point(run.directory), notes)[0]
+        return train(run, resume_point(run.directory), chosen)[0]
     finally:
         close(run)

@@ -3,21 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from lightning_base.auditing.gate import inspect
 from lightning_base.errors import FoldsFailed, UserError
 from lightning_base.folds.directory import claim, clear
 from lightning_base.folds.executors.options import Execution
-from lightning_base.folds.executors.runner import computing_threads, runner
+from lightning_base.folds.executors.runner import Runner, computing_threads, runner
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
 from lightning_base.folds.refit import check as check_refit
 from lightning_base.folds.refit import refit
-from lightning_base.folds.search import check
+from lightning_base.folds.search import check as check_search
 from lightning_base.folds.summary import collect, show
 from lightning_base.results import states
 from lightning_base.tools.console import console
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.run import build, preflight
+from lightning_base.training.run import Run, build, preflight
 
 
 def crossval(
@@ -41,59 +43,99 @@ def crossval(
         UserError: for a mistake in the configuration or the data (nothing is written then), or a directory that
             holds another experiment.
     """
-    out = console()
-    directory = experiment.root / "crossval"
-    execution = execution or Execution()
-    here = experiment.on_cpu() if execution.executor == "slurm" else experiment
-    first = build(here, 0, directory / "fold_0", quiet=True)
-    preflight(first)
-    inspect(experiment.audit, experiment.root, first.datamodule)
-    plan = Plan(experiment, directory, first.datamodule)
-    chosen = list(range(plan.k)) if folds is None else sorted(set(folds))
-    for fold in chosen:
-        if not 0 <= fold < plan.k:
-            raise UserError(f"--folds: fold {fold} does not exist, data.split has folds 0 to {plan.k - 1}")
+    out, execution = console(), execution or Execution()
+    first = open_first(experiment, execution)
+    plan = Plan(experiment, experiment.root / "crossval", first.datamodule)
+    chosen = chosen_folds(plan, folds)
     if first.trainer.fast_dev_run:  # type: ignore[attr-defined]
-        for fold in chosen:
-            run = build(experiment, fold, plan.fold_directory(fold), quiet=True)
-            run.trainer.fit(run.model, datamodule=run.datamodule)
-        out.print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
-        return directory
-    check(experiment, first.datamodule)
-    if execution.executor == "vectorized" and experiment.search is not None:
-        raise UserError("--executor vectorized: a search trains each fold by itself; take inline, process or slurm")
-    if refitting:
-        check_refit(experiment, execution.executor == "inline")
-    train = runner(execution, experiment, first)
+        return dry_run(plan, chosen, out)
+    train = checked_runner(execution, experiment, first, refitting)
     main = first.trainer.is_global_zero
-    if main and overwrite and directory.exists():
-        clear(directory, first.datamodule.labels)
+    if main and overwrite and plan.directory.exists():
+        clear(plan.directory, first.datamodule.labels)
     if main:
-        claim(directory, experiment, plan.data)
+        claim(plan.directory, experiment, plan.data)
     del first
-    waiting = [fold for fold in chosen if not plan.is_done(fold)]
-    if len(waiting) < len(chosen):
-        out.print(f"{directory}: {len(chosen) - len(waiting)} of {len(chosen)} folds are done already")
-    progress = FoldProgress(out, len(waiting), plan.k)
-    with progress.progress:
-        train(plan, waiting, progress)
-    ended = {fold: states.read(plan.fold_directory(fold)) for fold in waiting}
-    failed = [fold for fold, state in ended.items() if state["state"] == "failed"]
-    if failed:
-        errors = [f"fold {fold} ({ended[fold]['error']})" for fold in failed]
-        raise FoldsFailed(
-            f"{len(failed)} of {plan.k} folds failed: {'; '.join(errors)}; tracebacks stand in error.txt in their "
-            "folders; mend the cause and run the same command again: the other folds are kept"
-        )
+    train_waiting(plan, chosen, train, out)
     missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]
     if missing:
         waits = "; the refit waits for them" if refitting else ""
         out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}{waits}")
-        return directory
+        return plan.directory
     if main:
-        show(plan, *collect(plan), out)
+        show(plan, collect(plan), out)
     if refitting:
         with computing_threads(execution.threads):
             again = refit(plan)
-        out.print(f"refit: {again['epochs']} epochs on {again['n_train']} samples, in {directory / 'refit'}")
-    return directory
+        out.print(f"refit: {again.epochs} epochs on {again.n_train} samples, in {plan.directory / 'refit'}")
+    return plan.directory
+
+
+def open_first(experiment: Experiment, execution: Execution) -> Run:
+    """The run of fold 0, tried out on its data, which are audited; it is not trained.
+
+    Raises:
+        UserError: for what can be known to be wrong.
+    """
+    here = experiment.on_cpu() if execution.executor == "slurm" else experiment
+    first = build(here, 0, experiment.root / "crossval" / "fold_0", quiet=True)
+    preflight(first)
+    inspect(experiment.audit, experiment.root, first.datamodule)
+    return first
+
+
+def chosen_folds(plan: Plan, folds: Sequence[int] | None) -> list[int]:
+    """The folds to train, each once and in order; all where none are named.
+
+    Raises:
+        UserError: for a fold that there is not.
+    """
+    chosen = list(range(plan.k)) if folds is None else sorted(set(folds))
+    for fold in chosen:
+        if not 0 <= fold < plan.k:
+            raise UserError(f"--folds: fold {fold} does not exist, data.split has folds 0 to {plan.k - 1}")
+    return chosen
+
+
+def dry_run(plan: Plan, chosen: Sequence[int], out: Console) -> Path:
+    """Lets a few batches of each fold through, as trainer.fast_dev_run asks; nothing is written."""
+    for fold in chosen:
+        run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
+        run.trainer.fit(run.model, datamodule=run.datamodule)
+    out.print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
+    return plan.directory
+
+
+def checked_runner(execution: Execution, experiment: Experiment, first: Run, refitting: bool) -> Runner:
+    """What trains folds, when search, refit and executor have been tried as far as can be without training.
+
+    Raises:
+        UserError: where one of them cannot serve the experiment.
+    """
+    check_search(experiment, first.datamodule)
+    if execution.executor == "vectorized" and experiment.search is not None:
+        raise UserError("--executor vectorized: a search trains each fold by itself; take inline, process or slurm")
+    if refitting:
+        check_refit(experiment, execution.executor == "inline")
+    return runner(execution, experiment, first)
+
+
+def train_waiting(plan: Plan, chosen: Sequence[int], train: Runner, out: Console) -> None:
+    """Trains those of the chosen folds that are not done, and shows each as it ends.
+
+    Raises:
+        FoldsFailed: where some failed, when the others have ended.
+    """
+    waiting = [fold for fold in chosen if not plan.is_done(fold)]
+    if len(waiting) < len(chosen):
+        out.print(f"{plan.directory}: {len(chosen) - len(waiting)} of {len(chosen)} folds are done already")
+    progress = FoldProgress(out, len(waiting), plan.k)
+    with progress.progress:
+        train(plan, waiting, progress)
+    ended = {fold: states.read(plan.fold_directory(fold)) for fold in waiting}
+    errors = [f"fold {fold} ({state['error']})" for fold, state in ended.items() if state["state"] == "failed"]
+    if errors:
+        raise FoldsFailed(
+            f"{len(errors)} of {plan.k} folds failed: {'; '.join(errors)}; tracebacks stand in error.txt in their "
+            "folders; mend the cause and run the same command again: the other folds are kept"
+        )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.results.fold_result import is_done
 from lightning_base.training.experiment import Experiment
 
 
@@ -26,4 +27,4 @@ class Plan:
 
     def is_done(self, fold: int) -> bool:
         """A fold is done when its result stands: it is the last file that the fold writes."""
-        return (self.fold_directory(fold) / "result.json").is_file()
+        return is_done(self.fold_directory(fold))

@@ -4,7 +4,6 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,8 @@ from lightning_base.errors import UserError
 from lightning_base.folds.fold import run_fold
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import choose
+from lightning_base.results.fold_result import RefitResult, is_done, read_refit, read_result
 from lightning_base.splitters.split import WHOLE
-from lightning_base.tools.files import read_json, write_json
 from lightning_base.tools.process import is_main
 from lightning_base.training.checkpoint import drop_earlier, resume_point
 from lightning_base.training.experiment import Experiment
@@ -51,7 +50,7 @@ def check(experiment: Experiment, inline: bool) -> None:
             raise UserError("--refit: on several devices it needs --executor inline; give it once the folds are done")
 
 
-def refit(plan: Plan) -> dict[str, Any]:
+def refit(plan: Plan) -> RefitResult:
     """Trains on every sample that the folds use, in DIR/refit; returns the result, which stands in its result.json.
 
     The number of epochs is the median over folds of those that the scored weights had been trained for. Where the
@@ -65,18 +64,18 @@ def refit(plan: Plan) -> dict[str, Any]:
     directory, split = plan.directory / "refit", plan.data.folds
     if plan.experiment.search is None:
         experiment, source = plan.experiment, "the folds"
-        notes: dict[str, Any] = {}
-        results = [read_json(plan.fold_directory(k) / "result.json") for k in range(len(split.ordinary))]
+        chosen = None
+        results = [read_result(plan.fold_directory(k)) for k in range(len(split.ordinary))]
     else:
         choice = choose(plan.experiment, WHOLE, directory, split.ids[split.whole.train], run_fold)
-        experiment, notes, source = choice.experiment, choice.notes, "the inner folds of the chosen values"
+        experiment, chosen, source = choice.experiment, choice.chosen, "the inner folds of the chosen values"
         results = choice.results
-    counts = [result["scored_epochs"] for result in results]
+    counts = [result.scored_epochs for result in results]
     epochs = median_epochs(counts)
     experiment = for_epochs(experiment, epochs)
     _clear_other(directory, experiment)
-    if (path := directory / "result.json").is_file():
-        return read_json(path)
+    if is_done(directory):
+        return read_refit(directory)
     experiment.save(directory / "config.yaml")
     run = build(experiment, WHOLE, directory, quiet=True)
     try:
@@ -88,22 +87,23 @@ def refit(plan: Plan) -> dict[str, Any]:
             ckpt_path=str(checkpoint) if checkpoint else None,
             weights_only=True,
         )
-        result = {
-            "seed": run.seed,
-            "n_train": len(run.datamodule.rows("train")),
-            "n_val": 0,
-            "epochs": run.trainer.current_epoch,
-            "epochs_chosen_by": f"the median over {source} of the epochs of the scored weights",
-            "epochs_of_folds": counts,
-            "scored_by": SCORE,
-            "seconds": time.perf_counter() - began,
-            "resumed": checkpoint is not None,
-            "threads": torch.get_num_threads(),
-            "checkpoint": run.last_checkpoint.name,
-            "split_hash": split.hash,
-            **notes,
-        }
-        write_json(path, result)
+        result = RefitResult(
+            seed=run.seed,
+            n_train=len(run.datamodule.rows("train")),
+            n_val=0,
+            epochs=run.trainer.current_epoch,
+            epochs_chosen_by=f"the median over {source} of the epochs of the scored weights",
+            epochs_of_folds=counts,
+            scored_by=SCORE,
+            seconds=time.perf_counter() - began,
+            resumed=checkpoint is not None,
+            threads=torch.get_num_threads(),
+            checkpoint=run.last_checkpoint.name,
+            split_hash=split.hash,
+            chosen=None if chosen is None else chosen.values,
+            search_seconds=0.0 if chosen is None else chosen.seconds,
+        )
+        result.write(directory)
         drop_earlier(directory)
         run.trainer.strategy.barrier()
     finally:

@@ -1,15 +1,16 @@
 """Nested cross-validation: values tuned inside a fold's training part, so that what scores the fold chose nothing."""
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import UserError, suggest
+from lightning_base.results.fold_result import FoldResult, is_done, read_result
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.tools.process import is_main
@@ -17,26 +18,24 @@ from lightning_base.training.experiment import Experiment, naming
 from lightning_base.training.run import Run, build, preflight
 from lightning_base.training.search_space import Search, Values, shown
 from lightning_base.training.seeds import derive_seed
+from lightning_base.training.train import Chosen
 
-Train: TypeAlias = Callable[[Experiment, int, Path], Mapping[str, Any]]
+Train: TypeAlias = Callable[[Experiment, int, Path], FoldResult]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a search chose: the experiment with the values, these, and the inner folds' results with them.
+    """What a search chose.
 
-    seconds: that all of its inner runs trained.
+    Attributes:
+        experiment: with the values put in.
+        chosen: the values, and the seconds that all inner runs trained.
+        results: the inner folds' results with them.
     """
 
     experiment: Experiment
-    values: dict[str, Any]
-    results: list[dict[str, Any]]
-    seconds: float
-
-    @property
-    def notes(self) -> dict[str, Any]:
-        """What the result of the run says about it."""
-        return {"chosen": self.values, "search_seconds": self.seconds}
+    chosen: Chosen
+    results: list[FoldResult]
 
 
 def tuned(experiment: Experiment, directory: Path) -> Experiment:
@@ -154,15 +153,15 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
     for number, (values, candidate) in enumerate(zip(tried, inners, strict=True)):
         home = directory / "inner" / f"candidate_{number}"
         results = [inner_result(candidate, j, home / f"fold_{j}", split_hash, train) for j in range(k)]
-        scores = [result["metrics"][search.metric] for result in results]
-        mean = float(np.mean([np.nan if score is None else score for score in scores]))
+        scores = [result.metrics[search.metric] for result in results]
+        mean = float(np.mean(scores))
         lines.append({"values": values, "mean": mean, "scores": scores})
         all_results.append(results)
     means = sign * np.array([line["mean"] for line in lines])
     if np.isnan(means).all():
         raise UserError(f"search.metric: {search.metric} is not a number for any candidate; take another metric")
     best = int(np.nanargmax(means))
-    seconds = float(sum(result["seconds"] for results in all_results for result in results))
+    seconds = float(sum(result.seconds for results in all_results for result in results))
     write_json(
         directory / "search.json",
         {
@@ -176,18 +175,17 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
             "seconds": seconds,
         },
     )
-    return Choice(options[best], tried[best], all_results[best], seconds)
+    return Choice(options[best], Chosen(tried[best], seconds), all_results[best])
 
 
-def inner_result(candidate: Experiment, fold: int, directory: Path, split_hash: str, train: Train) -> dict[str, Any]:
+def inner_result(candidate: Experiment, fold: int, directory: Path, split_hash: str, train: Train) -> FoldResult:
     """The result of an inner fold, from its file where it stands and is of this split, else trained."""
-    path = directory / "result.json"
-    if not path.is_file() or read_json(path)["split_hash"] != split_hash:
-        if path.is_file():
+    if not is_done(directory) or read_result(directory).split_hash != split_hash:
+        if is_done(directory):
             _delete(directory)
         train(candidate, fold, directory)
     _delete(directory / "checkpoints")
-    return read_json(path)
+    return read_result(directory)
 
 
 def _delete(directory: Path) -> None:

@@ -10,103 +10,150 @@ from rich.console import Console
 from lightning_base.errors import UserError
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import describe
+from lightning_base.results.fold_result import FoldResult, read_result
+from lightning_base.results.summary import MetricSummary, Summary
 from lightning_base.stats.bootstrap import oof_intervals
 from lightning_base.stats.estimates import NAME as INTERVAL
 from lightning_base.stats.estimates import clipped, estimate
-from lightning_base.stats.intervals import Estimate
 from lightning_base.stats.nested import NAME as NESTED
 from lightning_base.stats.nested import nested_intervals
 from lightning_base.stats.tables import fold_table, show_nested
-from lightning_base.tools.files import read_json, write_json, write_parquet
+from lightning_base.tools.files import write_parquet
 from lightning_base.training.provenance import git_commit, versions
 
 
-def collect(plan: Plan) -> tuple[dict[str, Any], dict[str, Estimate]]:
-    """Writes oof.parquet and summary.json from the finished folds; returns the summary and its estimates.
+def collect(plan: Plan) -> Summary:
+    """Writes oof.parquet and summary.json from the finished folds; returns the summary.
 
     Folds that hold out a pair of others serve the nested interval alone.
     """
-    trained = [read_json(plan.fold_directory(fold) / "result.json") for fold in range(plan.k)]
-    folds, parts = plan.data.folds.ordinary, []
+    trained, parts = read_folds(plan)
+    results = trained[: len(plan.data.folds.ordinary)]
+    oof = pd.concat(parts[: len(results)], ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
+    write_parquet(plan.directory / "oof.parquet", oof)
+    summary = summarise(plan, trained, oof, estimates(plan, results, parts, oof))
+    summary.write(plan.directory)
+    return summary
+
+
+def read_folds(plan: Plan) -> tuple[list[FoldResult], list[pd.DataFrame]]:
+    """The result and the predictions (id, fold, repeat, …) of every fold.
+
+    Raises:
+        UserError: where one was trained on another split.
+    """
+    results, parts = [], []
     for fold, assignment in enumerate(plan.data.folds.folds):
-        if trained[fold]["split_hash"] != plan.data.folds.hash:
-            raise UserError(f"{plan.fold_directory(fold)} was trained on another split; delete it and run again")
-        part = pd.read_parquet(plan.fold_directory(fold) / "predictions.parquet")
+        directory = plan.fold_directory(fold)
+        results.append(read_result(directory))
+        if results[-1].split_hash != plan.data.folds.hash:
+            raise UserError(f"{directory} was trained on another split; delete it and run again")
+        part = pd.read_parquet(directory / "predictions.parquet")
         part.insert(1, "fold", fold)
         part.insert(2, "repeat", assignment.repeat)
         parts.append(part)
-    results = trained[: len(folds)]
-    oof = pd.concat(parts[: len(folds)], ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
-    write_parquet(plan.directory / "oof.parquet", oof)
-    table = plan.data.samples("pool").table.set_index("id")
-    estimates = estimate(results, [fold.repeat for fold in folds], "group" in table)
-    values = {name: e.folds for name, e in estimates.items()}
-    groups = table["group"].reindex(oof["id"]).to_numpy() if "group" in table else None
-    intervals = oof_intervals(oof, values, groups)
-    nested = nested_intervals(parts, plan.data.folds.folds, values, table.get("group"))
-    n = len(table)
-    repeats = folds[-1].repeat + 1
-    summary = {
-        "metrics": {
-            name: {
-                "mean": e.mean,
-                "std": e.std,
-                "ci95": list(e.ci95),
-                "ci95_oof_bootstrap": list(intervals[name]) if name in intervals else None,
-                "folds": list(e.folds),
-            }
-            | (
-                {"nested_mean": nested[name].mean, "ci95_nested": list(clipped(name, e.folds, nested[name].ci95))}
-                if name in nested
-                else {}
-            )
-            for name, e in estimates.items()
-        },
-        "details": pooled_details(results),
-        "n": n,
-        "n_scored": int(oof["id"].nunique()),  # fewer than n where a splitter never holds some samples out
-        "n_oof": len(oof),
-        "every_sample_once_per_repeat": len(oof) == n * repeats and not oof.duplicated(["id", "repeat"]).any(),
-        "k": len(folds),
-        "repeats": repeats,
-        "interval": INTERVAL,
-        "nested": NESTED if nested else None,
-        "oof_bootstrap": f"percentile bootstrap over {'samples' if groups is None else 'groups'}, models held fixed",
-        "oof_groups": None if groups is None else int(table["group"].nunique()),
-        "selection": results[0]["selection"],
-        "chosen": [result["chosen"] for result in results] if plan.experiment.search else None,
-        "classes": list(plan.data.classes),
-        "splitter": plan.data.folds.splitter,
-        "split_hash": plan.data.folds.hash,
-        "data_fingerprint": plan.data.samples("pool").fingerprint,
-        "seed": plan.experiment.seed,
-        "threads": sorted({result["threads"] for result in results}),
-        "versions": versions(),
-        "git_commit": git_commit(),
-        "seconds": sum(result["seconds"] + result.get("search_seconds", 0) for result in trained),
+    return results, parts
+
+
+def estimates(
+    plan: Plan, results: Sequence[FoldResult], parts: Sequence[pd.DataFrame], oof: pd.DataFrame
+) -> dict[str, MetricSummary]:
+    """Per metric the folds' values with mean, standard deviation and intervals.
+
+    Args:
+        plan: the cross-validation.
+        results: of the folds that are scored.
+        parts: the predictions of every fold, pairs included.
+        oof: those of the folds that are scored, joined.
+    """
+    split, table = plan.data.folds, plan.data.samples("pool").table.set_index("id")
+    by_metric = {name: [result.metrics[name] for result in results] for name in results[0].metrics}
+    sizes = [result.n_train for result in results], [result.n_val for result in results]
+    found = estimate(by_metric, *sizes, [fold.repeat for fold in split.ordinary], "group" in table)
+    values = {name: one.folds for name, one in found.items()}
+    drawn = oof_intervals(oof, values, groups_of(plan, oof))
+    nested = nested_intervals(parts, split.folds, values, table.get("group"))
+    return {
+        name: MetricSummary(
+            mean=one.mean,
+            std=one.std,
+            ci95=one.ci95,
+            folds=one.folds,
+            ci95_oof_bootstrap=drawn.get(name),
+            nested_mean=nested[name].mean if name in nested else None,
+            ci95_nested=clipped(name, one.folds, nested[name].ci95) if name in nested else None,
+        )
+        for name, one in found.items()
     }
-    write_json(plan.directory / "summary.json", summary)
-    return summary, estimates
 
 
-def pooled_details(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def groups_of(plan: Plan, oof: pd.DataFrame) -> Any:
+    """(L,) the group of each line of oof.parquet; None where samples have none."""
+    table = plan.data.samples("pool").table.set_index("id")
+    return table["group"].reindex(oof["id"]).to_numpy() if "group" in table else None
+
+
+def summarise(
+    plan: Plan, trained: Sequence[FoldResult], oof: pd.DataFrame, metrics: dict[str, MetricSummary]
+) -> Summary:
+    """The summary of a cross-validation.
+
+    Args:
+        plan: the cross-validation.
+        trained: the results of every fold, pairs included.
+        oof: the held-out samples' predictions.
+        metrics: their estimates.
+    """
+    split, pool = plan.data.folds, plan.data.samples("pool")
+    results, repeats = trained[: len(split.ordinary)], split.ordinary[-1].repeat + 1
+    grouped = "group" in pool.table
+    return Summary(
+        metrics=metrics,
+        details=pooled_details(results),
+        n=len(pool),
+        n_scored=int(oof["id"].nunique()),  # fewer than n where a splitter never holds some samples out
+        n_oof=len(oof),
+        every_sample_once_per_repeat=len(oof) == len(pool) * repeats and not oof.duplicated(["id", "repeat"]).any(),
+        k=len(results),
+        repeats=repeats,
+        interval=INTERVAL,
+        nested=NESTED if any(metric.ci95_nested for metric in metrics.values()) else None,
+        oof_bootstrap=f"percentile bootstrap over {'groups' if grouped else 'samples'}, models held fixed",
+        oof_groups=int(pool.table["group"].nunique()) if grouped else None,
+        selection=results[0].selection,
+        chosen=[result.chosen for result in results] if plan.experiment.search else None,
+        classes=list(plan.data.classes),
+        splitter=split.splitter,
+        split_hash=split.hash,
+        data_fingerprint=pool.fingerprint,
+        seed=plan.experiment.seed,
+        threads=sorted({result.threads for result in results}),
+        versions=versions(),
+        git_commit=git_commit(),
+        seconds=sum(result.seconds + result.search_seconds for result in trained),
+    )
+
+
+def pooled_details(results: Sequence[FoldResult]) -> dict[str, Any]:
     """The folds' confusion matrices added up; other details as their mean over folds."""
     pooled: dict[str, Any] = {}
-    for name in results[0]["details"]:
-        values = np.array([result["details"][name] for result in results], dtype=np.float64)
+    for name in results[0].details:
+        values = np.array([result.details[name] for result in results], dtype=np.float64)
         pooled[name] = (
             values.sum(axis=0).astype(int).tolist() if name == "confusion_matrix" else values.mean(axis=0).tolist()
         )
     return pooled
 
 
-def show(plan: Plan, summary: dict[str, Any], estimates: dict[str, Estimate], out: Console) -> None:
+def show(plan: Plan, summary: Summary, out: Console) -> None:
     """Prints the table of scores, and where the results are."""
-    title = f"{plan.experiment.name}: {summary['k']} folds, held-out samples, {summary['seconds']:.0f} s"
-    out.print(fold_table(title, estimates, summary["n_scored"]))
-    if summary["chosen"]:
-        out.print(f"each fold chose, by {plan.experiment.config.search.metric}: {describe(summary['chosen'])}")
-    out.print(f"interval: {summary['interval']}; scored: {summary['selection']}")
-    if summary["nested"]:
-        out.print(f"{summary['nested']}: {show_nested(summary['metrics'])}")
+    title = f"{plan.experiment.name}: {summary.k} folds, held-out samples, {summary.seconds:.0f} s"
+    out.print(fold_table(title, summary.metrics, summary.n_scored))
+    if summary.chosen:
+        chosen = describe([values for values in summary.chosen if values is not None])
+        out.print(f"each fold chose, by {plan.experiment.config.search.metric}: {chosen}")
+    out.print(f"interval: {summary.interval}; scored: {summary.selection}")
+    if summary.nested:
+        nested = {name: (m.nested_mean, m.ci95_nested) for name, m in summary.metrics.items() if m.ci95_nested}
+        out.print(f"{summary.nested}: {show_nested(nested)}")
     out.print(f"results: {plan.directory}")

@@ -11,11 +11,9 @@ from rich.table import Table
 from lightning_base.errors import UserError, suggest
 from lightning_base.results.finished import Finished, check_same_split, load
 from lightning_base.stats.differences import Difference, compare_folds, holm, mcnemar
+from lightning_base.stats.metrics import compared_first, higher_is_better
 
-HIGHER_IS_BETTER = dict.fromkeys(("accuracy", "auroc", "f1", "precision", "recall", "r2", "map", "map50"), True)
-HIGHER_IS_BETTER |= dict.fromkeys(("loss", "ece", "mse", "rmse", "mae"), False)
 DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
-DEFAULT_METRICS = ("accuracy", "r2", "map")  # what is tested by default: the first of these that all have
 ROPE = 0.01
 
 
@@ -99,7 +97,7 @@ def compare(
     shared = [name for name in first.metrics if all(name in other.metrics for other in others)]
     if not metrics and not shared:
         raise UserError(f"compare: {first.directory} and the others share no metric; compare runs of one task")
-    chosen = list(dict.fromkeys(metrics or [next((m for m in DEFAULT_METRICS if m in shared), shared[0])]))
+    chosen = list(dict.fromkeys(metrics or [compared_first(shared) or shared[0]]))
     widths = {None: ROPE, **(ropes or {})}
     for name in widths:
         if name is not None and name not in chosen:
@@ -111,12 +109,12 @@ def compare(
             width = widths.get(name, widths[None])
             difference = compare_folds(list(folds[a] - folds[b]), first.n_train, first.n_val, width)
             means = float(folds[a].mean()), float(folds[b].mean())
-            tests.append(MetricTest(a, b, name, HIGHER_IS_BETTER.get(name), *means, width, difference, difference.p))
+            tests.append(MetricTest(a, b, name, higher_is_better(name), *means, width, difference, difference.p))
     corrected = holm([test.difference.p for test in tests])
     return Comparison(
         runs={label: str(run.directory) for label, run in runs.items()},
-        split_hash=first.split_hash,
-        k=len(next(iter(first.metrics.values()))),
+        split_hash=first.summary.split_hash,
+        k=first.summary.k,
         n=int(first.oof["id"].nunique()),
         tests=tuple(replace(test, p_holm=p) for test, p in zip(tests, corrected, strict=True)),
         mcnemar=_error_tests(runs),
@@ -134,7 +132,7 @@ def _error_tests(runs: Mapping[str, Finished]) -> tuple[ErrorTest, ...]:
     right = {}
     for label, run in runs.items():
         once = run.oof[run.oof["repeat"] == 0]
-        if not run.classes or not {"target", "pred"} <= set(once.select_dtypes("number").columns):
+        if not run.summary.classes or not {"target", "pred"} <= set(once.select_dtypes("number").columns):
             return ()
         right[label] = (once["target"] == once["pred"]).to_numpy()
     tests = []
@@ -149,12 +147,12 @@ def _error_tests(runs: Mapping[str, Finished]) -> tuple[ErrorTest, ...]:
 def _notes(runs: Mapping[str, Finished], tests: Sequence[MetricTest]) -> list[str]:
     first, *others = runs.values()
     notes = []
-    if first.grouped and first.classes:
+    if first.grouped and first.summary.classes:
         notes.append("samples come in groups; McNemar's test takes them as independent, and its p is too small")
-    if any(other.data_fingerprint != first.data_fingerprint for other in others):
+    if any(other.summary.data_fingerprint != first.summary.data_fingerprint for other in others):
         notes.append("the runs had different inputs of the same samples (other data fingerprints)")
-    if any(other.selection != first.selection for other in others):
-        notes += [f"{label} scored: {run.selection}" for label, run in runs.items()]
+    if any(other.summary.selection != first.summary.selection for other in others):
+        notes += [f"{label} scored: {run.summary.selection}" for label, run in runs.items()]
     for name in dict.fromkeys(test.metric for test in tests if test.higher_is_better is None):
         notes.append(f"whether a higher {name} is better is not known; P(better) takes it that it is")
     if any(test.difference.p != test.difference.p for test in tests):

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.results.fold_result import is_done, read_result
+from lightning_base.results.summary import SUMMARY, Summary, read_summary
 from lightning_base.tools.files import read_json
 
 
@@ -16,23 +18,28 @@ from lightning_base.tools.files import read_json
 class Finished:
     """A finished cross-validation, as its directory tells it.
 
-    metrics: per metric the folds' values, None where a fold has none.
-    n_train, n_val: mean number of samples over folds.
-    selection: what chose the weights that were scored, in words.
-    grouped: whether its samples come in groups.
-    oof: one line a (repeat, sample), in that order: repeat, id, target where there is one, pred.
+    Attributes:
+        directory: where it stands.
+        summary: its summary.json.
+        n_train, n_val: mean number of samples over folds.
+        oof: one line per (repeat, sample), in that order: repeat, id, target where there is one, pred.
     """
 
     directory: Path
-    metrics: dict[str, list[float | None]]
+    summary: Summary
     n_train: float
     n_val: float
-    split_hash: str
-    data_fingerprint: str
-    classes: tuple[str, ...]
-    selection: str
-    grouped: bool
     oof: pd.DataFrame
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.summary.metrics)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether its samples come in groups."""
+        return bool(self.summary.oof_groups)
 
     def folds(self, name: str) -> npt.NDArray[np.float64]:
         """A metric's values (k,).
@@ -43,10 +50,10 @@ class Finished:
         if name not in self.metrics:
             known = ", ".join(self.metrics)
             raise UserError(f"--metric: {self.directory} has no {name!r}, it has {known}{suggest(name, self.metrics)}")
-        for fold, value in enumerate(self.metrics[name]):
-            if value is None:
-                raise UserError(f"--metric: {name} of {self.directory / f'fold_{fold}'} is not a number; take another")
-        return np.array(self.metrics[name], dtype=np.float64)
+        values = np.array(self.summary.metrics[name].folds, dtype=np.float64)
+        if (gone := np.flatnonzero(np.isnan(values))).size:
+            raise UserError(f"--metric: {name} of {self.directory / f'fold_{gone[0]}'} is not a number; take another")
+        return values
 
 
 def load(directory: Path) -> Finished:
@@ -59,32 +66,19 @@ def load(directory: Path) -> Finished:
         nested = directory / "crossval"
         mend = f"name {nested}" if (nested / "identity.json").is_file() else "name one: runs/NAME/crossval"
         raise UserError(f"{directory} is no crossval directory (it has no identity.json); {mend}")
-    _demand(directory, ["summary.json", "oof.parquet"])
-    identity, summary = (read_json(directory / name) for name in ("identity.json", "summary.json"))
+    demand_finished(directory, "compare", [SUMMARY, "oof.parquet"])
+    identity, summary = read_json(directory / "identity.json"), read_summary(directory)
+    results = [read_result(directory / f"fold_{fold}") for fold in range(summary.k)]
+    if len({identity.get("split_hash"), summary.split_hash, *(result.split_hash for result in results)}) > 1:
+        raise UserError(f"{directory} holds folds of different splits; run it again with --overwrite true")
     try:
-        paths = [f"fold_{fold}/result.json" for fold in range(summary["k"])]
-        _demand(directory, paths)
-        results = [read_json(directory / path) for path in paths]
-        if len({part["split_hash"] for part in (identity, summary, *results)}) > 1:
-            raise UserError(f"{directory} holds folds of different splits; run it again with --overwrite true")
-        return Finished(
-            directory,
-            {name: list(metric["folds"]) for name, metric in summary["metrics"].items()},
-            float(np.mean([result["n_train"] for result in results])),
-            float(np.mean([result["n_val"] for result in results])),
-            summary["split_hash"],
-            summary["data_fingerprint"],
-            tuple(summary["classes"]),
-            summary["selection"],
-            bool(summary.get("oof_groups")),
-            pd.read_parquet(directory / "oof.parquet").sort_values(["repeat", "id"], ignore_index=True),
-        )
-    except KeyError as error:
-        raise UserError(f"{directory}: its files lack {error}; delete its summary.json, run crossval again") from error
-    except (OSError, ValueError) as error:
+        oof = pd.read_parquet(directory / "oof.parquet").sort_values(["repeat", "id"], ignore_index=True)
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"{directory / 'oof.parquet'}: cannot be read ({one_line(error)}); delete it, run crossval again"
         ) from error
+    n_train, n_val = (float(np.mean([getattr(result, key) for result in results])) for key in ("n_train", "n_val"))
+    return Finished(directory, summary, n_train, n_val, oof)
 
 
 def demand_finished(directory: Path, key: str, names: Sequence[str]) -> None:
@@ -99,12 +93,11 @@ def demand_finished(directory: Path, key: str, names: Sequence[str]) -> None:
         UserError: naming the unfinished folds.
     """
     folds = sorted(directory.glob("fold_*"), key=lambda path: (len(path.name), path.name))
-    unfinished = [fold.name for fold in folds if not (fold / "result.json").is_file()]
-    if unfinished or not all((directory / name).is_file() for name in names):
-        raise UserError(
-            f"{key}: {directory} is no finished crossval directory"
-            f"{' (unfinished: ' + ', '.join(unfinished) + ')' if unfinished else ''}; run crossval to its end"
-        )
+    unfinished = [fold.name for fold in folds if not is_done(fold)]
+    missing = [name for name in names if not (directory / name).is_file()]
+    if unfinished or missing:
+        why = f"unfinished: {', '.join(unfinished)}" if unfinished else f"it has no {missing[0]}"
+        raise UserError(f"{key}: {directory} is no finished crossval directory ({why}); run crossval to its end")
 
 
 def check_same_split(first: Finished, other: Finished) -> None:
@@ -112,17 +105,12 @@ def check_same_split(first: Finished, other: Finished) -> None:
     UserError: where two runs are on different splits, or their samples or targets differ.
     """
     names = f"{first.directory} and {other.directory}"
-    if first.split_hash != other.split_hash:
+    one, two = first.summary.split_hash, other.summary.split_hash
+    if one != two:
         raise UserError(
-            f"{names} are on different splits ({first.split_hash[:8]}, {other.split_hash[:8]}); run one again with the "
-            "other's split.parquet, by data.split lightning_base.splitters.Manifest"
+            f"{names} are on different splits ({one[:8]}, {two[:8]}); run one again with the other's split.parquet, "
+            "by data.split lightning_base.splitters.Manifest"
         )
     keys = ["repeat", "id", *(["target"] if "target" in first.oof else [])]
     if not set(keys) <= set(other.oof.columns) or not first.oof[keys].equals(other.oof[keys]):
         raise UserError(f"{names} have different samples or targets in oof.parquet; compare runs on the same data")
-
-
-def _demand(directory: Path, names: list[str]) -> None:
-    missing = [name for name in names if not (directory / name).is_file()]
-    if missing:
-        raise UserError(f"{directory} is not finished (it has no {missing[0]}); run crossval to its end")

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lightning_base.errors import UserError, one_line
+from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.tools.files import read_json, write_json, write_text
 
 STATE = "state.json"
@@ -49,8 +51,8 @@ def read(directory: Path) -> dict[str, Any]:
 
     Interrupted is a fold whose process, on this machine, is gone; on another machine that cannot be known.
     """
-    if (directory / "result.json").is_file():
-        return {**read_json(directory / "result.json", MEND), "state": "done"}
+    if is_done(directory):
+        return {**asdict(read_result(directory)), "state": "done"}
     if not (directory / STATE).is_file():
         return {"state": "pending"}
     state = read_json(directory / STATE, MEND)

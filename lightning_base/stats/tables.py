@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from math import nan
-from typing import Any
 
 from rich.table import Table
 
 from lightning_base.stats.intervals import Estimate
 
 
-def show_scores(scores: Mapping[str, float | None]) -> str:
-    """The scores on one line; None, as JSON has it, is not a number."""
-    return "  ".join(f"{name} {number(nan if value is None else value)}" for name, value in scores.items())
+def show_scores(scores: Mapping[str, float]) -> str:
+    """The scores on one line."""
+    return "  ".join(f"{name} {number(value)}" for name, value in scores.items())
 
 
 def number(value: float) -> str:
@@ -19,12 +18,11 @@ def number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
 
 
-def show_nested(metrics: Mapping[str, Any]) -> str:
-    """The nested estimates of a summary's metrics on one line, each with its interval."""
-    shown = {name: metric for name, metric in metrics.items() if "ci95_nested" in metric}
+def show_nested(nested: Mapping[str, tuple[float | None, tuple[float, float]]]) -> str:
+    """Nested estimates of metrics on one line, each with its interval."""
     return "  ".join(
-        f"{name} {number(metric['nested_mean'])} ({' … '.join(map(number, metric['ci95_nested']))})"
-        for name, metric in shown.items()
+        f"{name} {number(nan if mean is None else mean)} ({' … '.join(map(number, interval))})"
+        for name, (mean, interval) in nested.items()
     )
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
@@ -97,13 +96,7 @@ class Classification(BaseModule):
         num_classes: C; by default what the data has.
         label_smoothing: in [0, 1); Szegedy et al. 2016.
         class_weights: one weight a class, or "balanced": n / (C · n_c) over the fold's training role.
-        optimizer: see BaseModule, as are the arguments after it.
-        scheduler: see BaseModule.
-        l1: see BaseModule.
-        l2: see BaseModule.
-        penalize_all: see BaseModule.
-        channels_last: see BaseModule.
-        compile: see BaseModule.
+        **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
         UserError: where the logits do not fit the classes, or the weights their number.
@@ -115,15 +108,9 @@ class Classification(BaseModule):
         num_classes: int | None = None,
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | Literal["balanced"] | None = None,
-        optimizer: OptimizerCallable = torch.optim.Adam,
-        scheduler: LRSchedulerCallable | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        penalize_all: bool = False,
-        channels_last: bool = False,
-        compile: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
+        super().__init__(network, **kwargs)
         if not 0 <= label_smoothing < 1:
             raise UserError(f"model.label_smoothing: {label_smoothing} is not in [0, 1)")
         self.classes = tuple(map(str, range(num_classes or 0)))

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
@@ -40,13 +39,7 @@ class Detection(BaseModule):
         top: number of boxes predicted an image; COCO's evaluation takes 100.
         size_weight: of the size's loss.
         offset_weight: of the offset's loss.
-        optimizer: see BaseModule, as are the arguments after it.
-        scheduler: see BaseModule.
-        l1: see BaseModule.
-        l2: see BaseModule.
-        penalize_all: see BaseModule.
-        channels_last: see BaseModule.
-        compile: see BaseModule.
+        **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
         UserError: where the data has no boxes, or the maps do not fit its classes and images.
@@ -61,15 +54,9 @@ class Detection(BaseModule):
         top: int = 100,
         size_weight: float = 1.0,
         offset_weight: float = 1.0,
-        optimizer: OptimizerCallable = torch.optim.Adam,
-        scheduler: LRSchedulerCallable | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        penalize_all: bool = False,
-        channels_last: bool = False,
-        compile: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
+        super().__init__(network, **kwargs)
         if top < 1:
             raise UserError(f"model.top: {top} is below 1; give a number of boxes, e.g. 100")
         for key, weight in (("size_weight", size_weight), ("offset_weight", offset_weight)):

@@ -1,11 +1,9 @@
 """Regression: trains any network that gives one number a sample, by squared or absolute error."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
-import torch
 import torch.nn.functional as F
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
@@ -23,13 +21,7 @@ class Regression(BaseModule):
     Args:
         network: gives (B,) or (B, 1) for inputs (B, ...).
         loss: what training minimises.
-        optimizer: see BaseModule, as are the arguments after it.
-        scheduler: see BaseModule.
-        l1: see BaseModule.
-        l2: see BaseModule.
-        penalize_all: see BaseModule.
-        channels_last: see BaseModule.
-        compile: see BaseModule.
+        **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
         UserError: where the data has classes, or the network gives more than one number a sample.
@@ -39,15 +31,9 @@ class Regression(BaseModule):
         self,
         network: nn.Module,
         loss: Literal["mse", "mae", "huber"] = "mse",
-        optimizer: OptimizerCallable = torch.optim.Adam,
-        scheduler: LRSchedulerCallable | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        penalize_all: bool = False,
-        channels_last: bool = False,
-        compile: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(network, optimizer, scheduler, l1, l2, penalize_all, channels_last, compile)
+        super().__init__(network, **kwargs)
         losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "mse": F.mse_loss,
             "mae": F.l1_loss,

@@ -25,14 +25,14 @@ from lightning_base.training.evaluate import Predictions
 from lightning_base.training.resume import LastCheckpoint
 from lightning_base.training.run import Run, build, close, preflight
 from lightning_base.training.seeds import derive_seed
-from lightning_base.training.train import finish
+from lightning_base.training.train import Trained, finish
 
 MOST = 128  # folds in one batch: more gain little, and each holds a file and its data module
 SMALL = 10**8  # operations of a step: with fewer, threads wait for each other for longer than they compute
 
 
 @dataclass(frozen=True)
-class Trained:
+class Stacked:
     """What a fold's training in a stack leaves beside its weights.
 
     rows: the epochs' metrics, as Lightning logs them.
@@ -120,7 +120,7 @@ def _fail(plan: Plan, fold: int, error: Exception, progress: FoldProgress) -> No
     progress.finish(fold, outcome(directory))
 
 
-def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Trained]:
+def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Stacked]:
     """Trains runs with equally many steps an epoch in one batch; their tasks have the last epoch's weights then."""
     began = time.perf_counter()
     trainer, first = runs[0].trainer, runs[0].model
@@ -151,10 +151,10 @@ def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Trained]:
         torch.set_num_threads(allowed)
     stack.give_back()
     steps, seconds = len(feed.loaders[0]), (time.perf_counter() - began) / len(runs)
-    return [Trained(own, steps, seconds, threads) for own in rows]
+    return [Stacked(own, steps, seconds, threads) for own in rows]
 
 
-def leave(run: Run, trained: Trained) -> None:
+def leave(run: Run, trained: Stacked) -> None:
     """Writes what a trained fold leaves: checkpoint, logs, predictions and, last, its result."""
     began = time.perf_counter()
     epochs = len(trained.rows)
@@ -176,8 +176,7 @@ def leave(run: Run, trained: Trained) -> None:
         logger.finalize("success")
     held_out = predictions(run)
     seconds = trained.seconds + time.perf_counter() - began
-    notes = {"threads": trained.threads}
-    finish(run, held_out, run.last_checkpoint, epochs, epochs, seconds, notes=notes)
+    finish(run, held_out, Trained(run.last_checkpoint, epochs, epochs, seconds, trained.threads))
     close(run)
 
 

@@ -1,0 +1,110 @@
+"""summary.json: what a finished cross-validation says of itself, typed."""
+
+from dataclasses import asdict, dataclass, field
+from math import nan
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from lightning_base.stats.intervals import Estimate
+from lightning_base.tools.files import read_json, write_json
+from lightning_base.tools.records import made_of
+
+SUMMARY = "summary.json"
+MEND = "delete it, and run crossval again"
+Interval: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MetricSummary(Estimate):
+    """A metric over the folds: its estimate, and further intervals.
+
+    Attributes:
+        ci95_oof_bootstrap: that of the held-out samples, the folds' models held fixed; None where it cannot be had.
+        nested_mean, ci95_nested: the nested estimate and its interval; None without folds that hold out pairs.
+    """
+
+    ci95_oof_bootstrap: Interval | None = None
+    nested_mean: float | None = None
+    ci95_nested: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A finished cross-validation.
+
+    Attributes:
+        metrics: by name.
+        details: confusion matrices added up over the folds, other vectors and matrices as their mean.
+        n, n_scored, n_oof: samples of the pool, those that some fold holds out, and lines of oof.parquet.
+        every_sample_once_per_repeat: whether each repeat holds out each sample once.
+        k, repeats: folds over all repeats, and repeats.
+        interval, nested, oof_bootstrap: how the intervals were computed, in words; nested is None without any.
+        oof_groups: number of groups that the bootstrap draws whole; None where samples have none.
+        selection: what chose the weights that are scored, in words.
+        chosen: the values that each fold's search chose; None without a search.
+        classes: their names; empty for regression.
+        splitter: what made the folds, as text.
+        split_hash, data_fingerprint: SHA-256 of the split and of the data's content.
+        seed: the experiment's.
+        threads: numbers of threads that folds were computed with.
+        versions: of the libraries that results depend on.
+        git_commit: of the working directory; None outside git.
+        seconds: of all trainings, searches included.
+    """
+
+    metrics: dict[str, MetricSummary]
+    details: dict[str, Any]
+    n: int
+    n_scored: int
+    n_oof: int
+    every_sample_once_per_repeat: bool
+    k: int
+    repeats: int
+    interval: str
+    nested: str | None
+    oof_bootstrap: str
+    oof_groups: int | None
+    selection: str
+    chosen: list[dict[str, Any] | None] | None
+    classes: list[str]
+    splitter: str
+    split_hash: str
+    data_fingerprint: str
+    seed: int
+    threads: list[int]
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    seconds: float = 0.0
+
+    def write(self, directory: Path) -> None:
+        """Writes it into a crossval directory; metrics without a nested estimate have no keys of it."""
+        content = asdict(self)
+        for metric in content["metrics"].values():
+            for key in ("nested_mean", "ci95_nested"):
+                if metric[key] is None:
+                    del metric[key]
+        write_json(directory / SUMMARY, content)
+
+
+def read_summary(directory: Path) -> Summary:
+    """The summary of a crossval directory; what JSON has as null where a number belongs is NaN again.
+
+    Raises:
+        UserError: where there is none, or it cannot be read.
+    """
+    path = directory / SUMMARY
+    content = read_json(path, MEND)
+    metrics = content.get("metrics")
+    if isinstance(metrics, dict):
+        content["metrics"] = {name: _metric(metric, path) for name, metric in metrics.items()}
+    return made_of(Summary, content, path, MEND)
+
+
+def _metric(content: dict[str, Any], path: Path) -> MetricSummary:
+    numbers: dict[str, Any] = {key: _number(content[key]) for key in ("mean", "std") if key in content}
+    rows: dict[str, Any] = {key: tuple(map(_number, content[key])) for key in ("ci95", "folds") if key in content}
+    return made_of(MetricSummary, {**content, **numbers, **rows}, path, MEND)
+
+
+def _number(value: float | None) -> float:
+    return nan if value is None else value

@@ -1,0 +1,56 @@
+"""The facts about each metric, in one table: the ends of its range, and which way is better."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is known of a metric by its name.
+
+    Attributes:
+        low, high: the least and the greatest value that it can have.
+        higher_is_better: which way is better.
+        compared: whether it is what two runs are compared by where nothing else is asked for.
+    """
+
+    low: float
+    high: float
+    higher_is_better: bool
+    compared: bool = False
+
+
+FACTS = {
+    "accuracy": Fact(0.0, 1.0, True, compared=True),
+    "precision": Fact(0.0, 1.0, True),
+    "recall": Fact(0.0, 1.0, True),
+    "f1": Fact(0.0, 1.0, True),
+    "auroc": Fact(0.0, 1.0, True),
+    "ece": Fact(0.0, 1.0, False),
+    "loss": Fact(0.0, inf, False),
+    "r2": Fact(-inf, 1.0, True, compared=True),
+    "mse": Fact(0.0, inf, False),
+    "rmse": Fact(0.0, inf, False),
+    "mae": Fact(0.0, inf, False),
+    "map": Fact(0.0, 1.0, True, compared=True),
+    "map50": Fact(0.0, 1.0, True),
+}
+
+
+def range_of(name: str) -> tuple[float, float]:
+    """The ends of a metric's range; the whole line for one that is not known."""
+    fact = FACTS.get(name)
+    return (-inf, inf) if fact is None else (fact.low, fact.high)
+
+
+def higher_is_better(name: str) -> bool | None:
+    """Whether a metric's greater value is the better one; None where that is not known."""
+    fact = FACTS.get(name)
+    return None if fact is None else fact.higher_is_better
+
+
+def compared_first(names: Iterable[str]) -> str | None:
+    """What runs that have these metrics are compared by; None where none of these is made for it."""
+    there = set(names)
+    return next((name for name, fact in FACTS.items() if fact.compared and name in there), None)
