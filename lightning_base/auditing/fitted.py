@@ -10,7 +10,7 @@ from lightning_base.auditing.poison import known_codes, poison
 from lightning_base.auditing.report import Leak
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Source
-from lightning_base.preprocess.base import blocks
+from lightning_base.preprocess.base import inputs_of
 from lightning_base.preprocess.standardize import Standardize, moments
 from lightning_base.samples.payload import Rows, is_ragged
 from lightning_base.samples.samples import Samples
@@ -112,7 +112,7 @@ def scaled_before(pool: Samples, sealed: Samples | None, train: Rows) -> list[Le
     if is_ragged(pool.inputs) or len(pool.inputs.shape) < 2 or pool.inputs.dtype.kind != "f" or len(pool) < 50:
         return []
     some = np.arange(0, len(pool), max(len(pool) // 2048, 1))
-    mean, std = moments(blocks(pool, some))
+    mean, std = moments(inputs_of(pool, some))
     if (abs(mean[std != 1]) > 0.5).any():  # a few thousand rows of scaled inputs have no such mean
         return []
     whole = [(pool, np.arange(len(pool)))]
@@ -130,7 +130,7 @@ def scaled_before(pool: Samples, sealed: Samples | None, train: Rows) -> list[Le
 
 def _scaled(parts: list[tuple[Samples, Rows]]) -> bool:
     """Whether every column that is not constant has mean 0 and population or sample deviation 1."""
-    mean, std = moments(block for samples, rows in parts for block in blocks(samples, rows))
+    mean, std = moments(block for samples, rows in parts for block in inputs_of(samples, rows))
     n = sum(len(rows) for _, rows in parts)
     varies = std != 1  # that of a constant is exactly 1
     unit = np.minimum(abs(std - 1), abs(std * np.sqrt(n / (n - 1)) - 1)) < 1e-3

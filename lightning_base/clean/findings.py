@@ -1,14 +1,14 @@
 """What cleaning finds in samples by itself: tables of id, kind, detail. What is done about it stands in `clean`."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import UserError, suggest
-from lightning_base.samples.payload import Payload, Rows, gather
+from lightning_base.samples.payload import Block, Payload, Rows, blocks, gather
 from lightning_base.samples.samples import Samples, no_findings
 from lightning_base.tools.cache import kept
 
@@ -29,14 +29,10 @@ def is_table(samples: Samples) -> bool:
     return len(samples.features) > 0 and samples.inputs.shape[1:] == (len(samples.features),)
 
 
-def blocks(inputs: Payload) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """Row numbers and the samples from there, some megabytes at a time; ragged ones padded with 0."""
+def read(inputs: Payload) -> Iterator[Block]:
+    """All samples, some megabytes at a time."""
     size = max(1, min(BLOCK // max(int(np.prod(inputs.shape[1:])) * inputs.dtype.itemsize, 1), 1 << 16))
-    size = size if len(inputs.shape) > 1 else 256  # ragged: of unknown length
-    for start in range(0, len(inputs), size):
-        stop = min(start + size, len(inputs))
-        plain = isinstance(inputs, np.ndarray)
-        yield start, np.asarray(inputs[start:stop]) if plain else gather(inputs, np.arange(start, stop))[0]
+    return blocks(inputs, size=size if len(inputs.shape) > 1 else 256)  # ragged: of unknown length
 
 
 def targets(samples: Samples) -> pd.DataFrame:
@@ -65,10 +61,10 @@ def non_finite(samples: Samples) -> pd.DataFrame:
 
 def _non_finite(samples: Samples) -> pd.DataFrame:
     table, rows, details = is_table(samples), list[int](), list[str]()
-    for start, block in blocks(samples.inputs):
+    for places, block, _ in read(samples.inputs):
         bad = np.isinf(block) if table else ~np.isfinite(block)
         for i in np.flatnonzero(bad.reshape(len(block), -1).any(axis=1)):
-            rows.append(start + int(i))
+            rows.append(int(places[i]))
             name = samples.features[int(np.argmax(bad[i]))].name if table else ""
             details.append(f"an infinite value in column {name!r}" if table else "NaN or infinite inputs")
     return listed(samples, np.array(rows, dtype=np.int64), "non_finite", details)
@@ -118,12 +114,12 @@ def outliers(samples: Samples, low: npt.NDArray[np.float64], high: npt.NDArray[n
     """Samples with a number outside (F,) bounds; the detail names the first."""
     names = [f.name for f in samples.features] or [str(i) for i in range(len(low))]
     rows, details = list[int](), list[str]()
-    for start, block in blocks(samples.inputs):
+    for places, block, _ in read(samples.inputs):
         outside = (block < low.astype(block.dtype)) | (block > high.astype(block.dtype))  # NaN is neither
         for i in np.flatnonzero(outside.any(axis=1)):
             j = int(np.argmax(outside[i]))
             more = f" and {outside[i].sum() - 1} more" if outside[i].sum() > 1 else ""
-            rows.append(start + int(i))
+            rows.append(int(places[i]))
             details.append(f"{block[i, j]:g} in column {names[j]!r}, outside {low[j]:g} to {high[j]:g}{more}")
     return listed(samples, np.array(rows, dtype=np.int64), "outlier", details)
 
@@ -185,7 +181,7 @@ def constants(samples: Samples) -> pd.DataFrame:
         return no_findings()
     first = np.asarray(samples.inputs[np.zeros(1, dtype=np.int64)])[0]
     same = np.ones(len(first), dtype=bool)
-    for _, block in blocks(samples.inputs):
+    for _, block, _ in read(samples.inputs):
         same &= ((block == first) | (np.isnan(block) & np.isnan(first))).all(axis=0)
         if not same.any():
             break

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from torch.nn.functional import adaptive_avg_pool2d
 
 from lightning_base.errors import UserError
-from lightning_base.samples.payload import Rows, gather
+from lightning_base.samples.payload import Rows, blocks, gather
 from lightning_base.samples.samples import Samples
 from lightning_base.tools.cache import kept
 
@@ -139,11 +139,7 @@ def look_of(image: npt.NDArray[np.uint8]) -> int:
 
 def _looks(part: Samples, rows: Rows) -> npt.NDArray[np.uint64]:
     """(n,) hashes computed from the pixels of these rows."""
-    hashes = np.empty(len(rows), dtype=np.uint64)
-    for start in range(0, len(rows), 1024):
-        block = gather(part.inputs, rows[start : start + 1024])[0]
-        hashes[start : start + len(block)] = [look_of(image) for image in block]
-    return hashes
+    return np.array([look_of(image) for block in blocks(part.inputs, rows) for image in block.values], dtype=np.uint64)
 
 
 def _images(parts: list[Samples], rows: list[Rows]) -> Pairs:
@@ -192,11 +188,12 @@ def _small(
     first = 0
     for part, own in zip(parts, rows, strict=True):
         mine = np.flatnonzero((places >= first) & (places < first + len(own)))
-        for start in range(0, len(mine), 256):
-            some = mine[start : start + 256]
-            x = torch.from_numpy(gather(part.inputs, own[places[some] - first])[0]).float()
+        for start, block in zip(
+            range(0, len(mine), 256), blocks(part.inputs, own[places[mine] - first], 256), strict=True
+        ):
+            x = torch.from_numpy(block.values).float()
             grey = x[:, 0] if x.shape[1] == 1 else torch.einsum("bchw,c->bhw", x[:, :3], weights)
-            small[some] = adaptive_avg_pool2d(grey[:, None], SIDE).flatten(1).numpy()
+            small[mine[start : start + 256]] = adaptive_avg_pool2d(grey[:, None], SIDE).flatten(1).numpy()
         first += len(own)
     small -= small.mean(axis=1, keepdims=True)
     deviation = np.sqrt((small**2).mean(axis=1))
@@ -241,8 +238,7 @@ def _words(parts: list[Samples], rows: list[Rows]) -> tuple[Rows, Rows]:
     for part, own in zip(parts, rows, strict=True):
         known = part.features[0].categories or ()
         codes = np.array([number.setdefault(word, len(number)) for word in known], dtype=np.int64)
-        for start in range(0, len(own), 1024):
-            block, lengths = gather(part.inputs, own[start : start + 1024])
+        for _, block, lengths in blocks(part.inputs, own):
             assert lengths is not None
             texts.append(np.repeat(np.arange(len(lengths)) + first, lengths))
             words.append(codes[block[np.arange(block.shape[1]) < lengths[:, None]]])

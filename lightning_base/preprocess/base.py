@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from lightning_base.samples.batch import Batch, Encoder
-from lightning_base.samples.payload import Rows, gather
+from lightning_base.samples.payload import Rows, blocks
 from lightning_base.samples.samples import Samples
 
 
@@ -44,7 +44,6 @@ class Preprocess(ABC):
         return None
 
 
-def blocks(samples: Samples, rows: Rows, size: int = 4096) -> Iterator[npt.NDArray[Any]]:
-    """The inputs of rows, a few thousand samples at a time."""
-    for start in range(0, len(rows), size):
-        yield gather(samples.inputs, rows[start : start + size])[0]
+def inputs_of(samples: Samples, rows: Rows) -> Iterator[npt.NDArray[Any]]:
+    """The inputs (B, ...) of rows (N,), a few thousand samples at a time."""
+    return (block.values for block in blocks(samples.inputs, rows, 4096))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from lightning_base.errors import UserError
-from lightning_base.preprocess.base import Preprocess, blocks
+from lightning_base.preprocess.base import Preprocess, inputs_of
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
@@ -35,7 +35,7 @@ class Standardize(Preprocess):
             UserError: for "imagenet" on samples that are no images of 3 channels.
         """
         if self.normalize == "standard":
-            fitted = moments(blocks(samples, rows))
+            fitted = moments(inputs_of(samples, rows))
             shape = (-1, *(1 for _ in range(len(samples.inputs.shape) - 2)))
             self.mean, self.std = (torch.from_numpy(a.astype(np.float32)).reshape(shape) for a in fitted)
         else:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from lightning_base.errors import UserError
-from lightning_base.preprocess.base import Preprocess, blocks
+from lightning_base.preprocess.base import Preprocess, inputs_of
 from lightning_base.preprocess.standardize import moments
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.payload import Rows
@@ -41,7 +41,7 @@ class TablePreprocess(Preprocess):
 
     def fit(self, samples: Samples, rows: Rows) -> None:
         """See Preprocess."""
-        x = np.concatenate(list(blocks(samples, rows)))  # (n, F)
+        x = np.concatenate(list(inputs_of(samples, rows)))  # (n, F)
         numbers = [i for i, f in enumerate(samples.features) if f.categories is None]
         values = x[:, numbers].astype(np.float64)
         mean, std = moments(iter([values])) if numbers else (np.zeros(0), np.ones(0))

@@ -8,7 +8,7 @@ import torch
 from lightning_base.errors import UserError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.samples.batch import Batch, Encoder
-from lightning_base.samples.payload import Rows, gather
+from lightning_base.samples.payload import Rows, blocks
 from lightning_base.samples.samples import Samples
 
 
@@ -34,8 +34,7 @@ class Vocabulary(Preprocess):
         """Counts the words of these rows; equally frequent words stand in alphabetical order."""
         known = samples.features[0].categories or ()
         count = np.zeros(len(known), dtype=np.int64)
-        for start in range(0, len(rows), 4096):
-            block, lengths = gather(samples.inputs, rows[start : start + 4096], self.longest)
+        for _, block, lengths in blocks(samples.inputs, rows, 4096, self.longest):
             assert lengths is not None
             count += np.bincount(block[np.arange(block.shape[1]) < lengths[:, None]], minlength=len(known))
         order = sorted(np.flatnonzero(count >= self.min_count), key=lambda code: (-count[code], known[code]))

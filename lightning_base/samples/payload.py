@@ -1,7 +1,8 @@
 """Payloads: what holds inputs, how rows are gathered from it, and hashes of its content."""
 
 import hashlib
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -140,13 +141,45 @@ def content_hash(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
+class Block(NamedTuple):
+    """Some of a payload's samples, read at a time.
+
+    Attributes:
+        rows: (B,) int64.
+        values: (B, ...), ragged samples padded at their ends with 0.
+        lengths: (B,) int64 of ragged samples; None for others.
+    """
+
+    rows: Rows
+    values: npt.NDArray[Any]
+    lengths: Rows | None
+
+
+def blocks(inputs: Payload, rows: Rows | None = None, size: int = 1024, longest: int | None = None) -> Iterator[Block]:
+    """The samples in order, so many at a time; those of an array that is read whole are not copied.
+
+    Args:
+        inputs: the payload.
+        rows: (N,) int64, which samples; by default all.
+        size: samples of a block.
+        longest: cut ragged samples after so many values.
+    """
+    for start in range(0, len(inputs) if rows is None else len(rows), size):
+        if rows is None:
+            some = np.arange(start, min(start + size, len(inputs)))
+            if isinstance(inputs, np.ndarray):
+                yield Block(some, inputs[start : start + size], None)
+                continue
+        else:
+            some = rows[start : start + size]
+        yield Block(some, *gather(inputs, some, longest))
+
+
 def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:
-    """(N,) uint64 BLAKE2b of each sample's bytes, read a few thousand rows at a time."""
+    """(N,) uint64 BLAKE2b of each sample's bytes."""
     hashes = np.empty(len(inputs), dtype=np.uint64)
-    for start in range(0, len(inputs), 1024):
-        rows = np.arange(start, min(start + 1024, len(inputs)))
-        block, lengths = gather(inputs, rows)
-        for i, row in enumerate(rows):
-            sample = block[i] if lengths is None else block[i, : lengths[i]]
+    for block in blocks(inputs):
+        for i, row in enumerate(block.rows):
+            sample = block.values[i] if block.lengths is None else block.values[i, : block.lengths[i]]
             hashes[row] = content_hash(np.ascontiguousarray(sample).tobytes())
     return hashes
