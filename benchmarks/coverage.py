@@ -268,7 +268,7 @@ def study(setting: Setting, numbers: list[int], how: str) -> list[tuple[Floats, 
 
 
 def report(setting: Setting, found: list[tuple[Floats, Floats, dict[int, Any]]]) -> None:
-    """Prints a line a metric and number of repeats."""
+    """Prints a line per metric and number of repeats."""
     learner = f"{setting.hidden} hidden units" if setting.hidden else "linear"
     for repeats in found[0][2]:
         for m, name in enumerate(METRICS):

@@ -42,7 +42,7 @@ class Arrays(BaseDataModule):
     predict: str | None = None
 
     def dataset(self, source: Source) -> Samples:
-        """See BaseDataModule."""
+        """The arrays of a source, memory-mapped where they are files."""
         if source == "predict" and self.predict is not None:
             arrays = {"x_predict": need(read_arrays(self.predict), "x", self.predict)}
         else:

@@ -64,7 +64,7 @@ class Detection(BaseDataModule):
         check_size(self.image_size)
 
     def dataset(self, source: Source) -> Samples:
-        """See BaseDataModule."""
+        """The images of a source (N, C, H, W) uint8, with their boxes."""
         if source == "predict":
             return predict_samples(self.predict, self.mode, self.image_size, self.pack)
         root = Path(self.root)

@@ -1,4 +1,4 @@
-"""Image folders: one folder a class, or torchvision's CIFAR-10 layout; decoded once into a memory-mapped array."""
+"""Image folders: one folder per class, or torchvision's CIFAR-10 layout; decoded once into a memory-mapped array."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -70,7 +70,7 @@ class ImageFolder(BaseDataModule):
                 ) from error
 
     def dataset(self, source: Source) -> Samples:
-        """See BaseDataModule."""
+        """The images of a source: (N, C, H, W) uint8."""
         if source == "predict":
             return predict_samples(self.predict, self.mode, self.image_size, self.pack)
         root = Path(self.root)
@@ -196,7 +196,7 @@ def _classes(
     classes = sorted(name for name in names if prefix + name not in left_out)
     if len(classes) < 2:
         raise UserError(
-            f"{folder / prefix}: {len(classes)} class folders; classification needs two or more, one a class"
+            f"{folder / prefix}: {len(classes)} class folders; classification needs two or more, one per class"
         )
     named = _named(folder, files, classes, depth=len(parts) - 1)
     if empty := sorted(set(classes) - set(named)):

@@ -51,11 +51,11 @@ class Ratings(BaseDataModule):
     predict: str | None = None
 
     def make_preprocess(self) -> Preprocess:
-        """See BaseDataModule."""
+        """Users and items as codes."""
         return TablePreprocess(encode="code")
 
     def dataset(self, source: Source) -> Samples:
-        """See BaseDataModule."""
+        """The ratings of a source: codes of user and item (N, 2) float32."""
         path, key = {
             "pool": (self.path, "data.path"),
             "test": (self.test_path, "data.test_path"),

@@ -39,7 +39,7 @@ class Sound(BaseDataModule):
             the class.
         class_names: the classes in the order of their numbers; by default those found, in alphabetical order.
         predict: a folder of sounds that `predict` reads.
-        sample_rate: samples a second.
+        sample_rate: samples per second.
         seconds: sounds are cut after, and padded to, so many.
         mels: number of mel filters.
         window: of a frame, in seconds.
@@ -64,11 +64,11 @@ class Sound(BaseDataModule):
         self._pattern = None if self.pattern is None else compile_pattern(self.pattern)
 
     def make_preprocess(self) -> Preprocess:
-        """See BaseDataModule."""
+        """Mel spectrograms, standardised."""
         return LogMel(self.sample_rate, self.seconds, self.mels, self.window, self.hop)
 
     def dataset(self, source: Source) -> Samples:
-        """See BaseDataModule."""
+        """The sounds of a source: Ragged int16 waves of one sample rate."""
         if source == "predict":
             if self.predict is None:
                 raise UserError("data.predict: not given; name a folder of sounds")
@@ -162,7 +162,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def packed(root: Path, files: pd.DataFrame, rate: int) -> tuple[npt.NDArray[np.int16], pd.DataFrame]:
-    """All sounds one after another (T,) int16, memory-mapped, and a row a file: name, error, rate, length, content."""
+    """All sounds one after another (T,) int16, memory-mapped; a row per file: name, error, rate, length, content."""
     settings = f"{VERSION} {root.resolve()} {rate}\n{files.to_csv(index=False)}"
     folder = kept_folder("sound", settings, lambda folder: _pack(root, list(files["name"]), rate, folder))
     rows = pd.read_parquet(folder / "rows.parquet")

@@ -119,7 +119,7 @@ class Streaming(BaseDataModule):
     max_cache_size: str = "100GB"
 
     def dataset(self, source: Source) -> Samples:
-        """See BaseDataModule."""
+        """The samples of a source, decoded as batches ask for them."""
         location = {"pool": self.shards, "test": self.test_shards, "predict": self.predict}[source]
         if location is None:
             key = "test_shards" if source == "test" else "predict"

@@ -83,11 +83,11 @@ class Table(BaseDataModule):
             raise UserError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
 
     def make_preprocess(self) -> Preprocess:
-        """See BaseDataModule."""
+        """Imputing, scaling and encoding of the columns."""
         return TablePreprocess(self.impute, self.encode, self.normalize == "standard", self.missing)
 
     def dataset(self, source: Source) -> Samples:
-        """See BaseDataModule."""
+        """The rows of a source: (N, F) float32, categories as codes, NaN where missing."""
         if source == "pool":
             return read_table(
                 Layout(

@@ -104,11 +104,11 @@ class Text(BaseDataModule):
             ) from error
 
     def make_preprocess(self) -> Preprocess:
-        """See BaseDataModule."""
+        """A vocabulary of the training role's words."""
         return Vocabulary(self.max_words, self.min_count, self.max_length)
 
     def dataset(self, source: Source) -> Samples:
-        """See BaseDataModule."""
+        """The texts of a source as codes of words: Ragged int32."""
         path, files = {
             "pool": (self._part("train") or self.path, self.files),
             "test": (self.test_path or self._part("test"), self.test_files),

@@ -1,1 +1,1 @@
-"""Your models: one file an architecture, one a task, each named in YAML by its dotted path."""
+"""Your models: one file an architecture, one per task, each named in YAML by its dotted path."""

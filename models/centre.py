@@ -25,7 +25,7 @@ class CentreNet(nn.Module):
         blocks: residual blocks of a stage.
         head: channels of the pyramid and the head.
 
-    Takes images (B, in_channels, H, W) float32, gives maps (B, C + 4, ⌈H / 4⌉, ⌈W / 4⌉): a logit a class, then the
+    Takes images (B, in_channels, H, W) float32, gives maps (B, C + 4, ⌈H / 4⌉, ⌈W / 4⌉): a logit per class, then the
     offset of the centre within its cell (x, y) and the logarithm of the box's width and height in cells.
 
     Raises:

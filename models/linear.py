@@ -11,11 +11,11 @@ class Linear(nn.Module):
 
     Args:
         in_features: numbers in one sample.
-        out_features: number of outputs: one logit a class, or 1.
+        out_features: number of outputs: one logit per class, or 1.
         bias: with an intercept.
         zero_init: begin at zero, which is no handicap to a convex problem and leaves nothing to chance.
 
-    Takes (B, ...) float32 with in_features numbers a sample, gives (B, out_features).
+    Takes (B, ...) float32 with in_features numbers per sample, gives (B, out_features).
     """
 
     def __init__(self, in_features: int, out_features: int = 1, bias: bool = True, zero_init: bool = True) -> None:

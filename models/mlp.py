@@ -19,7 +19,7 @@ class MLP(nn.Module):
         activation: between the layers.
         batch_norm: normalise before each activation (Ioffe & Szegedy 2015).
 
-    Takes (B, ...) float32 with in_features numbers a sample, gives (B, num_classes).
+    Takes (B, ...) float32 with in_features numbers per sample, gives (B, num_classes).
     """
 
     def __init__(

@@ -21,9 +21,10 @@ Codes = npt.NDArray[np.int64]
 class Sides:
     """Two sets of samples between which nothing may pass: rows of `Joined`.
 
-    fold: the fold whose train and val they are; None for pool and test.
-    train: (N,) int64.
-    held: (M,) int64.
+    Attributes:
+        fold: the fold whose train and val they are; None for pool and test.
+        train: (N,) int64.
+        held: (M,) int64.
     """
 
     fold: int | None

@@ -35,9 +35,10 @@ def spoil(values: Array, codes: Array | None) -> Array:
 class Poisoned(Derived):
     """A payload with some rows spoiled as they are read; nothing is copied until the whole is asked for.
 
-    base: the payload.
-    keep: (N,) bool, the rows left as they are.
-    codes: see `spoil`.
+    Args:
+        base: the payload.
+        keep: (N,) bool, the rows left as they are.
+        codes: see `spoil`.
     """
 
     def __init__(self, base: Payload, keep: Mask, codes: Array | None) -> None:
@@ -79,23 +80,23 @@ class PoisonedRagged(Ragged):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """See Ragged."""
+        """(N, ...) without the axis of unequal length."""
         return self.base.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """See Ragged."""
+        """The values' type."""
         return self.base.dtype
 
     def padded(self, rows: Rows, longest: int | None = None, fixed: bool = False) -> tuple[Array, Rows]:
-        """See Ragged."""
+        """The samples (B, L, ...), some of them spoiled, padded with 0, and their lengths (B,)."""
         values, lengths = self.base.padded(rows, longest, fixed)
         bad = ~self.keep[rows][:, None] & (np.arange(values.shape[1]) < lengths[:, None])
         values[bad] = spoil(values[bad], self.codes)
         return values, lengths
 
     def __getitem__(self, rows: Any) -> Any:
-        """See Ragged."""
+        """One sample (T, ...) for a number, else padded samples (B, L, ...)."""
         if isinstance(rows, int | np.integer):
             values = np.array(self.base[rows])
             return values if self.keep[rows] else spoil(values, self.codes)

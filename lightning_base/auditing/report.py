@@ -13,10 +13,11 @@ EXAMPLES = 5
 class Leak:
     """One way in which held-out samples are known in training.
 
-    kind: duplicate, near_duplicate, group, future, target, statistics, class or test_read.
-    fold: the only fold that has it; None where several have it, or where it is between pool and test or in no fold.
-    detail: what was found and where, and behind a semicolon the mend; one line.
-    ids: the first few samples' ids.
+    Attributes:
+        kind: duplicate, near_duplicate, group, future, target, statistics, class or test_read.
+        fold: the only fold that has it; None where several have it, or where it is between pool and test or in no fold.
+        detail: what was found and where, and behind a semicolon the mend; one line.
+        ids: the first few samples' ids.
     """
 
     kind: str
@@ -67,7 +68,7 @@ def counted(n: int, one: str, many: str) -> str:
 
 
 def show_leaks(leaks: Sequence[Leak]) -> Table:
-    """A line a leak: its kind, the fold, what was found with the mend, and the first samples."""
+    """A line per leak: its kind, the fold, what was found with the mend, and the first samples."""
     table = Table(title=f"audit: {counted(len(leaks), 'leak', 'leaks')}", title_justify="left", show_lines=True)
     for heading in ("kind", "fold", "found; mend", "samples"):
         table.add_column(heading, overflow="fold")

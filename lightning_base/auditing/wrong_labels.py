@@ -93,7 +93,7 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
 def held_out(directory: Path) -> tuple[pd.DataFrame, Summary]:
     """The held-out probabilities of a finished classifier's run, and its summary.
 
-    One row a sample, in order of ids: id, target (int64), prob_0 … (float64), averaged over repeats.
+    One row per sample, in order of ids: id, target (int64), prob_0 … (float64), averaged over repeats.
 
     Raises:
         UserError: where the directory is unfinished or not a classifier's.

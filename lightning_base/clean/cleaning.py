@@ -97,10 +97,11 @@ class Cleaning:
 class Mended(Derived):
     """A table with clipped columns, infinite values made missing, or columns left out, as rows are asked for.
 
-    base: (N, F) float payload, which stays as it is.
-    columns: (F',) the columns that are left.
-    low, high: (F',) bounds, -inf and inf where there is none.
-    infinite: make infinite values NaN.
+    Args:
+        base: (N, F) float payload, which stays as it is.
+        columns: (F',) the columns that are left.
+        low, high: (F',) bounds, -inf and inf where there is none.
+        infinite: make infinite values NaN.
     """
 
     def __init__(

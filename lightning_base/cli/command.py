@@ -272,7 +272,7 @@ class Command(LightningCLI):
         console().print(f"{len(predictions.rows)} samples predicted by {describe(members)}\nresults: {path}")
 
     def prepare(self, model: LightningModule | None, datamodule: LightningDataModule) -> None:
-        """See lightning_base.auditing.gate."""
+        """Fetches, cleans, packs and splits, and shows what was found."""
         prepare(self.experiment, self.run.datamodule)
 
     def audit(
@@ -282,7 +282,7 @@ class Command(LightningCLI):
         show: str | None = None,
         labels: str | None = None,
     ) -> None:
-        """See lightning_base.auditing.gate and lightning_base.auditing.wrong_labels."""
+        """Looks for leaks, draws augmented samples, or ranks labels."""
         if labels is not None:
             audit_labels(self.run.datamodule, Path(labels))
         if labels is None or show is not None:
@@ -300,7 +300,7 @@ class Command(LightningCLI):
         threads: int | None = None,
         slurm: Slurm | None = None,
     ) -> None:
-        """See lightning_base.folds.loop."""
+        """Trains every fold of data.split, and reports scores with honest intervals."""
         if (asked := self.config["crossval"].slurm) is not None:  # LightningCLI hands nested options to no method
             slurm = Slurm(**asked.as_dict())
         crossval(self.experiment, folds, overwrite, Execution(executor, jobs, threads, slurm), refit)

@@ -16,9 +16,9 @@ OPTIONS = ("--config", "--nodes", "--json", "--help")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Looks, prints a line a finding and, where asked, writes them as JSON; returns 1 where there is trouble.
+    """Looks, prints a line per finding and, where asked, writes them as JSON; returns 1 where there is trouble.
 
-    Of the processes of a launcher one a node looks and prints; with --nodes all take part and the first prints.
+    Of the processes of a launcher one per node looks and prints; with --nodes all take part and the first prints.
 
     Raises:
         UserError: for a mistake in the arguments.

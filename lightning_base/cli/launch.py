@@ -99,7 +99,7 @@ def parse(kind: str, arguments: Sequence[str]) -> Namespace:
             "--array",
             type=str | None,
             default=None,
-            help="An array of jobs: folds for one a fold of crossval, or numbers such as 0-9,12, each of which "
+            help="An array of jobs: folds for one per fold of crossval, or numbers such as 0-9,12, each of which "
             f"{TASK} stands for in the words after --.",
         )
         parser.add_argument("--wait", action="store_true", help="Follow the job; the exit status is the job's.")

@@ -25,7 +25,7 @@ class Torchrun:
         port: where they meet; by default a free one, and 29400 for several hosts.
         max_restarts: how often all processes are started again because one died.
         setup: shell lines before the work, such as source .venv/bin/activate.
-        processes: processes a node; by default what trainer.devices says.
+        processes: processes per node; by default what trainer.devices says.
     """
 
     hosts: list[str] = field(default_factory=list)

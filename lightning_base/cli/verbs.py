@@ -34,8 +34,8 @@ class Trainer(pl.Trainer):
                 checkpoint stands in the directory's refit/, and nothing scores it.
             executor: where folds are trained: inline, one after another in this process; process, several at once in
                 processes of their own; slurm, as an array of jobs; vectorized, all in one batch, for small networks.
-                The results are the same, at equal threads a fold; vectorized agrees to float32's last digits.
-            jobs: how many folds process trains at once; by default one a core, or one a GPU.
+                The results are the same, at equal threads per fold; vectorized agrees to float32's last digits.
+            jobs: how many folds process trains at once; by default one per core, or one per GPU.
             threads: threads that a fold computes with; by default all cores, for process its share of them.
             slurm: what slurm asks of the cluster.
         """

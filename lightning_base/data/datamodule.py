@@ -262,7 +262,7 @@ class BaseDataModule(LightningDataModule, ABC):
             raise UserError("the data's preprocessing is not fitted: fit first, or give --ckpt_path of a trained run")
 
     def train_dataloader(self) -> BatchLoader:
-        """Lightning's hook."""
+        """The training role's batches (Lightning's hook)."""
         return self.loader("train")
 
     def val_dataloader(self) -> BatchLoader:

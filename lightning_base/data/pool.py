@@ -1,4 +1,4 @@
-"""Pool: the samples of a data module, read, cleaned, sealed and split once a process, and handed to every run of it."""
+"""Pool: a data module's samples, read, cleaned, sealed and split once per process, and handed to every run."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping

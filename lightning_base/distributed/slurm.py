@@ -34,11 +34,11 @@ class Slurm:
         account: the account to charge.
         qos: the quality of service.
         time: the time limit, such as 02:00:00 or 1-12:00:00.
-        nodes: nodes a job; by default what trainer.num_nodes says.
-        tasks_per_node: processes a node; by default what trainer.devices says.
-        gpus_per_node: GPUs a node, such as 4 or a100:4.
-        cpus_per_task: CPUs a process; by default as many as it has threads.
-        mem: memory a node, such as 16G.
+        nodes: nodes per job; by default what trainer.num_nodes says.
+        tasks_per_node: processes per node; by default what trainer.devices says.
+        gpus_per_node: GPUs per node, such as 4 or a100:4.
+        cpus_per_task: CPUs per process; by default as many as it has threads.
+        mem: memory per node, such as 16G.
         at_once: how many of an array's jobs may run at once; by default as many as the cluster lets.
         setup: shell lines before the work, such as module load cuda.
         extra: further options of sbatch, such as --constraint=a100.
@@ -171,7 +171,7 @@ def script(
     threads: int,
     array: Sequence[int] | None = None,
 ) -> str:
-    """A script for sbatch that runs a command, once a task, in the working directory.
+    """A script for sbatch that runs a command, once per task, in the working directory.
 
     A command that ends with STATUS is queued again. Ranks end ten minutes after the first one, not at once where it
     failed: srun would kill those that are about to end with STATUS too, and itself end with another.

@@ -75,7 +75,8 @@ class Sharded(ModelParallelStrategy):
 class Ranks:
     """A process among those that share out a batch.
 
-    group: these processes; None for all there are.
+    Attributes:
+        group: these processes; None for all there are.
     """
 
     rank: int = 0

@@ -11,11 +11,12 @@ Status: TypeAlias = Literal["ok", "warning", "trouble"]
 class Finding:
     """One line of the report.
 
-    area: the heading it stands under.
-    what: what was looked at.
-    value: what was found, for people.
-    mend: what to do about it; empty where nothing is to be done.
-    number: the value as a number, where it is one: bytes, seconds, bytes a second or a count.
+    Attributes:
+        area: the heading it stands under.
+        what: what was looked at.
+        value: what was found, for people.
+        mend: what to do about it; empty where nothing is to be done.
+        number: the value as a number, where it is one: bytes, seconds, bytes per second or a count.
     """
 
     status: Status

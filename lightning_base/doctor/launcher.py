@@ -19,10 +19,11 @@ AREA = "launch"
 class Launch:
     """The processes that a launcher started, or an allocation of Slurm is made for.
 
-    kind: "torchrun"; "srun" inside a step of Slurm; "allocation" inside a job but outside its steps; "alone".
-    world: how many processes there are, over all nodes.
-    nodes: on how many nodes; None where that is not known.
-    per_node: how many on this node; None where that is not known.
+    Attributes:
+        kind: "torchrun"; "srun" inside a step of Slurm; "allocation" inside a job but outside its steps; "alone".
+        world: how many processes there are, over all nodes.
+        nodes: on how many nodes; None where that is not known.
+        per_node: how many on this node; None where that is not known.
     """
 
     kind: Literal["torchrun", "srun", "allocation", "alone"]

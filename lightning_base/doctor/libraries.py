@@ -23,8 +23,9 @@ OPTIONAL = ("tpu", "wandb", "stream", "labels", "tune", "serve", "audio")  # ext
 class KnownBad:
     """Releases of a library that must not be used.
 
-    versions: as a requirement has them.
-    malicious: whether importing the library does harm.
+    Attributes:
+        versions: as a requirement has them.
+        malicious: whether importing the library does harm.
     """
 
     versions: Requirement

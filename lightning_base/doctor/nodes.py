@@ -1,4 +1,4 @@
-"""The processes of a launcher talk to one another: a sum that is known, how long it takes, and how much a second."""
+"""The processes of a launcher talk to one another: a sum that is known, how long it takes, and how much per second."""
 
 import os
 import time
@@ -121,7 +121,7 @@ def agree(members: list[Member], device: torch.device) -> Iterator[Finding]:
         yield Finding("trouble", AREA, "versions", " / ".join(versions), "give all nodes one environment")
     places = {(member.host, member.device) for member in members}
     if device.type == "cuda" and len(places) < len(members):
-        mend = "start at most one process a GPU"
+        mend = "start at most one process per GPU"
         yield Finding("trouble", AREA, "GPUs", f"{len(members)} processes share {len(places)}", mend)
 
 

@@ -24,12 +24,13 @@ EVALUATED = 5  # batches of validation at most
 class Stopwatch(Callback):
     """Times training and validation batches, without the first step, and stops training when it knows enough.
 
-    activations: bytes kept for the backward pass of one batch; None before there was one.
-    state: bytes that the optimizers keep.
-    peak: bytes at the highest: of GPU memory, or of the whole process.
-    first: seconds of a batch up to the first step.
-    checkpoint: bytes of a checkpoint.
-    writing: seconds that writing it took; 0 where there was no room to try.
+    Attributes:
+        activations: bytes kept for the backward pass of one batch; None before there was one.
+        state: bytes that the optimizers keep.
+        peak: bytes at the highest: of GPU memory, or of the whole process.
+        first: seconds of a batch up to the first step.
+        checkpoint: bytes of a checkpoint.
+        writing: seconds that writing it took; 0 where there was no room to try.
 
     Args:
         folder: a temporary one, for one checkpoint.
@@ -65,11 +66,11 @@ class Stopwatch(Callback):
         return max(self.between - sum(self.evaluated), 0) / self.ends if self.ends else 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: forgets the peak so far, so that this training's own is measured."""
         forget_peak(pl_module.device)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: begins to time the epoch, and ends the time between two."""
         self._mark = now(pl_module.device)
         self._began = self._began or self._mark
         self._count_end(self._mark)
@@ -81,7 +82,7 @@ class Stopwatch(Callback):
             self._ended = 0.0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: begins to count what the first backward pass keeps."""
         if self._kept is None:
             self._kept = Kept(pl_module.parameters())
             self._hooks = saved_tensors_hooks(self._kept.pack, self._kept.unpack)
@@ -90,7 +91,7 @@ class Stopwatch(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: times the batch, and stops training when enough is known."""
         self.let_go()
         if self.first == 0:  # until the first step is done, which is slower than others: with all that it accumulates
             self._first_batches += 1
@@ -119,7 +120,7 @@ class Stopwatch(Callback):
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: begins to time the first batch of a validation."""
         if batch_idx == 0:
             self._mark = now(pl_module.device)
 
@@ -132,13 +133,13 @@ class Stopwatch(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: times the batch."""
         moment = now(pl_module.device)
         self.evaluated.append(moment - self._mark)
         self._mark = moment
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: measures the peak, and a checkpoint's size and time."""
         self.peak = highest(pl_module.device)
         self._count_end(now(pl_module.device))
         weights = [value for value in pl_module.state_dict().values() if isinstance(value, Tensor)]

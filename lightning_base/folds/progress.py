@@ -51,12 +51,12 @@ class _Epochs(Callback):
         self.progress, self.bar, self.fold = progress, bar, fold
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: sets the bar to the fold's epochs."""
         total = trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None
         self.progress.update(self.bar, total=total, completed=trainer.current_epoch, description=f"fold {self.fold}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: moves the bar by an epoch, and shows its loss."""
         loss = trainer.callback_metrics.get("val_loss")
         shown = "" if loss is None else f"  val_loss {float(loss):.4g}"
         self.progress.update(self.bar, completed=trainer.current_epoch + 1, description=f"fold {self.fold}{shown}")

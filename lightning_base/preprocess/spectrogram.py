@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_base.errors import UserError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.samples.batch import Batch
-from lightning_base.samples.payload import Rows, gather
+from lightning_base.samples.payload import Rows, blocks
 from lightning_base.samples.samples import Samples
 
 
@@ -41,7 +41,7 @@ class LogMel(Preprocess):
     the training role. Frames behind a sound's end are 0, the mean. A batch's lengths become numbers of true frames.
 
     Args:
-        sample_rate: samples a second.
+        sample_rate: samples per second.
         seconds: sounds are cut after, and padded to, so many.
         mels: number of filters.
         window: of one frame, in seconds.
@@ -105,10 +105,9 @@ class LogMel(Preprocess):
         return logs, inside
 
     def fit(self, samples: Samples, rows: Rows) -> None:
-        """See Preprocess; sums in float64, shifted by the first sound's mean so that no digits are lost."""
+        """Mean and deviation per mel band of these rows, summed in float64, shifted by the first sound's mean."""
         count, total, squares, shift = 0, torch.zeros(()), torch.zeros(()), None
-        for start in range(0, len(rows), 256):
-            x, lengths = gather(samples.inputs, rows[start : start + 256], self.longest, self.fixed)
+        for _, x, lengths in blocks(samples.inputs, rows, 256, self.longest, self.fixed):
             assert lengths is not None
             logs, inside = self._true(torch.from_numpy(x), torch.from_numpy(lengths))
             known = logs.double().transpose(1, 2)[inside]  # (n, mels)
@@ -124,7 +123,7 @@ class LogMel(Preprocess):
         self.fitted = True
 
     def apply(self, batch: Batch) -> Batch:
-        """See Preprocess."""
+        """Spectrograms (B, 1, M, T) float32 of waves (B, L)."""
         logs, inside = self._true(batch.x, batch.lengths)
         x = (logs - self.mean.to(logs.device)) / self.std.to(logs.device)
         frames = None if batch.lengths is None else self.frames(batch.lengths)
@@ -135,5 +134,5 @@ class LogMel(Preprocess):
         return {"mean": self.mean, "std": self.std}
 
     def load(self, state: dict[str, Any]) -> None:
-        """See Preprocess."""
+        """Takes what `state` gave."""
         self.mean, self.std, self.fitted = state["mean"], state["std"], True

@@ -53,7 +53,7 @@ class Standardize(Preprocess):
         self.fitted = True
 
     def apply(self, batch: Batch) -> Batch:
-        """See Preprocess."""
+        """The batch with inputs (B, C, ...) float32, standardised."""
         x = batch.x.to(torch.float32, copy=True)  # a multiplication takes half a division's time
         return batch._replace(x=x.sub_(self.mean.to(x.device)).mul_(1 / self.std.to(x.device)))
 
@@ -62,7 +62,7 @@ class Standardize(Preprocess):
         return {"mean": self.mean, "std": self.std}
 
     def load(self, state: dict[str, Any]) -> None:
-        """See Preprocess."""
+        """Takes what `state` gave."""
         self.mean, self.std, self.fitted = state["mean"], state["std"], True
 
 

@@ -40,7 +40,7 @@ class TablePreprocess(Preprocess):
         self._state: dict[str, Any] = {}
 
     def fit(self, samples: Samples, rows: Rows) -> None:
-        """See Preprocess."""
+        """Takes means, medians, deviations and categories of these rows."""
         x = np.concatenate(list(inputs_of(samples, rows)))  # (n, F)
         numbers = [i for i, f in enumerate(samples.features) if f.categories is None]
         values = x[:, numbers].astype(np.float64)
@@ -112,7 +112,7 @@ class TablePreprocess(Preprocess):
         return encode
 
     def apply(self, batch: Batch) -> Batch:
-        """See Preprocess."""
+        """The batch with inputs (B, F') float32: numbers, flags of missing ones, categories."""
         x, state = batch.x.float(), self._state
         numbers = [state["columns"].index(name) for name in state["numbers"]]
         values = x[:, numbers]
@@ -139,5 +139,5 @@ class TablePreprocess(Preprocess):
         return dict(self._state)
 
     def load(self, state: dict[str, Any]) -> None:
-        """See Preprocess."""
+        """Takes what `state` gave."""
         self._state, self.fitted = dict(state), True

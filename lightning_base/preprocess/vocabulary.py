@@ -59,5 +59,5 @@ class Vocabulary(Preprocess):
         return {"words": list(self.words)}
 
     def load(self, state: dict[str, Any]) -> None:
-        """See Preprocess."""
+        """Takes what `state` gave."""
         self.words, self.fitted = list(state["words"]), True

@@ -21,8 +21,9 @@ ROPE = 0.01
 class MetricTest:
     """Two runs compared by one metric; differences are a - b. `p_holm` is corrected over all such tests of the call.
 
-    rope: half-width of the region of practical equivalence, in the metric's unit.
-    higher_is_better: None where that is not known.
+    Attributes:
+        rope: half-width of the region of practical equivalence, in the metric's unit.
+        higher_is_better: None where that is not known.
     """
 
     a: str
@@ -54,9 +55,10 @@ class ErrorTest:
 class Comparison:
     """All pairs of runs, over k folds (all repeats) of n samples.
 
-    runs: names and directories.
-    mcnemar: one a pair; empty where the runs do not classify.
-    notes: what a reader must know beside the numbers.
+    Attributes:
+        runs: names and directories.
+        mcnemar: one per pair; empty where the runs do not classify.
+        notes: what a reader must know beside the numbers.
     """
 
     runs: dict[str, str]
@@ -161,7 +163,7 @@ def _notes(runs: Mapping[str, Finished], tests: Sequence[MetricTest]) -> list[st
 
 
 def show(found: Comparison, console: Console) -> None:
-    """Prints a row a pair and metric: two lines, one a run, and what is tested between them."""
+    """Prints a row per pair and metric: two lines, one per run, and what is tested between them."""
     title = f"{len(found.runs)} runs on one split: {found.k} folds, n = {found.n}"
     several, pairs = len(found.tests) > 1, len(found.mcnemar) > 1
     table = Table(title=title, title_justify="left", show_lines=True)

@@ -15,8 +15,9 @@ from lightning_base.samples.samples import Samples
 class Boxes(NamedTuple):
     """The targets of detection, padded to the batch's largest number of boxes.
 
-    boxes: (B, M, 4) float32 as (x1, y1, x2, y2) in pixels, x2 and y2 exclusive; padding is 0.
-    labels: (B, M) int64 class numbers; padding is -1.
+    Attributes:
+        boxes: (B, M, 4) float32 as (x1, y1, x2, y2) in pixels, x2 and y2 exclusive; padding is 0.
+        labels: (B, M) int64 class numbers; padding is -1.
     """
 
     boxes: Tensor
@@ -26,18 +27,20 @@ class Boxes(NamedTuple):
 class Batch(NamedTuple):
     """What a step gets.
 
-    x: (B, ...) inputs, in the source's dtype until the data module preprocesses them; samples of different lengths
-        are padded with 0 to (B, T, ...).
-    y: (B,) int64 class numbers or float32 values, (B, C) float32 probabilities where augmentation mixed classes,
-        Boxes for detection; None where the data has no target.
-    rows: (B,) int64, each sample's row in its source's sample table.
-    key: (B,) int64, a hash of each sample's id, which augmentation draws from.
-    lengths: (B,) int64, the true lengths of padded samples along axis 1; None where nothing is padded.
-    partner: in training with mixing augmentations, another training sample for each one.
-    total: samples of the global batch, over all ranks; None stands for B.
-    share: what a mean over this rank's samples counts in the mean over ranks, ranks · B / total, so that the latter is
-        the global batch's. 0 where the batch has no sample for this rank, which then has another's as a stand-in.
-    real: how many of the B are samples, where copies of them fill the batch up to its full size; None for all.
+    Attributes:
+        x: (B, ...) inputs, in the source's dtype until the data module preprocesses them; samples of different lengths
+            are padded with 0 to (B, T, ...).
+        y: (B,) int64 class numbers or float32 values, (B, C) float32 probabilities where augmentation mixed classes,
+            Boxes for detection; None where the data has no target.
+        rows: (B,) int64, each sample's row in its source's sample table.
+        key: (B,) int64, a hash of each sample's id, which augmentation draws from.
+        lengths: (B,) int64, the true lengths of padded samples along axis 1; None where nothing is padded.
+        partner: in training with mixing augmentations, another training sample for each one.
+        total: samples of the global batch, over all ranks; None stands for B.
+        share: what a mean over this rank's samples counts in the mean over ranks, ranks · B / total, so that the latter
+            is the global batch's. 0 where the batch has no sample for this rank, which then has another's as a
+            stand-in.
+        real: how many of the B are samples, where copies of them fill the batch up to its full size; None for all.
     """
 
     x: Tensor

@@ -30,8 +30,9 @@ class Payload(Protocol):
 class Ragged:
     """Samples of unequal length, one after another in one flat array.
 
-    values: (T, ...) array, memory-mapped or not.
-    offsets: (N + 1,) int64; sample i is values[offsets[i]:offsets[i + 1]].
+    Args:
+        values: (T, ...) array, memory-mapped or not.
+        offsets: (N + 1,) int64; sample i is values[offsets[i]:offsets[i + 1]].
     """
 
     def __init__(self, values: npt.NDArray[Any], offsets: npt.NDArray[np.int64]) -> None:
@@ -155,7 +156,9 @@ class Block(NamedTuple):
     lengths: Rows | None
 
 
-def blocks(inputs: Payload, rows: Rows | None = None, size: int = 1024, longest: int | None = None) -> Iterator[Block]:
+def blocks(
+    inputs: Payload, rows: Rows | None = None, size: int = 1024, longest: int | None = None, fixed: bool = False
+) -> Iterator[Block]:
     """The samples in order, so many at a time; those of an array that is read whole are not copied.
 
     Args:
@@ -163,6 +166,7 @@ def blocks(inputs: Payload, rows: Rows | None = None, size: int = 1024, longest:
         rows: (N,) int64, which samples; by default all.
         size: samples of a block.
         longest: cut ragged samples after so many values.
+        fixed: pad them to `longest`.
     """
     for start in range(0, len(inputs) if rows is None else len(rows), size):
         if rows is None:
@@ -172,7 +176,7 @@ def blocks(inputs: Payload, rows: Rows | None = None, size: int = 1024, longest:
                 continue
         else:
             some = rows[start : start + size]
-        yield Block(some, *gather(inputs, some, longest))
+        yield Block(some, *gather(inputs, some, longest, fixed))
 
 
 def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:

@@ -30,17 +30,18 @@ def no_findings() -> pd.DataFrame:
 class Samples:
     """A sample table and its payload.
 
-    inputs: N samples. Images: (N, C, H, W) uint8. Tables: (N, F) float32, categories as codes, NaN where missing.
-        Sound: Ragged int16. Text: Ragged int32 codes of words.
-    table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers or float32 values),
-        `group`, `time`, `time_end`, `role`, and columns that splitters name.
-    classes: names of the classes, in the order of their numbers; empty for regression.
-    origin: the file, folder or data set that messages name.
-    features: a table's columns, or one for a text's words; empty for other payloads.
-    boxes: for detection, a Ragged of rows (x1, y1, x2, y2, class number) float32 in pixels.
-    findings: what reading the source came upon (id, kind, detail), for `clean` to act on.
-    hashes: (N,) uint64 of each sample's content, where the source keeps them.
-    looks: (N,) uint64 perceptual hashes of images, where the source keeps them.
+    Args:
+        inputs: N samples. Images: (N, C, H, W) uint8. Tables: (N, F) float32, categories as codes, NaN where missing.
+            Sound: Ragged int16. Text: Ragged int32 codes of words.
+        table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers or float32 values),
+            `group`, `time`, `time_end`, `role`, and columns that splitters name.
+        classes: names of the classes, in the order of their numbers; empty for regression.
+        origin: the file, folder or data set that messages name.
+        features: a table's columns, or one for a text's words; empty for other payloads.
+        boxes: for detection, a Ragged of rows (x1, y1, x2, y2, class number) float32 in pixels.
+        findings: what reading the source came upon (id, kind, detail), for `clean` to act on.
+        hashes: (N,) uint64 of each sample's content, where the source keeps them.
+        looks: (N,) uint64 perceptual hashes of images, where the source keeps them.
 
     Raises:
         UserError: where tables and inputs do not fit, or an id comes twice; the message names it.

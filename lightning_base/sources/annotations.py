@@ -28,11 +28,12 @@ class Box(NamedTuple):
 class Annotations:
     """What a detection folder says of its images.
 
-    folder: the folder that images' names start from.
-    names: the classes it names, sorted.
-    boxes: by image, sorted by name; images that have none have an empty list.
-    roles: by image, where the folder gives roles: "train", "val" or "test"; else "".
-    findings: (id, kind, detail).
+    Attributes:
+        folder: the folder that images' names start from.
+        names: the classes it names, sorted.
+        boxes: by image, sorted by name; images that have none have an empty list.
+        roles: by image, where the folder gives roles: "train", "val" or "test"; else "".
+        findings: (id, kind, detail).
     """
 
     folder: Path

@@ -22,12 +22,13 @@ MOST_CLASSES = 20  # whole numbers with more distinct values are a continuous ta
 class Layout:
     """Which column of a file of records is what; names that are None are not read.
 
-    form: how the file is written.
-    columns: the inputs; None for all that are nothing else.
-    categorical, numeric: declared kinds; other columns are inferred.
-    features: kinds found in another file, which this one is read like; instead of the three before.
-    classes: the classes' names; None for those that are found.
-    target_range: the least and the greatest value of a continuous target; others are findings.
+    Args:
+        form: how the file is written.
+        columns: the inputs; None for all that are nothing else.
+        categorical, numeric: declared kinds; other columns are inferred.
+        features: kinds found in another file, which this one is read like; instead of the three before.
+        classes: the classes' names; None for those that are found.
+        target_range: the least and the greatest value of a continuous target; others are findings.
     """
 
     form: Format
@@ -57,9 +58,10 @@ class Layout:
 class Tally:
     """What a first pass learns of a column.
 
-    known, numbers: how many values are there, and how many of them are numbers.
-    odd: the first value that is no number, and its line.
-    values: the distinct values; None where they are numbers and too many to remember.
+    Attributes:
+        known, numbers: how many values are there, and how many of them are numbers.
+        odd: the first value that is no number, and its line.
+        values: the distinct values; None where they are numbers and too many to remember.
     """
 
     known: int = 0

@@ -42,9 +42,10 @@ _Known: TypeAlias = dict[_File, tuple[tuple[Any, ...], int]]  # its row, and its
 class Pack:
     """Image files of one folder, read.
 
-    rows: one a file, sorted by name: name, size (bytes), mtime_ns, width, height and mode by the header, error (""
-        where the file can be used), content and look (uint64; see `images.Decoded`).
-    images: (M, C, H, W) uint8: the M files without an error, in order.
+    Attributes:
+        rows: one per file, sorted by name: name, size (bytes), mtime_ns, width, height and mode by the header, error
+            ("" where the file can be used), content and look (uint64; see `images.Decoded`).
+        images: (M, C, H, W) uint8: the M files without an error, in order.
     """
 
     rows: pd.DataFrame

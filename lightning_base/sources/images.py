@@ -22,12 +22,13 @@ Size: TypeAlias = tuple[int, int]  # height, width
 class Decoded(NamedTuple):
     """One image file, read.
 
-    width, height, mode: as the header says; 0 and "" where it cannot be read.
-    error: why the file cannot be used; "" where it can.
-    passing: whether the error is the machine's (rights, a file just removed) rather than the file's.
-    content: BLAKE2b of the pixels, as `samples.hash_payload` gives it; 0 where unreadable.
-    look: imagehash's 64-bit pHash of the converted and resized image, its first bit highest; 0 where unreadable.
-    pixels: (C, H, W) uint8 as bytes.
+    Attributes:
+        width, height, mode: as the header says; 0 and "" where it cannot be read.
+        error: why the file cannot be used; "" where it can.
+        passing: whether the error is the machine's (rights, a file just removed) rather than the file's.
+        content: BLAKE2b of the pixels, as `samples.hash_payload` gives it; 0 where unreadable.
+        look: imagehash's 64-bit pHash of the converted and resized image, its first bit highest; 0 where unreadable.
+        pixels: (C, H, W) uint8 as bytes.
     """
 
     width: int

@@ -26,8 +26,9 @@ CHUNK = 50_000  # records
 class Chunk:
     """Some records that follow each other.
 
-    columns: the values of each column asked for.
-    lines: (n,) int64, the line of the file that each record ends on (from 1), or its row (from 1) in Parquet.
+    Attributes:
+        columns: the values of each column asked for.
+        lines: (n,) int64, the line of the file that each record ends on (from 1), or its row (from 1) in Parquet.
     """
 
     columns: dict[str, Values]
@@ -41,14 +42,15 @@ class Chunk:
 class Format:
     """How a file of records is written.
 
-    path: its file; Parquet where the suffix is .parquet or .pq, else CSV.
-    separator: between the fields of a CSV; "whitespace" for runs of it; null takes the one of tab, comma, semicolon
-        and bar that is most frequent in the first line that is not blank, else whitespace.
-    header: true where the first record names the columns, else their names.
-    encoding: of a CSV.
-    na_values: the fields that mean "missing".
-    key: the configuration key that messages name.
-    optional: names in `header` whose columns the file may lack: the first, or the first two, ….
+    Args:
+        path: its file; Parquet where the suffix is .parquet or .pq, else CSV.
+        separator: between the fields of a CSV; "whitespace" for runs of it; null takes the one of tab, comma, semicolon
+            and bar that is most frequent in the first line that is not blank, else whitespace.
+        header: true where the first record names the columns, else their names.
+        encoding: of a CSV.
+        na_values: the fields that mean "missing".
+        key: the configuration key that messages name.
+        optional: names in `header` whose columns the file may lack: the first, or the first two, ….
     """
 
     path: Path

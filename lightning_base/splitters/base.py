@@ -15,9 +15,10 @@ from lightning_base.samples.payload import Rows
 class TableSplitter(ABC):
     """A splitter that sees the whole sample table, and may name the sealed test samples too.
 
-    trains_after: whether it means to train on samples later than those held out; the audit then looks for training
-        samples that overlap these in time, else for any that is not earlier.
-    pairs: the folds that hold out two others together, with these; see lightning_base.splitters.paired.
+    Attributes:
+        trains_after: whether it means to train on samples later than those held out; the audit then looks for training
+            samples that overlap these in time, else for any that is not earlier.
+        pairs: the folds that hold out two others together, with these; see lightning_base.splitters.paired.
     """
 
     trains_after = False

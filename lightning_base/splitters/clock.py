@@ -17,9 +17,10 @@ Duration: TypeAlias = int | float | str
 class Clock:
     """A table's times.
 
-    start: (N,) int64 or float64; `time` as it is where it holds numbers, moments as microseconds since 1970 (UTC).
-    end: (N,) likewise of `time_end`, or `start` where the table has none.
-    dated: whether the times are moments.
+    Attributes:
+        start: (N,) int64 or float64; `time` as it is where it holds numbers, moments as microseconds since 1970 (UTC).
+        end: (N,) likewise of `time_end`, or `start` where the table has none.
+        dated: whether the times are moments.
     """
 
     start: npt.NDArray[Any]

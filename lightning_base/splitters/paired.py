@@ -18,7 +18,7 @@ class Paired(TableSplitter):
     The first n_repeats · n_splits folds are those of scikit-learn's RepeatedStratifiedKFold (or RepeatedKFold) with the
     experiment's seed; with one repeat they are the default split's. They alone are scored. Behind them stands, a repeat
     after the other, a fold for each two of a repeat's folds that trains without either and holds out both: n_splits ·
-    (n_splits - 1) / 2 more trainings a repeat. Where the data has groups they stay whole.
+    (n_splits - 1) / 2 more trainings per repeat. Where the data has groups they stay whole.
 
     Args:
         n_splits: folds of a repeat, 3 or more.
@@ -45,7 +45,7 @@ class Paired(TableSplitter):
         return f"Paired(n_splits={self.n_splits}, n_repeats={self.n_repeats}, stratify={self.stratify})"
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows of the ordinary folds, then of the pairs."""
         whole, n, repeats = np.arange(len(table)), self.n_splits, self.n_repeats
         classes = self.stratify and "target" in table and pd.api.types.is_integer_dtype(table["target"])
         if "group" in table:

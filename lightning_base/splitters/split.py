@@ -38,7 +38,8 @@ WHOLE = -1  # the number of the fold that holds nothing out: a refit's
 class Fold:
     """One assignment: rows of the pool that train, rows held out, and the repeat the fold belongs to.
 
-    pair: of a fold that only serves the nested interval, the two ordinary folds that it holds out together.
+    Attributes:
+        pair: of a fold that only serves the nested interval, the two ordinary folds that it holds out together.
     """
 
     train: Rows
@@ -51,10 +52,11 @@ class Fold:
 class Split:
     """All folds over one pool.
 
-    ids: (N,) the pool's sample ids, in the pool's row order.
-    folds: the folds, over all repeats.
-    splitter: what made them, as text.
-    sealed: ids of the test samples that were taken out of the source first.
+    Attributes:
+        ids: (N,) the pool's sample ids, in the pool's row order.
+        folds: the folds, over all repeats.
+        splitter: what made them, as text.
+        sealed: ids of the test samples that were taken out of the source first.
     """
 
     ids: npt.NDArray[Any]

@@ -44,16 +44,16 @@ class Ratio(TableSplitter):
 
     @property
     def seals(self) -> bool:
-        """See TableSplitter."""
+        """Whether it names test samples."""
         return self.test is not None
 
     def sealed(self, table: pd.DataFrame, seed: int) -> Rows:
-        """See TableSplitter."""
+        """Rows of the share."""
         assert self.test is not None
         return share(table, self.test, self._by(table), self.stratify, seed, "data.split: the test share")
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows of the one fold."""
         size = self.val / (1 - (self.test or 0))
         val = share(table, size, self._by(table), self.stratify, seed, "data.split: the validation share")
         train = np.setdiff1d(np.arange(len(table)), val)
@@ -85,18 +85,18 @@ class ByColumn(TableSplitter):
 
     @property
     def seals(self) -> bool:
-        """See TableSplitter."""
+        """Whether it names test samples."""
         return self.test is not None
 
     def sealed(self, table: pd.DataFrame, seed: int) -> Rows:
-        """See TableSplitter."""
+        """Rows whose value is `test`."""
         rows = self._rows(table, self.test)
         if len(rows) == 0:
             raise UserError(f"data.split: no sample has {self.column} = {self.test!r}; give test: null where none has")
         return rows
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows of the one fold."""
         return [(self._rows(table, self.train), self._rows(table, self.val))]
 
 
@@ -115,7 +115,7 @@ class FoldColumn(TableSplitter):
         return f"FoldColumn(columns={self.columns!r}, train={self.train!r})"
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows per value of each column."""
         pairs = []
         for column in self.columns:
             if column not in table:
@@ -132,7 +132,7 @@ class FoldColumn(TableSplitter):
 
 
 class ByFiles(TableSplitter):
-    """Roles as text files list them, one id a line: one fold.
+    """Roles as text files list them, one id per line: one fold.
 
     Args:
         val: file with the ids of the validation samples.
@@ -158,16 +158,16 @@ class ByFiles(TableSplitter):
 
     @property
     def seals(self) -> bool:
-        """See TableSplitter."""
+        """Whether it names test samples."""
         return self.test is not None
 
     def sealed(self, table: pd.DataFrame, seed: int) -> Rows:
-        """See TableSplitter."""
+        """Rows that the file lists."""
         assert self.test is not None
         return self._rows(table, self.test)
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows of the one fold."""
         val = self._rows(table, self.val)
         train = np.setdiff1d(np.arange(len(table)), val) if self.train is None else self._rows(table, self.train)
         return [(train, val)]
@@ -191,7 +191,7 @@ class Manifest(TableSplitter):
 
     @property
     def seals(self) -> bool:
-        """See TableSplitter."""
+        """Whether it names test samples."""
         return bool((self.table["role"] == "test").any())
 
     def _rows(self, table: pd.DataFrame, ids: pd.Series) -> Rows:
@@ -202,11 +202,11 @@ class Manifest(TableSplitter):
         return np.sort(rows)
 
     def sealed(self, table: pd.DataFrame, seed: int) -> Rows:
-        """See TableSplitter."""
+        """Rows of the earlier run's test samples."""
         return self._rows(table, self.table.loc[self.table["role"] == "test", "id"])
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows of the earlier run's folds."""
         if self.same_content and fingerprint != self.signed["data_fingerprint"]:
             raise UserError(
                 f"{self.path} was made on data {self.signed['data_fingerprint'][:12]}, this is {fingerprint[:12]}; "

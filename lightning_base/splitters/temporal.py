@@ -47,7 +47,7 @@ class Expanding(TableSplitter):
         return f"Expanding(n_splits={self.n_splits}, test={self.test!r}, unit={self.unit!r}, gap={self.gap!r})"
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows per window: all that is over before it trains."""
         clock = read_clock(table)
         gap = clock.length(self.gap, "data.split.gap")
         pairs = []
@@ -111,7 +111,7 @@ class Sliding(Expanding):
         return super().__repr__().replace("Expanding(", "Sliding(").replace("test=", f"train={self.train!r}, test=", 1)
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows per window: a training window of one size."""
         clock = read_clock(table)
         pairs = super().folds(table, seed, fingerprint)
         start, gap = clock.start, clock.length(self.gap, "data.split.gap")
@@ -167,7 +167,7 @@ class PurgedKFold(TableSplitter):
         return f"PurgedKFold(n_splits={self.n_splits}, purge={self.purge!r}, embargo={self.embargo!r})"
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """See TableSplitter."""
+        """(train, val) rows per span, purged of what overlaps it."""
         clock = read_clock(table)
         n, k, start = len(clock.start), self.n_splits, clock.start
         if n < k:

@@ -14,11 +14,12 @@ from lightning_base.stats.intervals import corrected_interval
 class Difference:
     """The differences a - b of two runs' scores over the same folds, tested.
 
-    mean: over the folds.
-    ci95: corrected resampled t interval of the mean.
-    t: corrected t statistic.
-    p: two-sided p value of no difference.
-    left, rope, right: posterior probabilities that the difference is below -width, within ±width, above width.
+    Attributes:
+        mean: over the folds.
+        ci95: corrected resampled t interval of the mean.
+        t: corrected t statistic.
+        p: two-sided p value of no difference.
+        left, rope, right: posterior probabilities that the difference is below -width, within ±width, above width.
     """
 
     mean: float
@@ -39,7 +40,7 @@ def compare_folds(differences: Sequence[float], n_train: float, n_val: float, wi
     difference is 0), and the posterior is a point. With one fold all but the mean are NaN.
 
     Args:
-        differences: one a fold, over all repeats.
+        differences: one per fold, over all repeats.
         n_train: mean number of training samples of a fold.
         n_val: mean number of held-out samples of a fold.
         width: half the width of the region of practical equivalence, in the score's unit, 0 or more.

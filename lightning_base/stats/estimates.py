@@ -27,7 +27,7 @@ def estimate(
     """Per metric, the folds' values with mean, standard deviation and 95 % interval.
 
     The corrected t interval, cut off at the ends of the metric's range, which no true score is beyond. Where fewer than
-    ten samples a repeat are predicted wrong (or right), folds often all score the same and a t interval has no width:
+    ten samples per repeat are predicted wrong (or right), folds often all score the same and a t interval has no width:
     accuracy then has the exact binomial interval of the held-out samples, unless these come in groups. Other metrics
     have none (NaN) where all folds score the same.
 

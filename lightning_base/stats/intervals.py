@@ -40,7 +40,7 @@ def corrected_interval(
     sample in common, only training samples: for two of them half of it is taken, which fits what was measured.
 
     Args:
-        folds: one score a fold, over all repeats.
+        folds: one score per fold, over all repeats.
         n_train: mean number of training samples of a fold.
         n_val: mean number of held-out samples of a fold.
         confidence: coverage that the interval aims at.

@@ -24,10 +24,12 @@ NAME = "nested cross-validation, Bates, Hastie & Tibshirani 2024"
 class Outer:
     """What one fold of a cross-validation gives the nested interval; errors are any scores whose mean is the metric.
 
-    held: (M,) errors of the fold's samples, by the model trained on all other folds.
-    inner: (N - M,) errors of all other samples, each by the model trained without its own fold and without this one.
-    held_cluster: (M,) the group of each; a number of its own where samples are independent.
-    inner_cluster: (N - M,) likewise.
+    Attributes:
+        held: (M,) errors of the fold's samples, by the model trained on all other folds.
+        inner: (N - M,) errors of all other samples, each by the model trained without its own fold and without this
+            one.
+        held_cluster: (M,) the group of each; a number of its own where samples are independent.
+        inner_cluster: (N - M,) likewise.
     """
 
     held: Floats
@@ -40,9 +42,10 @@ class Outer:
 class Nested:
     """A nested estimate.
 
-    mean: corrected for the smaller training sets of cross-validation: an estimate for the model of all samples.
-    ci95: around it.
-    inflation: how much wider it is than with independent errors, between 1 and √K.
+    Attributes:
+        mean: corrected for the smaller training sets of cross-validation: an estimate for the model of all samples.
+        ci95: around it.
+        inflation: how much wider it is than with independent errors, between 1 and √K.
     """
 
     mean: float

@@ -24,8 +24,9 @@ Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
 class Output(NamedTuple):
     """What a step returns: the mean loss (), the predictions (B, ...) that metrics take, the targets (B, ...).
 
-    weight: (), what the loss is a mean over, where that is not the samples: the sum of their weights, the number of
-        objects. Where it is 0 the loss is divided by 1.
+    Attributes:
+        weight: (), what the loss is a mean over, where that is not the samples: the sum of their weights, the number of
+            objects. Where it is 0 the loss is divided by 1.
     """
 
     loss: Tensor
@@ -259,11 +260,11 @@ class BaseModule(LightningModule, ABC):
             self._loss_sum, self._count = sums[0].to(self.device), sums[1]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: adds the batch to validation's metrics."""
         self._evaluate("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: adds the batch to the test's metrics."""
         self._evaluate("test", batch)
 
     def _evaluate(self, name: str, batch: Batch) -> None:
@@ -279,11 +280,11 @@ class BaseModule(LightningModule, ABC):
                 forget(metric)
 
     def on_validation_epoch_end(self) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: logs validation's metrics, over true counts."""
         self._log_scores("val")
 
     def on_test_epoch_end(self) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: logs the test's metrics, over true counts."""
         self._log_scores("test")
 
     def _log_scores(self, name: str) -> None:

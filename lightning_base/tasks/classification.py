@@ -1,4 +1,4 @@
-"""Classification: trains any network that gives one logit a class, by cross-entropy."""
+"""Classification: trains any network that gives one logit per class, by cross-entropy."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -95,7 +95,7 @@ class Classification(BaseModule):
         network: gives logits (B, C) for inputs (B, ...).
         num_classes: C; by default what the data has.
         label_smoothing: in [0, 1); Szegedy et al. 2016.
-        class_weights: one weight a class, or "balanced": n / (C · n_c) over the fold's training role.
+        class_weights: one weight per class, or "balanced": n / (C · n_c) over the fold's training role.
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
@@ -138,7 +138,7 @@ class Classification(BaseModule):
             if len(self.class_weights) != len(self.classes):
                 raise UserError(
                     f"model.class_weights: {len(self.class_weights)} weights for {len(self.classes)} classes; "
-                    "give one a class"
+                    "give one per class"
                 )
             self.weight = torch.tensor([float(w) for w in self.class_weights])
 
@@ -156,7 +156,7 @@ class Classification(BaseModule):
         return torch.softmax(self.network(self.inputs(x)).float(), dim=1)
 
     def step(self, batch: Batch) -> Output:
-        """See BaseModule."""
+        """Cross-entropy (), weighted and smoothed in training alone; probabilities (B, C); targets."""
         assert isinstance(batch.y, Tensor)
         logits: Tensor = self.network(self.inputs(batch.x))  # (B, C)
         weight = None
@@ -169,7 +169,7 @@ class Classification(BaseModule):
         return Output(loss, torch.softmax(logits.detach().float(), dim=1), batch.y, weight)
 
     def check(self, batch: Batch) -> None:
-        """See BaseModule; also that the network gives one logit a class."""
+        """One forward pass, as BaseModule does it; also that the network gives one logit per class."""
         with torch.no_grad():
             super().check(batch._replace(y=torch.zeros_like(batch.y)) if isinstance(batch.y, Tensor) else batch)
             was_training = self.training
@@ -182,7 +182,7 @@ class Classification(BaseModule):
             )
 
     def metrics(self) -> MetricCollection:
-        """See BaseModule."""
+        """loss, accuracy, precision, recall, f1, auroc and ece, over probabilities (N, C) and classes (N,)."""
         c = len(self.classes)
         return MetricCollection(
             {

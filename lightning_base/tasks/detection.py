@@ -22,7 +22,7 @@ MOST_CELLS = 8.0  # logarithm of the widest box in cells, so that an untrained n
 class Detection(BaseModule):
     """Objects as points (Zhou, Wang & Krähenbühl 2019): a box is the peak of its class's heat map at its centre.
 
-    The network gives maps (B, C + 4, h, w) of h × w cells: a logit a class, then the centre's offset within its cell
+    The network gives maps (B, C + 4, h, w) of h × w cells: a logit per class, then the centre's offset within its cell
     (x, y) and the logarithm of the box's width and height, all in cells. Targets are drawn on the device: a Gaussian at
     each centre, as wide and as high as the box asks (Liu et al. 2020, TTFNet). The loss is the penalty-reduced focal
     loss (Law & Deng 2018, equation 1; α = 2, β = 4) and L1 of offset and size at the centres, a mean over objects; the
@@ -84,7 +84,7 @@ class Detection(BaseModule):
         c, (height, width) = len(self.classes) + 4, x.shape[-2:]
         if maps.ndim != 4 or maps.shape[1] != c:
             raise ValueError(
-                f"it gives {tuple(maps.shape)}; {c - 4} classes need maps of {c} channels, one a class and 4"
+                f"it gives {tuple(maps.shape)}; {c - 4} classes need maps of {c} channels, one per class and 4"
             )
         stride = height // maps.shape[2]
         if (maps.shape[2] * stride, maps.shape[3] * stride) != (height, width):
@@ -136,7 +136,7 @@ class Detection(BaseModule):
         return heat, (at[..., 1] * w + at[..., 0]).long(), shape
 
     def step(self, batch: Batch) -> Output:
-        """See BaseModule."""
+        """Focal and L1 loss () over the objects; detections (B, top, 6); the boxes; the number of objects ()."""
         assert isinstance(batch.y, Boxes)
         maps, stride = self.maps(batch.x)
         heat, cell, shape = self.encode(batch.y, maps.shape[2], maps.shape[3], stride)
@@ -154,7 +154,7 @@ class Detection(BaseModule):
         return Output(loss, self.decode(maps.detach(), stride), batch.y, found)
 
     def metrics(self) -> MetricCollection:
-        """See BaseModule."""
+        """map, map50 and recall, over detections (N, top, 6) and Boxes."""
         c = len(self.classes)
         return MetricCollection(
             {
@@ -177,7 +177,7 @@ class Detection(BaseModule):
         )
 
     def scorer(self, preds: Tensor, target: Tensor | Boxes) -> Scorer:
-        """See BaseModule; detections are matched to objects once, whatever is drawn."""
+        """The metrics of rows (n,) of these detections; they are matched to objects once, whatever is drawn."""
         assert isinstance(target, Boxes)
         matches = match(preds, target, len(self.classes))
         return lambda rows: {name: each.nanmean() for name, each in by_class(matches.take(rows)).items()}

@@ -29,10 +29,11 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
 class Matches(NamedTuple):
     """Which detections found an object: all that average precision needs of N images, and each image's by itself.
 
-    scores: (N, k) float32, 0 for padding.
-    labels: (N, k) int64 class numbers.
-    hits: (N, k, 10) bool, one a threshold of COCO's.
-    counts: (N, C) int64, the objects of each class.
+    Attributes:
+        scores: (N, k) float32, 0 for padding.
+        labels: (N, k) int64 class numbers.
+        hits: (N, k, 10) bool, one a threshold of COCO's.
+        counts: (N, C) int64, the objects of each class.
     """
 
     scores: Tensor

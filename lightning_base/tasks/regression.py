@@ -1,4 +1,4 @@
-"""Regression: trains any network that gives one number a sample, by squared or absolute error."""
+"""Regression: trains any network that gives one number per sample, by squared or absolute error."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -24,7 +24,7 @@ class Regression(BaseModule):
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
-        UserError: where the data has classes, or the network gives more than one number a sample.
+        UserError: where the data has classes, or the network gives more than one number per sample.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Regression(BaseModule):
         return y.reshape(len(x)).float()
 
     def step(self, batch: Batch) -> Output:
-        """See BaseModule."""
+        """The mean error (); values (B,); targets (B,)."""
         assert isinstance(batch.y, Tensor)
         preds = self(batch.x)
         return Output(self.criterion(preds, batch.y), preds.detach(), batch.y)
 
     def metrics(self) -> MetricCollection:
-        """See BaseModule."""
+        """mse, rmse, mae and r2, over values (N,) and targets (N,)."""
         return MetricCollection(
             {
                 "mse": MeanSquaredError(),

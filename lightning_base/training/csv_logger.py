@@ -12,7 +12,7 @@ from lightning_base.tools.files import replace
 
 
 class MetricsCSV(Logger):
-    """One row a step, one column a metric, in `metrics.csv`, written whole under a temporary name and renamed.
+    """One row per step, one column per metric, in `metrics.csv`, written whole under a temporary name and renamed.
 
     Lightning's CSVLogger deletes the earlier file when a run resumes; this one reads it and goes on, a step that
     comes again taking the place of the first.

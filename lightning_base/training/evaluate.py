@@ -118,7 +118,7 @@ def score_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tup
 
 
 def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
-    """One line a sample: id, target where there is one, and the task's columns (pred, prob_0, …)."""
+    """One line per sample: id, target where there is one, and the task's columns (pred, prob_0, …)."""
     table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})
     target = predictions.target
     if isinstance(target, Boxes):

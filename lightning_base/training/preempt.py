@@ -103,7 +103,7 @@ class Preemption(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: ends training with a checkpoint where a process was told to stop."""
         if not resumable(trainer, pl_module, batch_idx) or not self._told(trainer):
             return
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]

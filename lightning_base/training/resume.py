@@ -51,11 +51,11 @@ class ExactResume(Callback):
         self._ended = False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: nothing written from here to the first batch's end can be resumed from."""
         self._place = ""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: nothing written inside a batch can be resumed from."""
         self._place = ""
 
     def on_train_batch_end(
@@ -65,15 +65,15 @@ class ExactResume(Callback):
         self._place = "batch" if resumable(trainer, pl_module, batch_idx) else ""
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: nothing written inside a validation can be resumed from."""
         self._place = ""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: the epoch's end is a place to resume from."""
         self._place = "epoch"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: training is over: what a callback takes at its end has been taken."""
         self._place, self._ended = "", True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -102,7 +102,7 @@ class ExactResume(Callback):
         checkpoint[RESUME] = kept
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: takes what was kept; strategies that load late begin here."""
         self._kept = checkpoint.get(RESUME, {})
         if self._kept and trainer.training and trainer.strategy.restore_checkpoint_after_setup:
             self._begin(trainer)
@@ -189,7 +189,7 @@ class TimedCheckpoint(Checkpoint):
         self._began, self._step = 0.0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: counts minutes and steps from here."""
         self._began, self._step = time.monotonic(), trainer.global_step
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -199,7 +199,7 @@ class TimedCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: keeps `step.ckpt` where it is due."""
         if trainer.fast_dev_run or not resumable(trainer, pl_module, batch_idx):  # type: ignore[attr-defined]
             return
         due = self.every_n_steps is not None and trainer.global_step - self._step >= self.every_n_steps
@@ -237,7 +237,7 @@ class LastCheckpoint(ModelCheckpoint):
         checkpoint[STAMP] = stamp
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Lightning's hook."""
+        """Lightning's hook: takes whether the run had decided to stop."""
         self._stop = bool(checkpoint.get(STAMP, {}).get("should_stop", False))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -11,13 +11,14 @@ Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
 
 @dataclass(frozen=True)
 class Execution:
-    """How the folds of a cross-validation are run; their results do not depend on it, at equal threads a fold.
+    """How the folds of a cross-validation are run; their results do not depend on it, at equal threads per fold.
 
-    executor: inline trains one after another in this process; process several at once, each in its own; slurm submits
-        an array of jobs, one a fold; vectorized trains all in one batch, for small networks.
-    jobs: how many folds `process` trains at once.
-    threads: threads that a fold's process computes with.
-    slurm: what `slurm` asks of the cluster.
+    Args:
+        executor: inline trains one after another in this process; process several at once, each in its own; slurm
+            submits an array of jobs, one per fold; vectorized trains all in one batch, for small networks.
+        jobs: how many folds `process` trains at once.
+        threads: threads that a fold's process computes with.
+        slurm: what `slurm` asks of the cluster.
 
     Raises:
         UserError: for a number below 1, or an option of another executor.

@@ -36,9 +36,10 @@ class Worker:
 class Processes:
     """Trains folds in processes of their own.
 
-    devices: one entry a process that runs at once: the GPUs it sees, or None on a CPU.
-    threads: threads that each rank computes with.
-    ranks: processes that Lightning makes for one fold.
+    Args:
+        devices: one entry per process that runs at once: the GPUs it sees, or None on a CPU.
+        threads: threads that each rank computes with.
+        ranks: processes that Lightning makes for one fold.
     """
 
     devices: Sequence[str | None]

@@ -47,7 +47,7 @@ def submit_and_follow(
         text = script(
             [sys.executable, "-m", "lightning_base.cli.worker", str(directory), TASK],
             replace(slurm, cpus_per_task=slurm.cpus_per_task or threads),
-            says=f"Folds of {directory}, one a task; written by `lightning-base crossval`.",
+            says=f"Folds of {directory}, one per task; written by `lightning-base crossval`.",
             name=directory.parent.name,
             log=path.with_name("%A_%a.out"),
             threads=threads,

@@ -35,10 +35,11 @@ SMALL = 10**8  # operations of a step: with fewer, threads wait for each other f
 class Stacked:
     """What a fold's training in a stack leaves beside its weights.
 
-    rows: the epochs' metrics, as Lightning logs them.
-    steps: optimizer steps of an epoch.
-    seconds: the fold's share of the time.
-    threads: how many threads have computed it.
+    Attributes:
+        rows: the epochs' metrics, as Lightning logs them.
+        steps: optimizer steps of an epoch.
+        seconds: the fold's share of the time.
+        threads: how many threads have computed it.
     """
 
     rows: list[dict[str, float]]

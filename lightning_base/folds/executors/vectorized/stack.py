@@ -75,7 +75,7 @@ class Step(nn.Module):
         self.task = task
 
     def forward(self, fields: Fields) -> tuple[Tensor, Tensor]:
-        """See the class."""
+        """What is minimised () and the loss without penalties (), for a batch's fields (B, ...)."""
         batch: dict[str, Any] = {"y": None, **fields}
         loss = self.task.step(Batch(**batch)).loss
         return loss + self.task.penalty() if self.task.l1 or self.task.l2 else loss, loss.detach()
@@ -186,7 +186,7 @@ class Stack:
         return sum(len(chosen) * self._work[self._look(fields)] for chosen, fields in parts)
 
     def _look(self, fields: Fields) -> int:
-        """Takes a step of one task apart, once a batch size, which it returns.
+        """Takes a step of one task apart, once per batch size, which it returns.
 
         Found are the masks that it asks for, the weights that its loss depends on, and how much it computes.
         """
