@@ -1,4 +1,4 @@
-"""What cleaning finds in samples by itself: tables of id, kind, detail. What is done about it stands in `clean`."""
+"""What cleaning finds in samples by itself: tables of id, kind, detail. What is done about it is for cleaning.py."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias

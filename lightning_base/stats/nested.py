@@ -147,7 +147,7 @@ def nested_intervals(
 
 
 def sample_errors(predictions: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
-    """What each line adds to the metrics that are a mean over samples, as the tasks of models/ define them (L,)."""
+    """What each line adds to the metrics that are a mean over samples, as the tasks define them (L,)."""
     if not {"target", "pred"} <= set(predictions.select_dtypes("number").columns):
         return {}
     target, pred = predictions["target"].to_numpy(), predictions["pred"].to_numpy()

@@ -17,7 +17,7 @@ from lightning_base.tools.console import console
 from lightning_base.tools.files import replace
 from lightning_base.tools.process import is_main
 
-RESUME = "exact_resume"  # the key of a checkpoint under which resume.ExactResume keeps its state
+RESUME = "exact_resume"  # the key of a checkpoint under which ExactResume keeps its state
 LAST, STEP = "last.ckpt", "step.ckpt"  # after each epoch, and in between
 PREVIOUS = {LAST: "last.previous.ckpt", STEP: "step.previous.ckpt"}
 OWN = (LAST, STEP, *PREVIOUS.values())
