@@ -1,29 +1,23 @@
-"""Fixtures: a working directory a test, small real data, and a guard against what a test leaves behind."""
+"""Fixtures: a working directory a test, small real data, what runs commands, and a guard against what is left."""
 
 import os
+import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from lightning_base.cli.entry import main
-
-ROOT = Path(__file__).parent.parent
-CONFIGS = ROOT / "configs"
-SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", ROOT.parent / "shared" / "data")).resolve()
-
-
-def shared(name: str) -> Path:
-    """A file or folder of the shared real data; the test is skipped where it is not there."""
-    if not (SHARED / name).exists():
-        pytest.skip(f"no {SHARED / name}: set LIGHTNING_BASE_SHARED to a folder that has it")
-    return SHARED / name
+from tests.helpers import Run
+from tests.support.cluster import running
+from tests.support.forks import Forks
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -58,13 +52,34 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(work: Path) -> Callable[..., None]:
+def run(work: Path) -> Run:
     """Runs a command in the working directory and fails the test where it fails."""
 
     def command(verb: str, *arguments: object) -> None:
         assert main([verb, *map(str, arguments)]) == 0
 
     return command
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder of the test's own."""
+    monkeypatch.setenv("LIGHTNING_BASE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    """What runs commands of one process or several, which may be killed; torch is imported once."""
+    with Forks() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Slurm cluster of two nodes."""
+    with running(tmp_path_factory.mktemp("slurm")):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +97,16 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 crop = photographs[c % 2][y : y + 32, x : x + 32]
                 Image.fromarray(crop).save(folder / f"{i:04d}.jpg")
     return root
+
+
+@pytest.fixture
+def folder(images: Path, tmp_path: Path) -> Path:
+    """A copy of `images`, to be changed."""
+    return Path(shutil.copytree(images, tmp_path / "images"))
+
+
+@pytest.fixture(scope="session")
+def tiles() -> npt.NDArray[np.uint8]:
+    """(260, 32, 32, 3): 130 tiles each of a temple under a plain sky, and of a flower."""
+    photographs = [image[: 10 * 32, : 13 * 32] for image in load_sample_images().images]
+    return np.concatenate([p.reshape(10, 32, 13, 32, 3).swapaxes(1, 2).reshape(-1, 32, 32, 3) for p in photographs])

@@ -11,9 +11,8 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer
 
-from tests.conftest import CONFIGS, shared
+from tests.helpers import CONFIGS, Run, crossval, read_json, shared
 
-Command = Callable[..., None]
 ALL = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
@@ -62,7 +61,7 @@ WITHOUT_TEST = ("linear_regression_gd", "fsdd_cnn", "ml100k_mf")
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_config_runs(name: str, run: Command, work: Path, images: Path) -> None:
+def test_every_config_runs(name: str, run: Run, work: Path, images: Path) -> None:
     options: list[object] = [
         "--config",
         CONFIGS / f"{name}.yaml",
@@ -76,8 +75,8 @@ def test_every_config_runs(name: str, run: Command, work: Path, images: Path) ->
     elif name in SHARED_DATA:
         options += SHARED_DATA[name](work)
     run("crossval", *options)
-    directory = work / "runs" / name / "crossval"
-    summary = json.loads((directory / "summary.json").read_text())
+    directory = crossval(name, work)
+    summary = read_json(directory / "summary.json")
     if name != "ml100k_mf":  # a temporal split holds out no sample of the first part
         assert summary["every_sample_once_per_repeat"]
         assert len(pd.read_parquet(directory / "oof.parquet")) == summary["n"] * summary["repeats"]
@@ -85,17 +84,17 @@ def test_every_config_runs(name: str, run: Command, work: Path, images: Path) ->
     assert all(len(m["folds"]) == summary["k"] for m in summary["metrics"].values())
     if name not in WITHOUT_TEST:
         run("test", "--ckpt_path", directory)
-        assert json.loads((directory / "test.json").read_text())["members"] == summary["k"]
+        assert read_json(directory / "test.json")["members"] == summary["k"]
 
 
 @pytest.mark.parametrize("name", ["german_credit_mlp", "fsdd_cnn", "ml100k_mf"])
-def test_predict_gives_held_out_samples_what_scoring_them_gave(name: str, run: Command, work: Path) -> None:
+def test_predict_gives_held_out_samples_what_scoring_them_gave(name: str, run: Run, work: Path) -> None:
     options = SHARED_DATA[name](work)
     run(
         *("crossval", "--config", CONFIGS / f"{name}.yaml", "--trainer.max_epochs", 1, "--folds", "[0]"),
         *("--trainer.accelerator", "cpu", *options),
     )
-    fold = work / "runs" / name / "crossval" / "fold_0"
+    fold = crossval(name, work) / "fold_0"
     run("predict", "--ckpt_path", fold / "checkpoints" / "last.ckpt", "--data.predict", options[1])
     predicted = pd.read_parquet(fold / "predict.parquet").set_index("id")
     scored = pd.read_parquet(fold / "predictions.parquet").set_index("id")
@@ -104,16 +103,16 @@ def test_predict_gives_held_out_samples_what_scoring_them_gave(name: str, run: C
     np.testing.assert_allclose(predicted.loc[scored.index, columns], scored[columns], atol=1e-5)
 
 
-def test_the_demo_reaches_97_percent(run: Command, work: Path) -> None:
+def test_the_demo_reaches_97_percent(run: Run, work: Path) -> None:
     run("crossval", "--config", CONFIGS / "digits_cnn.yaml")
-    summary = json.loads((work / "runs" / "digits_cnn" / "crossval" / "summary.json").read_text())
+    summary = read_json(crossval("digits_cnn", work) / "summary.json")
     assert summary["metrics"]["accuracy"]["mean"] >= 0.97
     assert summary["n"] == 1437
 
 
-def test_repeats_predict_each_sample_once_a_repeat(run: Command, work: Path) -> None:
+def test_repeats_predict_each_sample_once_a_repeat(run: Run, work: Path) -> None:
     run("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", "--trainer.max_epochs", 1)
-    oof = pd.read_parquet(work / "runs" / "breast_cancer_mlp" / "crossval" / "oof.parquet")
+    oof = pd.read_parquet(crossval("breast_cancer_mlp", work) / "oof.parquet")
     assert not oof.duplicated(["id", "repeat"]).any()
     assert (oof.groupby("id").size() == 2).all()
 
@@ -131,37 +130,37 @@ def npz(path: str) -> None:
 OWN = ("--data.source", "own.npz", "--data.test_size", "null", "--trainer.max_epochs", 1)
 
 
-def test_groups_stay_together(run: Command, work: Path) -> None:
+def test_groups_stay_together(run: Run, work: Path) -> None:
     npz("own.npz")
     run(
         *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", *OWN),
         *("--data.split", "sklearn.model_selection.GroupKFold", "--data.split.n_splits", 5),
     )
-    split = pd.read_parquet(work / "runs" / "breast_cancer_mlp" / "crossval" / "split.parquet")
+    split = pd.read_parquet(crossval("breast_cancer_mlp", work) / "split.parquet")
     group = split["id"].str[1:].astype(int) % 10
     for _, part in split.assign(group=group).groupby("fold"):
         roles = part.groupby("group")["role"].nunique()
         assert (roles == 1).all()
 
 
-def test_a_temporal_split_never_trains_on_the_future(run: Command, work: Path) -> None:
+def test_a_temporal_split_never_trains_on_the_future(run: Run, work: Path) -> None:
     npz("own.npz")
     run(
         *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", *OWN),
         *("--data.split", "sklearn.model_selection.TimeSeriesSplit", "--data.split.n_splits", 3),
     )
-    directory = work / "runs" / "breast_cancer_mlp" / "crossval"
+    directory = crossval("breast_cancer_mlp", work)
     split = pd.read_parquet(directory / "split.parquet")
     when = -split["id"].str[1:].astype(int)  # time runs backwards through the rows
     for _, part in split.assign(time=when).groupby("fold"):
         train, val = (part[part["role"] == role]["time"] for role in ("train", "val"))
         assert train.max() < val.min()
-    summary = json.loads((directory / "summary.json").read_text())
+    summary = read_json(directory / "summary.json")
     assert not summary["every_sample_once_per_repeat"]
     assert summary["n_scored"] == split[split["role"] == "val"]["id"].nunique() < summary["n"] == 569
 
 
-def test_wandb_by_one_line_logs_each_fold_offline(run: Command, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_by_one_line_logs_each_fold_offline(run: Run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     run(
@@ -169,7 +168,7 @@ def test_wandb_by_one_line_logs_each_fold_offline(run: Command, work: Path, monk
         *("--trainer.logger", "lightning.pytorch.loggers.WandbLogger"),
     )
     for fold in range(2):
-        directory = work / "runs" / "digits_cnn" / "crossval" / f"fold_{fold}"
+        directory = crossval("digits_cnn", work) / f"fold_{fold}"
         assert len(list(directory.glob("wandb/offline-run-*/*.wandb"))) == 1
         assert (directory / "metrics.csv").is_file()
     assert not (work / "wandb").exists()
@@ -177,7 +176,7 @@ def test_wandb_by_one_line_logs_each_fold_offline(run: Command, work: Path, monk
     assert len(list(work.rglob("*.wandb"))) == 2, "a run that only predicts logs nothing"
 
 
-def test_row_order_does_not_matter_to_the_split(run: Command, work: Path) -> None:
+def test_row_order_does_not_matter_to_the_split(run: Run, work: Path) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 3)), np.arange(60) % 2
     ids = np.array([f"s{i:02d}" for i in range(60)])
@@ -188,14 +187,14 @@ def test_row_order_does_not_matter_to_the_split(run: Command, work: Path) -> Non
             *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", *OWN, "--overwrite", "true"),
             *("--model.network.in_features", 3),
         )
-        summary = json.loads((work / "runs" / "breast_cancer_mlp" / "crossval" / "summary.json").read_text())
+        summary = read_json(crossval("breast_cancer_mlp", work) / "summary.json")
         hashes.append(summary["split_hash"])
     assert hashes[0] == hashes[1]
 
 
-def test_checkpoints_load_without_unpickling(run: Command, work: Path) -> None:
+def test_checkpoints_load_without_unpickling(run: Run, work: Path) -> None:
     run("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 1, "--folds", "[0]")
-    path = work / "runs" / "digits_cnn" / "crossval" / "fold_0" / "checkpoints" / "last.ckpt"
+    path = crossval("digits_cnn", work) / "fold_0" / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     assert content["lightning_base"]["fold"] == 0
     assert len(content["lightning_base"]["split_hash"]) == 64

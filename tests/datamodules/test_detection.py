@@ -1,7 +1,6 @@
 """Claims about detection folders: blood cells as VOC has them, COCO made from them, and faults planted in both."""
 
 import json
-import os
 import shutil
 import tarfile
 import xml.etree.ElementTree as ElementTree
@@ -18,17 +17,14 @@ from lightning_base.errors import UserError
 from lightning_base.samples.batch import Boxes
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters import ByColumn
-
-ARCHIVE = Path(os.environ.get("LIGHTNING_BASE_SHARED", "../shared/data")).resolve() / "bccd.tar.gz"
+from tests.helpers import read_json, shared
 
 
 @pytest.fixture(scope="module")
 def bccd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All of the blood cells."""
-    if not ARCHIVE.is_file():
-        pytest.skip(f"no {ARCHIVE}")
     root = tmp_path_factory.mktemp("bccd")
-    with tarfile.open(ARCHIVE) as archive:
+    with tarfile.open(shared("bccd.tar.gz")) as archive:
         archive.extractall(root, filter="data")
     return root
 
@@ -212,7 +208,7 @@ def test_faults_of_every_kind_are_found_and_nothing_else(cells: Path, tmp_path: 
 def test_coco_faults_are_found(cells: Path, tmp_path: Path) -> None:
     root = tmp_path / "coco"
     to_coco(cells, root)
-    content = json.loads((root / "annotations.json").read_text())
+    content = read_json(root / "annotations.json")
     of = {
         image["id"]: [t for t in content["annotations"] if t["image_id"] == image["id"]] for image in content["images"]
     }

@@ -1,6 +1,5 @@
 """Claims about ratings: numbers of users and items, and a factorisation that finds what made them."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import UserError
 from lightning_base.samples.loader import BatchLoader
 from models.factorization import Factorization
+from tests.helpers import shared
 
-SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 FEW = "user,item,rating,when\nann,jaws,5,3\nbob,jaws,1,1\nann,alien,4,2\neve,up,9,4\n"
 
 
@@ -91,9 +90,7 @@ def test_factors_that_made_the_ratings_are_found() -> None:
 
 
 def test_movielens_has_one_impossible_rating() -> None:
-    path = SHARED / "ml-100k" / "u.data"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
+    path = shared("ml-100k/u.data")
     raw = np.loadtxt(path, dtype=np.int64)
     data = Ratings(
         path=str(path),

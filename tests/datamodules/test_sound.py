@@ -1,39 +1,22 @@
 """Claims about sound: what a WAV file says, what a spectrogram is, and what is said of files that cannot be read."""
 
-import math
-import os
 import tarfile
 import wave
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import pytest
-import torch
-from scipy import signal
 from scipy.io import wavfile
 
-from datamodules import sound
 from datamodules.sound import Sound, read_wav
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import UserError
-from lightning_base.preprocess.spectrogram import LogMel, mel_filters
-from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import Ragged, hash_payload
-from lightning_base.samples.samples import Samples
+from tests.helpers import change_unseen, shared, tone
 
-SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 RATE = 8000
 
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIGHTNING_BASE_CACHE", str(tmp_path / "cache"))
-
-
-def tone(hertz: float, seconds: float = 0.3, rate: int = RATE) -> npt.NDArray[np.int16]:
-    return np.rint(12_000 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.int16)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def write(path: Path, raw: bytes, width: int = 2, channels: int = 1, rate: int = RATE) -> None:
@@ -89,18 +72,17 @@ def test_every_depth_and_channels_are_read(tmp_path: Path, bits: int, channels: 
     assert np.abs(found - expected).max() <= 0.5
 
 
-def test_the_second_start_decodes_nothing_and_a_changed_file_is_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_second_start_decodes_nothing_and_a_changed_file_is_seen(tmp_path: Path) -> None:
     root = tones(tmp_path / "wav")
     first = folder(root).dataset("pool")
-    monkeypatch.setattr(sound, "read_wav", lambda *_: pytest.fail("a file was decoded again"))
+    sounds = list(root.iterdir())
+    for path in sounds:
+        change_unseen(path, path.read_bytes()[-100:], bytes(100))
     again = folder(root).dataset("pool")
     assert isinstance(again.inputs, Ragged)
     assert isinstance(again.inputs.values, np.memmap)
     assert again.fingerprint == first.fingerprint
-    monkeypatch.undo()
-    monkeypatch.setenv("LIGHTNING_BASE_CACHE", str(tmp_path / "cache"))
+    tones(root)
     write(root / "low_bob_1.wav", tone(300).tobytes())
     changed = folder(root).dataset("pool").content != first.content
     assert changed.tolist() == [False, False, False, True]
@@ -177,82 +159,8 @@ def test_settings_that_cannot_be_used_are_named(tmp_path: Path, changes: dict[st
         read()
 
 
-def by_hand(x: npt.NDArray[np.float64], mels: int, width: int, n_fft: int, hop: int) -> npt.NDArray[np.float64]:
-    """Log-mel (mels, frames) by scipy's transform and loops over filters and bins."""
-    window = np.hanning(width + 1)[:-1]  # periodic
-    left = (n_fft - width) // 2
-    padded = np.concatenate([np.zeros(n_fft // 2), x, np.zeros(n_fft // 2)])
-    _, _, spectrum = signal.stft(
-        padded,
-        window=np.pad(window, (left, n_fft - width - left)),
-        nperseg=n_fft,
-        noverlap=n_fft - hop,
-        boundary=None,
-        padded=False,
-    )
-    power = np.abs(spectrum * window.sum()) ** 2  # scipy divides by the window's sum
-    edges = [2595 * math.log10(1 + RATE / 2 / 700) * i / (mels + 1) for i in range(mels + 2)]
-    out = np.zeros((mels, power.shape[1]))
-    for m in range(mels):
-        for k in range(1, n_fft // 2 + 1):
-            mel = 2595 * math.log10(1 + k * RATE / n_fft / 700)
-            if edges[m] < mel <= edges[m + 1]:
-                out[m] += power[k] * (mel - edges[m]) / (edges[m + 1] - edges[m])
-            elif edges[m + 1] < mel < edges[m + 2]:
-                out[m] += power[k] * (edges[m + 2] - mel) / (edges[m + 2] - edges[m + 1])
-    return np.log(np.maximum(out, 1e-10))
-
-
-def test_the_spectrogram_is_scipys_with_the_filters_written_out() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.integers(-8000, 8000, (2, 2400)).astype(np.int16)
-    logs = LogMel(RATE, 0.3, mels=20).logarithms(torch.from_numpy(x)).numpy()
-    expected = np.stack([by_hand(row / 32768, 20, 200, 256, 80) for row in x])
-    assert logs.shape == (2, 20, 31)
-    assert np.allclose(logs, expected, atol=2e-3)
-    assert np.abs(expected).mean() > 0.5
-
-
-def test_a_tone_falls_into_the_filter_of_its_pitch() -> None:
-    mel = [2595 * math.log10(1 + h / 700) for h in (1000, 4000)]
-    filters = mel_filters(20, 256, RATE, 0, RATE / 2)
-    logs = LogMel(RATE, 0.3, mels=20).logarithms(torch.from_numpy(tone(1000))[None])
-    assert int(logs[0, :, 15].argmax()) == round(mel[0] / mel[1] * 21) - 1
-    assert filters.max() <= 1
-
-
-def test_statistics_leave_padding_out_and_padding_is_zero() -> None:
-    rng = np.random.default_rng(1)
-    parts = [rng.integers(-9000, 9000, n).astype(np.int16) for n in (900, 2400, 1600, 4000)]
-    samples = Samples(Ragged.of(parts, parts[0]), pd.DataFrame({"id": list("abcd")}))
-    mel = LogMel(RATE, 0.3, mels=20)
-    mel.fit(samples, np.array([0, 1, 3]))
-    frames = []
-    for part in (parts[0], parts[1], parts[3][:2400]):
-        padded = np.concatenate([part, np.zeros(2400 - len(part), np.int16)])
-        frames.append(by_hand(padded / 32768, 20, 200, 256, 80)[:, : math.ceil(len(part) / 80)])
-    known = np.concatenate(frames, axis=1)
-    assert np.allclose(mel.mean[:, 0], known.mean(axis=1), atol=2e-3)
-    assert np.allclose(mel.std[:, 0], known.std(axis=1), atol=2e-3)
-    x, lengths = samples.inputs.padded(np.array([0, 1, 3]), mel.longest, mel.fixed)  # type: ignore[union-attr]
-    batch = mel.apply(Batch(torch.from_numpy(x), None, torch.arange(3), lengths=torch.from_numpy(lengths)))
-    assert batch.x.shape == (3, 1, 20, 31)
-    assert batch.lengths is not None
-    assert batch.lengths.tolist() == [12, 30, 30]
-    assert not batch.x[0, 0, :, 12:].any()
-    expected = (frames[0] - known.mean(axis=1, keepdims=True)) / known.std(axis=1, keepdims=True)
-    assert np.allclose(batch.x[0, 0, :, :12], expected, atol=5e-3)
-    again = LogMel(RATE, 0.3, mels=20)
-    again.load(mel.state())
-    repeated = again.apply(Batch(torch.from_numpy(x), None, torch.arange(3), lengths=torch.from_numpy(lengths)))
-    assert torch.equal(repeated.x, batch.x)
-
-
 def test_spoken_digits_are_3000_clips_of_six_speakers(tmp_path: Path) -> None:
-    archive = SHARED / "fsdd.tar.gz"
-    if not archive.is_file():
-        pytest.skip(f"{archive} is not there")
-    with tarfile.open(archive) as tar:
+    with tarfile.open(shared("fsdd.tar.gz")) as tar:
         tar.extractall(tmp_path, filter="data")
     samples = folder(tmp_path / "fsdd" / "recordings").dataset("pool")
     assert len(samples) == 3000

@@ -1,7 +1,6 @@
 """Claims about streams: shards give what arrays give, chunk by chunk, without unpickling."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,13 @@ import pytest
 from sklearn.datasets import load_digits
 
 from lightning_base.errors import UserError
-from tests.conftest import CONFIGS
+from tests.helpers import CONFIGS, Run
 
 litdata = pytest.importorskip("litdata")
 
 from litdata.streaming.writer import BinaryWriter  # noqa: E402
 
 from datamodules.streaming import Streaming  # noqa: E402
-
-Command = Callable[..., None]
 
 
 def write(folder: Path, items: list[dict]) -> str:
@@ -36,7 +33,7 @@ def digits(n: int) -> list[dict]:
     return [{"x": x[None].astype(np.uint8), "y": int(y), "id": f"{i:04d}"} for i, (x, y) in enumerate(pairs)]
 
 
-def test_crossval_of_shards_gives_what_crossval_of_the_same_arrays_gives(run: Command, work: Path) -> None:
+def test_crossval_of_shards_gives_what_crossval_of_the_same_arrays_gives(run: Run, work: Path) -> None:
     items = digits(300)
     options = (
         *("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 1, "--folds", "[0]"),

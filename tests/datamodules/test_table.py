@@ -1,6 +1,5 @@
 """Claims about tables: what is read, how columns are told apart, and what is said of rows that cannot be used."""
 
-import os
 import re
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from lightning_base.errors import UserError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
 from lightning_base.sources import records, tables
+from tests.helpers import change_unseen, shared
 
-SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 CARS = """name,doors,price,colour,sold
 a,2,10.5,red,yes
 b,4,,blue,no
@@ -94,17 +93,16 @@ def test_equal_rows_hash_alike_in_every_file_whatever_their_target(tmp_path: Pat
 
 
 def test_a_table_larger_than_memory_is_packed_once_and_is_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LIGHTNING_BASE_CACHE", str(tmp_path / "cache"))
     text = CARS.replace("blue,no", "blue,perhaps").replace("8,,no", "8,,no\n\nshort,2")
     data = cars(tmp_path, text, class_names=["no", "yes"])
     plain = data.dataset("pool")
     monkeypatch.setattr(tables, "IN_MEMORY", 10)
     packed = data.dataset("pool")
     assert isinstance(packed.inputs, np.memmap)
-    assert not list((tmp_path / "cache").rglob("*.tmp"))
-    monkeypatch.setattr(tables, "_pack", lambda *_: pytest.fail("packed again"))
+    assert not list(cache.rglob("*.tmp"))
+    change_unseen(tmp_path / "cars.csv", b"10.5", b"99.5")
     again = data.dataset("pool")
     for samples in (packed, again):
         assert samples.fingerprint == plain.fingerprint
@@ -279,9 +277,7 @@ def test_other_encodings_and_byte_order_marks_are_read(tmp_path: Path) -> None:
 
 
 def test_german_credit_has_a_thousand_rows_and_a_blank_line() -> None:
-    path = SHARED / "german-credit" / "german.data"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
+    path = shared("german-credit/german.data")
     data = Table(path=str(path), target="column_21", header=False, clean=Cleaning(empty="drop"))
     pool = data.samples("pool")
     lines = [re.split(r"\s+", line.strip()) for line in path.read_text().splitlines() if line.strip()]

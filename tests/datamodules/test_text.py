@@ -1,6 +1,5 @@
 """Claims about texts: folders, lines and columns read alike, and what is said of text that cannot be read."""
 
-import os
 import re
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from lightning_base.samples.loader import BatchLoader
 from lightning_base.samples.payload import Ragged
 from lightning_base.samples.samples import Samples
 from models.embedding_bag import EmbeddingBag
+from tests.helpers import shared
 
-SHARED = Path(os.environ.get("LIGHTNING_BASE_SHARED", Path(__file__).parents[3] / "shared" / "data"))
 TEXTS = {"neg": ["Dull, dull film.", "it's bad"], "pos": ["A film to see!", "good   Film", "dull, DULL film ."]}
 
 
@@ -177,9 +176,7 @@ def test_settings_that_cannot_be_used_are_named(work: Path, arguments: dict[str,
 
 
 def test_rt_polarity_is_read_whole() -> None:
-    files = {name: SHARED / "rt-polarity" / f"rt-polarity.{name}" for name in ("neg", "pos")}
-    if not all(path.is_file() for path in files.values()):
-        pytest.skip(f"{files['neg']} is not there")
+    files = {name: shared(f"rt-polarity/rt-polarity.{name}") for name in ("neg", "pos")}
     samples = Text(files={k: str(v) for k, v in files.items()}, encoding="latin-1").dataset("pool")
     assert len(samples) == 2 * 5331
     line = files["pos"].read_bytes().split(b"\n")[99].decode("latin-1")

@@ -48,10 +48,10 @@ def test_imagenet_resnets_compute_what_torchvisions_do(depth: int) -> None:
 def test_pretrained_weights_come_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = torchvision.models.resnet18(weights=None)
     weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-    file = tmp_path / "checkpoints" / weights.url.rsplit("/", 1)[-1]
-    file.parent.mkdir()
+    file = tmp_path / "hub" / "checkpoints" / weights.url.rsplit("/", 1)[-1]
+    file.parent.mkdir(parents=True)
     torch.save(theirs.state_dict(), file)
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     network = ResNet(18, num_classes=3, stem="imagenet", pretrained="IMAGENET1K_V1")
     assert torch.equal(network.get_parameter("layer4.1.conv2.weight"), theirs.layer4[1].conv2.weight)
     assert network.fc.weight.shape == (3, 512)
@@ -61,7 +61,7 @@ def test_absent_pretrained_weights_are_a_clear_error(tmp_path: Path, monkeypatch
     def offline(*args: object, **kwargs: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     with pytest.raises(UserError, match=r"resnet18-.*\.pth and cannot be downloaded .*pretrained: null"):
         ResNet(18, stem="imagenet", pretrained="IMAGENET1K_V1")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightning_base.cli.entry import main
-from tests.conftest import CONFIGS
+from tests.helpers import CONFIGS
 from tests.tpu.cpu_device import cpu_device
 
 

@@ -1,7 +1,5 @@
 """Claims about TPUs, on PJRT's CPU device: the samples, scores and weights of a CPU, from programs that stay."""
 
-import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +14,7 @@ from lightning.fabric.accelerators.xla import XLAAccelerator
 
 from lightning_base.cli.entry import main
 from lightning_base.distributed.tpu import set_random_state
-from tests.conftest import CONFIGS, ROOT
+from tests.helpers import CONFIGS, read_json
 from tests.tpu.counting import compilations
 
 pytestmark = [
@@ -29,7 +27,7 @@ CANCER = Path("runs") / "breast_cancer_mlp" / "crossval"
 
 
 def accuracy(folder: Path) -> float:
-    summary = json.loads((folder / DIGITS / "summary.json").read_text())
+    summary = read_json(folder / DIGITS / "summary.json")
     assert summary["n"] == 1437
     return float(summary["metrics"]["accuracy"]["mean"])
 
@@ -66,7 +64,7 @@ def test_each_sample_is_predicted_once_and_a_cpu_gives_its_checkpoint_the_same_s
         command("validate", "digits_cnn", overlay, "--ckpt_path", checkpoint, folder=folder)
     rows = [line.split("│")[1:3] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     scores = [(name.strip(), float(value)) for name, value in rows]
-    stored = json.loads((folder / DIGITS / "fold_0" / "result.json").read_text())["metrics"]
+    stored = read_json(folder / DIGITS / "fold_0" / "result.json")["metrics"]
     assert len(scores) == 2 * len(stored)
     for name, value in scores:
         assert value == pytest.approx(stored[name], abs=1e-4)
@@ -111,7 +109,7 @@ def test_a_run_broken_off_on_the_device_ends_bit_identical_with_dropout(
     assert ends[0]["global_step"] == ends[1]["global_step"] > 0
     for name, weight in ends[0]["state_dict"].items():
         assert torch.equal(weight, ends[1]["state_dict"][name])
-    assert json.loads((broken / CANCER / "fold_0" / "result.json").read_text())["resumed"]
+    assert read_json(broken / CANCER / "fold_0" / "result.json")["resumed"]
 
 
 def test_bfloat16_trains_as_well(tmp_path: Path, digits: tuple[Path, int]) -> None:
@@ -121,8 +119,8 @@ def test_bfloat16_trains_as_well(tmp_path: Path, digits: tuple[Path, int]) -> No
     command = [sys.executable, "-m", "tests.tpu.cpu_device", *map(str, arguments)]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / DIGITS / "fold_0" / "result.json").read_text())
-    other = json.loads((digits[0] / DIGITS / "fold_0" / "result.json").read_text())
+    result = read_json(tmp_path / DIGITS / "fold_0" / "result.json")
+    other = read_json(digits[0] / DIGITS / "fold_0" / "result.json")
     assert result["n_val"] == other["n_val"] == 288
     assert result["metrics"]["accuracy"] >= other["metrics"]["accuracy"] - 0.02
     weights = torch.load(tmp_path / DIGITS / "fold_0/checkpoints/last.ckpt", weights_only=True)["state_dict"]
@@ -147,4 +145,4 @@ def fold(folder: Path) -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return environment()
