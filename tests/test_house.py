@@ -1,0 +1,106 @@
+"""The house: rooms that import downwards alone, no circles, faces that hand on what they say, and a map that is true."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lightning_base
+from lightning_base.cli.entry import ARTEFACT_VERBS, VERBS
+from tests.helpers import ROOT
+
+PACKAGE = ROOT / "lightning_base"
+ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
+FACES = {
+    "data": ["BaseDataModule", "Batch", "Boxes", "Role", "Samples", "Source"],
+    "tasks": ["BaseModule", "Classification", "Detection", "Output", "Regression"],
+    "preprocess": ["LogMel", "Preprocess", "Standardize", "TablePreprocess", "Vocabulary"],
+    "splitters": [
+        *("ByColumn", "ByFiles", "Expanding", "FoldColumn", "Manifest", "Paired", "PurgedKFold", "Ratio", "Sliding"),
+        "TableSplitter",
+    ],
+}
+WITHOUT_TORCH = ["errors", "tools", "stats", "results", "splitters", "cli.entry", "cli.compare", "cli.doctor"]
+
+
+def test_at_most_four_files_stand_beside_the_rooms() -> None:
+    files = [path.name for path in PACKAGE.iterdir() if path.is_file()]
+    assert sorted(files) == ["__init__.py", "__main__.py", "errors.py", "py.typed"]
+
+
+def test_the_contracts_of_the_layout_are_kept() -> None:
+    """Floors, circles, architectures without the framework, rooms without torch: stated in pyproject.toml."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+def test_no_room_is_called_as_a_verb_is() -> None:
+    verbs = {*VERBS, *ARTEFACT_VERBS, "tune", "export", "serve", "report"} - {"doctor"}
+    assert not verbs & set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_face_hands_on_what_it_says_and_other_rooms_nothing(room: str) -> None:
+    module = importlib.import_module(f"lightning_base.{room}")
+    if room == "augment":
+        names = module.__all__
+        assert all(getattr(module, name).__module__.startswith("lightning_base.augment.") for name in names)
+    elif room in FACES:
+        assert sorted(module.__all__) == FACES[room]
+        assert all(hasattr(module, name) for name in module.__all__)
+    else:
+        body = ast.parse((PACKAGE / room / "__init__.py").read_text()).body
+        assert len(body) == 1, f"{room}/__init__.py holds more than its one sentence"
+
+
+def packages() -> list[str]:
+    found = pkgutil.walk_packages(lightning_base.__path__, "lightning_base.")
+    return [name for _, name, is_package in found if is_package]
+
+
+@pytest.mark.parametrize("name", packages())
+def test_a_room_says_its_one_job_in_its_first_line(name: str) -> None:
+    text = importlib.import_module(name).__doc__
+    assert text is not None
+    assert text.splitlines()[0].endswith((".", "torch."))
+    assert len(text.splitlines()[0]) > 20
+
+
+def test_what_needs_no_torch_imports_none() -> None:
+    code = (
+        "import importlib, pkgutil, sys\n"
+        f"for room in {WITHOUT_TORCH!r}:\n"
+        "    module = importlib.import_module('lightning_base.' + room)\n"
+        "    for _, name, _ in pkgutil.iter_modules(getattr(module, '__path__', []), module.__name__ + '.'):\n"
+        "        importlib.import_module(name)\n"
+        "sys.exit(', '.join(m for m in ('torch', 'lightning', 'torchmetrics', 'jsonargparse') if m in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_map_names_what_is_there() -> None:
+    readme = (ROOT / "README.md").read_text()
+    section = readme.partition("## Where is what")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", section)
+    assert {f"{room}/" for room in ROOMS} <= {name.removeprefix("lightning_base/") for name in named}
+    for name in named:
+        assert any((base / name).exists() for base in (ROOT, PACKAGE)), name
+
+
+def test_files_are_short_enough_to_read() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert max(lengths.values()) <= 360, max(lengths, key=lambda path: lengths[path])
+    assert sum(n > 300 for n in lengths.values()) <= len(lengths) // 20
