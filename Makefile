@@ -1,9 +1,10 @@
-# The commands of this checkout: demo, test, check. Each makes .venv first where it is missing or old.
+# The commands of this checkout: demo, test, check, soak. Each makes .venv first where it is missing or old.
+# soak is what takes load and hundreds of kills: the tests beside eight busy processes, then kills at moments drawn anew.
 # test-tpu needs an older torch than these have, so it has an environment of its own.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-tpu check
+.PHONY: demo test test-tpu check soak
 demo: .venv/installed
 	$(BIN)/lightning-base crossval --config configs/digits_cnn.yaml
 
@@ -13,10 +14,15 @@ test: .venv/installed
 test-tpu: .venv-tpu/installed
 	.venv-tpu/bin/python -m pytest tests/tpu
 
+soak: .venv/installed
+	$(BIN)/python -m tests.support.busy 8 $(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m soak tests/soak
+
 check: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

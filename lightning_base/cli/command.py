@@ -1,6 +1,5 @@
 """The verbs as a LightningCLI: one configuration, parsed once and instantiated afresh for every fold."""
 
-import time
 from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,34 +10,25 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lightning_base.auditing.gate import inspect, write_split
 from lightning_base.auditing.wrong_labels import audit_labels
-from lightning_base.cli import ddp_spawn
+from lightning_base.cli import ddp_spawn, scoring
 from lightning_base.cli.arguments import configs, with_saved_config
 from lightning_base.cli.inspect import audit_verb, prepare
-from lightning_base.cli.paths import describe, fit_directory, members_of, read_stamp
+from lightning_base.cli.paths import fit_directory, read_stamp
 from lightning_base.cli.verbs import Trainer
-from lightning_base.data.datamodule import BaseDataModule, Role
+from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.process import leave_allocation
 from lightning_base.distributed.slurm import Slurm
 from lightning_base.errors import UserError, one_line
 from lightning_base.folds.executors.options import Execution, Executor
 from lightning_base.folds.loop import crossval
 from lightning_base.folds.search import tuned
-from lightning_base.results import states
-from lightning_base.splitters.split import WHOLE
-from lightning_base.stats.tables import score_table
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.console import console, quiet
-from lightning_base.tools.files import read_json, write_json, write_parquet
-from lightning_base.training import evaluate
-from lightning_base.training.checkpoint import resume_point
+from lightning_base.tools.console import quiet
 from lightning_base.training.config_errors import explain
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.preempt import listening
-from lightning_base.training.run import build, close, preflight
+from lightning_base.training.run import build
 from lightning_base.training.search_space import Search
-from lightning_base.training.train import train
 
 DATA_VERBS = ("prepare", "audit")  # these need no model
 
@@ -173,103 +163,34 @@ class Command(LightningCLI):
             raise UserError(f"--ckpt_path: no file or directory {self.path}")
         if self.path is not None:
             self.experiment = tuned(self.experiment, self.path.parent.parent if self.path.is_file() else self.path)
-        away = self.subcommand == "crossval" and config.executor == "slurm"
-        if away:
-            leave_allocation()
+        if self.subcommand == "crossval":  # it builds its folds itself
+            if config.executor == "slurm":
+                leave_allocation()
+            return None, None  # type: ignore[return-value]
         fold, directory = 0, self.experiment.root / str(self.subcommand)
         if self.subcommand == "fit":
             directory = fit_directory(directory, None if self.path else self.experiment)
         elif self.path is not None and self.path.is_file():
             fold = read_stamp(self.path).get("fold", 0)
-        self.run = build(
-            self.experiment.on_cpu() if away else self.experiment,
-            fold,
-            directory,
-            quiet=self.subcommand != "fit",
-            training=self.subcommand in ("fit", "crossval"),
-        )
+        training = self.subcommand == "fit"
+        self.run = build(self.experiment, fold, directory, quiet=not training, training=training)
         return self.run.model, self.run.datamodule
 
     def fit(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Trains fold 0 of data.split in runs/<name>/fit/version_<n>, and scores the samples it holds out.
-
-        A run of the same configuration that was broken off goes on.
-        """
-        if self.experiment.search is not None:
-            raise UserError(
-                "search: fit does not search; take crossval (one fold is enough: lightning_base.splitters.Ratio), "
-                "or give --search null"
-            )
-        preflight(self.run)
-        inspect(self.experiment.audit, self.experiment.root, self.run.datamodule)
-        if self.run.trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.run.trainer.fit(self.run.model, datamodule=self.run.datamodule)
-            return
-        begun = resume_point(self.run.directory)
-        if begun is not None:
-            console().print(f"{self.run.directory}: goes on from {begun.name}; delete the folder to begin anew")
-        self.experiment.save(self.run.directory / "config.yaml")
-        write_split(self.run.directory, self.run.datamodule)
-        write_json(self.run.directory / states.STATE, states.running())
-        try:
-            with listening():
-                result, held_out = train(self.run, begun or self.path)
-        finally:
-            (self.run.directory / states.STATE).unlink(missing_ok=True)
-        close(self.run)
-        self._report("held-out samples of fold 0", held_out, result.metrics)
-        console().print(f"scored: {result.selection}\nresults: {self.run.directory}")
+        """Trains fold 0 of data.split in runs/<name>/fit/version_<n>, and scores the samples it holds out."""
+        scoring.fit(self.experiment, self.run, self.path)
 
     def validate(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Scores a checkpoint on the samples that its fold held out."""
-        if self.path is None or self.path.is_dir():
-            raise UserError(
-                "validate needs --ckpt_path of one run's checkpoint; the held-out scores of a crossval directory "
-                "stand in its summary.json"
-            )
-        if self.run.fold == WHOLE:
-            raise UserError(f"--ckpt_path: {self.path} is a refit, which has trained on the whole pool; test takes it")
-        predictions = evaluate.predict(self.run, "val", self.path)
-        self._report(f"held-out samples of fold {self.run.fold}", predictions)
+        scoring.validate(self.experiment, self.run, self.path)
 
     def test(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Scores a checkpoint, or the ensemble of a crossval directory, on the sealed test samples."""
-        members, home = members_of(self.path, str(self.subcommand))
-        record = home / "test.json"
-        reads = read_json(record)["reads"] if record.is_file() else []
-        predictions = self._ensemble("test", members)
-        if predictions.target is None:
-            raise UserError(f"{predictions.samples.origin}: the test samples have no target; use predict")
-        scores = evaluate.scores(self.run.model, predictions)
-        intervals = self._report(f"test samples, {describe(members)}", predictions, scores)
-        reads = [*reads, time.strftime("%Y-%m-%dT%H:%M:%S%z")]
-        if len(reads) > 1:
-            console().print(
-                f"the test samples were read {len(reads)} times for this run, first {reads[0]}: what was chosen in "
-                "between is fitted to them"
-            )
-        write_parquet(home / "test.parquet", evaluate.frame(self.run.model, predictions))
-        write_json(
-            record,
-            {
-                "metrics": {k: {"value": v, "ci95": list(intervals[k])} for k, v in scores.items()},
-                "details": evaluate.details(self.run.model, predictions),
-                "n": len(predictions.rows),
-                "members": len(members),
-                "interval": "accuracy: exact binomial; others: percentile bootstrap over test samples",
-                "data_fingerprint": predictions.samples.fingerprint,
-                "reads": reads,
-            },
-        )
-        console().print(f"results: {record}")
+        scoring.test(self.experiment, self.path)
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Writes predictions.parquet for the predict source, by a checkpoint or a crossval directory's ensemble."""
-        members, home = members_of(self.path, str(self.subcommand))
-        predictions = self._ensemble("predict", members)
-        path = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
-        write_parquet(path, evaluate.frame(self.run.model, predictions))
-        console().print(f"{len(predictions.rows)} samples predicted by {describe(members)}\nresults: {path}")
+        """Writes the predictions of the predict source, by a checkpoint or a crossval directory's ensemble."""
+        scoring.predict(self.experiment, self.path)
 
     def prepare(self, model: LightningModule | None, datamodule: LightningDataModule) -> None:
         """Fetches, cleans, packs and splits, and shows what was found."""
@@ -304,25 +225,6 @@ class Command(LightningCLI):
         if (asked := self.config["crossval"].slurm) is not None:  # LightningCLI hands nested options to no method
             slurm = Slurm(**asked.as_dict())
         crossval(self.experiment, folds, overwrite, Execution(executor, jobs, threads, slurm), refit)
-
-    def _ensemble(self, role: Role, members: Sequence[Path]) -> evaluate.Predictions:
-        found = []
-        for checkpoint in members:
-            fold = read_stamp(checkpoint).get("fold", 0)
-            home = checkpoint.parent.parent
-            run = build(tuned(self.experiment, home), fold, home, quiet=True, training=False)
-            found.append(evaluate.predict(run, role, checkpoint))
-            self.run = run
-        return evaluate.ensemble(self.run.model, found)
-
-    def _report(
-        self, title: str, predictions: evaluate.Predictions, scores: dict[str, float] | None = None
-    ) -> dict[str, tuple[float, float]]:
-        """Prints the scores with their intervals; returns the intervals."""
-        scores = scores or evaluate.scores(self.run.model, predictions)
-        intervals = evaluate.score_intervals(self.run.model, predictions)
-        console().print(score_table(f"{self.experiment.name}: {title}", scores, intervals, len(predictions.rows)))
-        return intervals
 
 
 class Opened(Command):
