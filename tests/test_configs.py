@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sklearn.datasets import load_breast_cancer
 
-from tests.helpers import CONFIGS, Run, crossval, read_json, shared
+from tests.helpers import CONFIGS, Run, checkpoint, crossval, read_json, shared
 
 ALL = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
@@ -194,7 +193,6 @@ def test_row_order_does_not_matter_to_the_split(run: Run, work: Path) -> None:
 
 def test_checkpoints_load_without_unpickling(run: Run, work: Path) -> None:
     run("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 1, "--folds", "[0]")
-    path = crossval("digits_cnn", work) / "fold_0" / "checkpoints" / "last.ckpt"
-    content = torch.load(path, weights_only=True)
+    content = checkpoint(crossval("digits_cnn", work) / "fold_0")
     assert content["lightning_base"]["fold"] == 0
     assert len(content["lightning_base"]["split_hash"]) == 64

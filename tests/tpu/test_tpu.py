@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,16 +13,17 @@ from lightning.fabric.accelerators.xla import XLAAccelerator
 
 from lightning_base.cli.entry import main
 from lightning_base.distributed.tpu import set_random_state
-from tests.helpers import CONFIGS, read_json
+from tests.helpers import CONFIGS, assert_same_weights, checkpoint, crossval, environment, read_json, weights
 from tests.tpu.counting import compilations
 
 pytestmark = [
+    pytest.mark.tpu,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:lightning.*"),  # torch-xla's new names for its functions
     pytest.mark.filterwarnings("ignore:Use torch_xla:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:TPU available but not used"),
 ]
-DIGITS = Path("runs") / "digits_cnn" / "crossval"
-CANCER = Path("runs") / "breast_cancer_mlp" / "crossval"
+DIGITS = crossval("digits_cnn")
+CANCER = crossval("breast_cancer_mlp")
 
 
 def accuracy(folder: Path) -> float:
@@ -59,9 +59,9 @@ def test_each_sample_is_predicted_once_and_a_cpu_gives_its_checkpoint_the_same_s
     ids = pd.read_parquet(folder / DIGITS / "oof.parquet")["id"]
     assert ids.is_unique
     assert len(ids) == 1437
-    checkpoint = folder / DIGITS / "fold_0" / "checkpoints" / "last.ckpt"
+    last = folder / DIGITS / "fold_0" / "checkpoints" / "last.ckpt"
     for overlay in ("tpu", None):
-        command("validate", "digits_cnn", overlay, "--ckpt_path", checkpoint, folder=folder)
+        command("validate", "digits_cnn", overlay, "--ckpt_path", last, folder=folder)
     rows = [line.split("│")[1:3] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     scores = [(name.strip(), float(value)) for name, value in rows]
     stored = read_json(folder / DIGITS / "fold_0" / "result.json")["metrics"]
@@ -105,10 +105,9 @@ def test_a_run_broken_off_on_the_device_ends_bit_identical_with_dropout(
     (broken / "go").touch()
     set_random_state(7)  # as another process would have some other one
     command("crossval", "breast_cancer_mlp", "tpu", *options, folder=broken)
-    ends = [fold(folder) for folder in (whole, broken)]
-    assert ends[0]["global_step"] == ends[1]["global_step"] > 0
-    for name, weight in ends[0]["state_dict"].items():
-        assert torch.equal(weight, ends[1]["state_dict"][name])
+    folds = [folder / CANCER / "fold_0" for folder in (whole, broken)]
+    assert checkpoint(folds[0])["global_step"] == checkpoint(folds[1])["global_step"] > 0
+    assert_same_weights(*folds)
     assert read_json(broken / CANCER / "fold_0" / "result.json")["resumed"]
 
 
@@ -123,8 +122,7 @@ def test_bfloat16_trains_as_well(tmp_path: Path, digits: tuple[Path, int]) -> No
     other = read_json(digits[0] / DIGITS / "fold_0" / "result.json")
     assert result["n_val"] == other["n_val"] == 288
     assert result["metrics"]["accuracy"] >= other["metrics"]["accuracy"] - 0.02
-    weights = torch.load(tmp_path / DIGITS / "fold_0/checkpoints/last.ckpt", weights_only=True)["state_dict"]
-    for weight in weights.values():
+    for weight in weights(tmp_path / DIGITS / "fold_0").values():
         assert not weight.is_floating_point() or torch.equal(weight, weight.bfloat16().float())
 
 
@@ -137,12 +135,3 @@ def test_several_cores_are_refused_before_training(
     assert main(["fit", *options]) == 2
     assert "trainer.devices: 4" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-
-
-def fold(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = torch.load(folder / CANCER / "fold_0" / "checkpoints" / "last.ckpt", weights_only=True)
-    return content
-
-
-def environment() -> dict[str, str]:
-    return environment()

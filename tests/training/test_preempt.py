@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-import torch
 
-from tests.helpers import CONFIGS, assert_same_training
+from tests.helpers import CONFIGS, assert_same_training, checkpoint
 from tests.support.disasters import happen
 from tests.support.forks import Forks
 
@@ -27,9 +26,9 @@ def test_a_signal_stops_a_run_at_its_next_step_and_the_same_command_goes_on_bit_
     command = ("crossval", *DIGITS, "--folds", "[0, 1]", *twice)
     home = tmp_path / "runs/digits_cnn/crossval"
     assert forks(tmp_path, *command) == [75]
-    assert torch.load(home / "fold_0/checkpoints/step.ckpt", weights_only=True)["global_step"] == 6
+    assert checkpoint(home / "fold_0", "step.ckpt")["global_step"] == 6
     assert forks(tmp_path, *command) == [75]
-    assert torch.load(home / "fold_0/checkpoints/step.ckpt", weights_only=True)["global_step"] == 18 + 8
+    assert checkpoint(home / "fold_0", "step.ckpt")["global_step"] == 18 + 8
     assert forks(tmp_path, *command) == [0]
     for fold in ("fold_0", "fold_1"):
         assert_same_training(home / fold, whole / fold)
@@ -49,9 +48,9 @@ def test_a_signal_inside_accumulated_gradients_or_before_a_validation_waits_for_
     told = (*options, *happen(0, 4, "kill -USR1 $PID"), *happen(0, 17, "kill -USR1 $PID"))
     whole, home = (tmp_path / name / "runs/digits_cnn/crossval/fold_0" for name in ("whole", "told"))
     assert forks(tmp_path / "told", *told) == [75]
-    assert torch.load(home / "checkpoints/step.ckpt", weights_only=True)["global_step"] == 2
+    assert checkpoint(home, "step.ckpt")["global_step"] == 2
     assert forks(tmp_path / "told", *told) == [75]
-    assert torch.load(home / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 5
+    assert checkpoint(home)["global_step"] == 5
     assert forks(tmp_path / "told", *told) == [0]
     assert_same_training(home, whole)
 
@@ -64,7 +63,7 @@ def test_two_ranks_agree_on_the_step_where_one_of_them_was_told(forks: Forks, tm
     told = (*options, *happen(0, 6, "kill -TERM $PID", rank=1))
     whole, home = (tmp_path / name / "runs/digits_cnn/crossval/fold_0" for name in ("whole", "told"))
     assert forks(tmp_path / "told", *told, ranks=2)[0] == 75
-    assert 7 <= torch.load(home / "checkpoints/step.ckpt", weights_only=True)["global_step"] <= 8
+    assert 7 <= checkpoint(home, "step.ckpt")["global_step"] <= 8
     assert forks(tmp_path / "told", *told, ranks=2) == [0, 0]
     assert_same_training(home, whole)
 

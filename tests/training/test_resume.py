@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from lightning_base.errors import UserError
-from lightning_base.training import checkpoint
-from tests.helpers import CONFIGS, Run, assert_same_weights, read_json, refused
+from lightning_base.training.checkpoint import damage, write
+from tests.helpers import CONFIGS, Run, assert_same_weights, checkpoint, read_json, refused
 from tests.support.forks import Forks
 
 TIMED = ("--trainer.callbacks+", "lightning_base.training.resume.TimedCheckpoint")
@@ -56,7 +56,7 @@ def same(value: object, other: object) -> bool:
 
 def assert_identical(directory: Path, whole: Path) -> None:
     """The same weights, optimizer, schedule, predictions, scores, log and files."""
-    one, other = (torch.load(d / LAST, weights_only=True) for d in (directory, whole))
+    one, other = (checkpoint(d / FOLD) for d in (directory, whole))
     for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch"):
         assert same(one[key], other[key]), key
     assert (directory / FOLD / "metrics.csv").read_text() == (whole / FOLD / "metrics.csv").read_text()
@@ -133,7 +133,7 @@ def test_two_ddp_processes_killed_in_turn_end_the_same(forks: Forks, tmp_path: P
         assert -9 in forks(tmp_path / "killed", *options, ranks=2, KILL=kill)
     assert forks(tmp_path / "killed", *options, ranks=2) == [0, 0], (tmp_path / "killed" / "log").read_text()
     assert_identical(tmp_path / "killed", tmp_path / "whole")
-    kept = torch.load(tmp_path / "killed" / LAST, weights_only=True)["exact_resume"]["ranks"]
+    kept = checkpoint(tmp_path / "killed" / FOLD)["exact_resume"]["ranks"]
     assert len(kept) == 2
     assert not torch.equal(kept[0]["rng"]["torch"], kept[1]["rng"]["torch"])
 
@@ -187,13 +187,13 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written_keeps_the_one_before
     mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
     path = disk / "last.ckpt"
     try:
-        checkpoint.write({"weights": torch.ones(1000)}, path)
+        write({"weights": torch.ones(1000)}, path)
         if not mounted:  # a disk that says so instead
             monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
         with pytest.raises(UserError, match=r"last\.ckpt: no space left on the disk"):
-            checkpoint.write({"weights": torch.ones(1_000_000)}, path)
+            write({"weights": torch.ones(1_000_000)}, path)
         assert [p.name for p in disk.iterdir()] == ["last.ckpt"]
-        assert checkpoint.damage(path) is None
+        assert damage(path) is None
         assert torch.equal(torch.load(path, weights_only=True)["weights"], torch.ones(1000))
     finally:
         if mounted:
