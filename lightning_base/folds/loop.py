@@ -18,6 +18,7 @@ from lightning_base.folds.search import check as check_search
 from lightning_base.folds.summary import collect, show
 from lightning_base.results import states
 from lightning_base.tools.console import console
+from lightning_base.tools.process import is_main
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import Run, build, preflight
 
@@ -50,10 +51,9 @@ def crossval(
     if first.trainer.fast_dev_run:  # type: ignore[attr-defined]
         return dry_run(plan, chosen, out)
     train = checked_runner(execution, experiment, first, refitting)
-    main = first.trainer.is_global_zero
-    if main and overwrite and plan.directory.exists():
+    if is_main() and overwrite and plan.directory.exists():
         clear(plan.directory, first.datamodule.labels)
-    if main:
+    if is_main():
         claim(plan.directory, experiment, plan.data)
     del first
     train_waiting(plan, chosen, train, out)
@@ -62,7 +62,7 @@ def crossval(
         waits = "; the refit waits for them" if refitting else ""
         out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}{waits}")
         return plan.directory
-    if main:
+    if is_main():
         show(plan, collect(plan), out)
     if refitting:
         with computing_threads(execution.threads):
