@@ -54,7 +54,13 @@ def test_a_column_that_tells_the_target_is_found(tmp_path: Path, how: str) -> No
     if how == "missing":  # of arrays cleaning refuses them, of tables not
         columns = tuple(Feature(str(i)) for i in range(arrays["x"].shape[1]))
         read = Samples(arrays["x"], table(arrays["y"]), ("a", "b"), features=columns)
-        data.dataset = lambda source: read  # type: ignore[method-assign]
+
+        def dataset(source: Source) -> Samples:
+            if source != "pool":
+                raise UserError("no such source")
+            return read
+
+        data.dataset = dataset  # type: ignore[method-assign]
     (leak,) = audit(data)
     assert leak.kind == "target"
     assert leak.detail.startswith(f"column '2' alone predicts the target ({measure} ")

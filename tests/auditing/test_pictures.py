@@ -101,11 +101,6 @@ class OneBox(BaseDataModule):
         table = pd.DataFrame({"id": [f"{i}" for i in range(10)]})
         return Samples(x, table, ("patch",), boxes=Ragged.of([box] * 10, box))
 
-    @property
-    def pool(self) -> Samples:
-        """The samples."""
-        return self.samples("pool")
-
 
 def test_boxes_are_drawn_round_what_they_hold(tmp_path: Path) -> None:
     data = OneBox(split=KFold(2), normalize="none", augment=[Flip(p=1.0)])

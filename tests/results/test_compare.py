@@ -174,9 +174,11 @@ def test_runs_on_different_splits_are_refused(
 def test_an_unfinished_run_is_refused(runs: dict[str, Path], work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spoilt = copy(runs["slow"], work / "spoilt")
     (spoilt / "fold_2" / "result.json").unlink()
-    refused(capsys, ["compare", runs["fast"], spoilt], "not finished", "fold_2/result.json", "to its end")
+    unfinished = ("spoilt is no finished crossval directory", "to its end")
+    refused(capsys, ["compare", runs["fast"], spoilt], *unfinished, "(unfinished: fold_2)")
+    shutil.copy(runs["slow"] / "fold_2" / "result.json", spoilt / "fold_2")
     (spoilt / "summary.json").unlink()
-    refused(capsys, ["compare", runs["fast"], spoilt], "not finished", "summary.json")
+    refused(capsys, ["compare", runs["fast"], spoilt], *unfinished, "(it has no summary.json)")
     refused(capsys, ["compare", runs["fast"], work / "nowhere"], "nowhere is no crossval directory")
     refused(capsys, ["compare", runs["fast"], runs["slow"].parent], "no crossval directory", f"name {runs['slow']}")
 
@@ -189,7 +191,7 @@ def test_spoilt_files_are_named(runs: dict[str, Path], work: Path, capsys: pytes
     (spoilt / "fold_1" / "result.json").write_text(json.dumps(result | {"split_hash": "0" * 64}))
     refused(capsys, ["compare", runs["fast"], spoilt], "folds of different splits")
     (spoilt / "summary.json").write_text("{}")
-    refused(capsys, ["compare", runs["fast"], spoilt], "lack 'k'", "run crossval again")
+    refused(capsys, ["compare", runs["fast"], spoilt], "summary.json: it lacks 'metrics'", "run crossval again")
     (spoilt / "summary.json").write_text("{")
     refused(capsys, ["compare", runs["fast"], spoilt], "summary.json", "cannot be read")
 

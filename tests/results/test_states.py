@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from lightning_base.cli.entry import main
+from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.states import read, running
 from tests.helpers import CONFIGS, Run, crossval, read_json, refused, run_without
 
@@ -58,8 +60,12 @@ def test_the_state_of_a_fold_is_pending_running_interrupted_or_done(work: Path) 
     assert read(work)["state"] == "interrupted"
     (work / "state.json").write_text(json.dumps({**running(), "pid": gone.pid, "host": "elsewhere"}))
     assert read(work)["state"] == "running"
-    (work / "result.json").write_text(json.dumps({"epochs": 3}))
-    assert read(work) == {"epochs": 3, "state": "done"}
+    scores = {"metrics": {"accuracy": 0.9}, "details": {}}
+    counts = {"fold": 1, "seed": 7, "n_train": 80, "n_val": 20, "epochs": 3, "threads": 1, "scored_epochs": 3}
+    words = {"selection": "last epoch", "checkpoint": "last.ckpt", "split_hash": "0" * 64}
+    result = FoldResult(**counts, **words, **scores, seconds=1.5, resumed=False)
+    result.write(work)
+    assert read(work) == {**asdict(result), "state": "done"}
 
 
 def test_the_status_needs_no_torch(work: Path) -> None:

@@ -12,75 +12,34 @@ import torch
 
 from lightning_base.errors import UserError
 from lightning_base.training.checkpoint import damage, write
-from tests.helpers import CONFIGS, Run, assert_same_weights, checkpoint, read_json, refused
+from tests.helpers import CONFIGS, Run, assert_same_weights, checkpoint, refused
 from tests.support.forks import Forks
-
-TIMED = ("--trainer.callbacks+", "lightning_base.training.resume.TimedCheckpoint")
-KILL = ("--trainer.callbacks+", "tests.support.kills.Kill")
-BASE = (
-    *("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--folds", "[0]", "--audit", "off"),
-    *("--trainer.logger", "false", "--trainer.max_epochs", 3, "--model.network.widths", "[8]"),
-    *("--data.augment+", "lightning_base.augment.Crop", "--data.augment.padding", 1),
-    *("--data.augment+", "lightning_base.augment.MixUp"),
-)  # the configuration has dropout and Adam; an epoch has 18 batches
-COSINE = ("--model.scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR", "--model.scheduler.T_max", 3)
-WATCHED = (
-    *("--trainer.callbacks+", "lightning.pytorch.callbacks.ModelCheckpoint", "--trainer.callbacks.monitor", "val_loss"),
-    *("--trainer.callbacks+", "lightning.pytorch.callbacks.EarlyStopping", "--trainer.callbacks.monitor", "val_loss"),
+from tests.support.resumed import (
+    BASE,
+    FOLD,
+    KILL,
+    LAST,
+    TIMED,
+    WATCHED,
+    WHOLE,
+    assert_identical,
+    draw_kills,
+    kill_and_resume,
+    undisturbed,
 )
-WHOLE = (*BASE, *COSINE, *WATCHED, *TIMED, "--trainer.callbacks.every_n_steps", 5, *KILL)
-FOLD = Path("runs") / "digits_cnn" / "crossval" / "fold_0"
-LAST = FOLD / "checkpoints" / "last.ckpt"
+
 FIT = ("fit", "--config", CONFIGS / "digits_cnn.yaml", "--model.network.widths", "[8]")
-MOMENTS = ("batch", "backward", "stepped", "validation", "half", "whole", "renamed")
 
 
 @pytest.fixture(scope="module")
 def whole(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run that nothing disturbed."""
-    directory = tmp_path_factory.mktemp("whole")
-    assert forks(directory, *WHOLE) == [0], (directory / "log").read_text()
-    return directory
-
-
-def same(value: object, other: object) -> bool:
-    """Whether two contents of checkpoints are equal, bit for bit."""
-    if isinstance(value, torch.Tensor):
-        return isinstance(other, torch.Tensor) and torch.equal(value, other)
-    if isinstance(value, dict):
-        return isinstance(other, dict) and value.keys() == other.keys() and all(same(value[k], other[k]) for k in value)
-    if isinstance(value, list | tuple):
-        return len(value) == len(other) and all(map(same, value, other))
-    return value == other
-
-
-def assert_identical(directory: Path, whole: Path) -> None:
-    """The same weights, optimizer, schedule, predictions, scores, log and files."""
-    one, other = (checkpoint(d / FOLD) for d in (directory, whole))
-    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch"):
-        assert same(one[key], other[key]), key
-    assert (directory / FOLD / "metrics.csv").read_text() == (whole / FOLD / "metrics.csv").read_text()
-    for name in ("predictions.parquet", "checkpoints"):
-        one_path, other_path = directory / FOLD / name, whole / FOLD / name
-        if one_path.is_dir():
-            assert {p.name for p in one_path.iterdir()} == {p.name for p in other_path.iterdir()}
-        else:
-            assert one_path.read_bytes() == other_path.read_bytes()
-    results = [read_json(d / FOLD / "result.json") for d in (directory, whole)]
-    for result in results:
-        del result["seconds"], result["resumed"]
-    assert results[0] == results[1]
+    return undisturbed(forks, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_five_kills_at_random_moments_change_nothing(forks: Forks, whole: Path, work: Path, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    kills = [f"{step}:{rng.choice(MOMENTS)}" for step in np.sort(rng.integers(0, 49, size=4))]
-    kills.append(rng.choice(["52:whole", "52:renamed", "54:predict", "54:validation"]))
-    for kill in kills:
-        assert forks(work, *WHOLE, KILL=f"0:{kill}") == [-9], kill
-    assert not (work / FOLD / "result.json").exists()
-    assert forks(work, *WHOLE) == [0], (work / "log").read_text()
+    kill_and_resume(forks, work, draw_kills(np.random.default_rng(seed)))
     assert_identical(work, whole)
 
 
