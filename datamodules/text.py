@@ -13,11 +13,10 @@ from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError, one_line
 from lightning_base.preprocess import Preprocess, Vocabulary
 from lightning_base.samples.payload import Ragged, content_hash
-from lightning_base.samples.samples import Feature
+from lightning_base.samples.samples import Feature, findings_table
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.listing import list_files
 from lightning_base.sources.records import NA_VALUES, PARQUET, Format, Records, mend
-from lightning_base.sources.tables import findings_table
 
 TABLES = (*PARQUET, ".csv", ".tsv")
 

@@ -10,6 +10,7 @@ from lightning_base.auditing.poison import known_codes, poison
 from lightning_base.auditing.report import Leak
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Source
+from lightning_base.data.twin import twin_of
 from lightning_base.preprocess.base import inputs_of
 from lightning_base.preprocess.standardize import Standardize, moments
 from lightning_base.samples.payload import Rows, is_ragged
@@ -67,7 +68,7 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
 
 def _twin(data: BaseDataModule, sources: Mapping[Source, Samples], spoiling: tuple[Any, Any] | None) -> BaseDataModule:
     """The data module anew, with the same folds and these samples; what it reads itself is spoiled by id likewise."""
-    twin = data.twin(sources)
+    twin = twin_of(data, sources)
     if spoiling is not None:
         ids, codes = spoiling
 

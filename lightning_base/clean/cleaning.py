@@ -21,7 +21,7 @@ from lightning_base.clean.findings import (
 )
 from lightning_base.errors import UserError, one_line
 from lightning_base.samples.payload import Derived, Payload, Rows, hash_payload
-from lightning_base.samples.samples import Samples, no_findings
+from lightning_base.samples.samples import Samples, findings_table
 
 COLUMN_KINDS = ("type", "constant")  # their findings name a column where others name a sample
 MENDS = {
@@ -134,7 +134,7 @@ def clean(samples: Samples, policy: Cleaning, pool: bool = True) -> tuple[Sample
     Raises:
         UserError: for a finding whose kind is to fail, and where too little is left.
     """
-    n, log = len(samples), [_acted(no_findings(), policy)]
+    n, log = len(samples), [_acted(findings_table(), policy)]
 
     def act(samples: Samples, found: pd.DataFrame, low: Any = None, high: Any = None) -> Samples:
         log.append(_acted(found, policy))
@@ -160,7 +160,7 @@ def clean(samples: Samples, policy: Cleaning, pool: bool = True) -> tuple[Sample
     if samples.classes and "target" in table and not pd.api.types.is_integer_dtype(table["target"]):
         table = table.assign(target=table["target"].astype(np.int64))
     findings = pd.concat(log, ignore_index=True).sort_values(["kind", "id", "detail"], ignore_index=True)
-    return replace(samples, table=table, findings=no_findings(), hashes=samples.content), findings
+    return replace(samples, table=table, findings=findings_table(), hashes=samples.content), findings
 
 
 def _acted(found: pd.DataFrame, policy: Cleaning) -> pd.DataFrame:

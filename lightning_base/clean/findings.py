@@ -1,6 +1,6 @@
 """What cleaning finds in samples by itself: tables of id, kind, detail. What is done about it is for cleaning.py."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -8,12 +8,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import UserError, suggest
-from lightning_base.samples.payload import Block, Payload, Rows, blocks, gather
-from lightning_base.samples.samples import Samples, no_findings
+from lightning_base.samples.payload import Rows, blocks, fitting, gather
+from lightning_base.samples.samples import Samples, findings_table
 from lightning_base.tools.cache import kept
 
 Bound: TypeAlias = tuple[float | None, float | None]
-BLOCK = 1 << 25  # bytes read at a time
 LARGE = 1 << 28  # bytes of inputs from which findings are kept in the cache
 QUARTILE_ROWS = 1_000_000
 
@@ -29,16 +28,10 @@ def is_table(samples: Samples) -> bool:
     return len(samples.features) > 0 and samples.inputs.shape[1:] == (len(samples.features),)
 
 
-def read(inputs: Payload) -> Iterator[Block]:
-    """All samples, some megabytes at a time."""
-    size = max(1, min(BLOCK // max(int(np.prod(inputs.shape[1:])) * inputs.dtype.itemsize, 1), 1 << 16))
-    return blocks(inputs, size=size if len(inputs.shape) > 1 else 256)  # ragged: of unknown length
-
-
 def targets(samples: Samples) -> pd.DataFrame:
     """Targets that are missing, no number, or none of the classes' numbers."""
     if "target" not in samples.table:
-        return no_findings()
+        return findings_table()
     raw = samples.table["target"]
     value = pd.to_numeric(raw, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad, ending = ~np.isfinite(value), ""
@@ -53,7 +46,7 @@ def non_finite(samples: Samples) -> pd.DataFrame:
     """Inputs that are NaN or infinite; in tables, where NaN is a missing value, infinite ones."""
     inputs = samples.inputs
     if not np.issubdtype(inputs.dtype, np.floating):
-        return no_findings()
+        return findings_table()
     if samples.hashes is None or int(np.prod(inputs.shape)) * inputs.dtype.itemsize < LARGE:
         return _non_finite(samples)
     return kept("non_finite", samples.fingerprint, lambda: _non_finite(samples))
@@ -61,7 +54,7 @@ def non_finite(samples: Samples) -> pd.DataFrame:
 
 def _non_finite(samples: Samples) -> pd.DataFrame:
     table, rows, details = is_table(samples), list[int](), list[str]()
-    for places, block, _ in read(samples.inputs):
+    for places, block, _ in blocks(samples.inputs, size=fitting(samples.inputs)):
         bad = np.isinf(block) if table else ~np.isfinite(block)
         for i in np.flatnonzero(bad.reshape(len(block), -1).any(axis=1)):
             rows.append(int(places[i]))
@@ -114,7 +107,7 @@ def outliers(samples: Samples, low: npt.NDArray[np.float64], high: npt.NDArray[n
     """Samples with a number outside (F,) bounds; the detail names the first."""
     names = [f.name for f in samples.features] or [str(i) for i in range(len(low))]
     rows, details = list[int](), list[str]()
-    for places, block, _ in read(samples.inputs):
+    for places, block, _ in blocks(samples.inputs, size=fitting(samples.inputs)):
         outside = (block < low.astype(block.dtype)) | (block > high.astype(block.dtype))  # NaN is neither
         for i in np.flatnonzero(outside.any(axis=1)):
             j = int(np.argmax(outside[i]))
@@ -144,7 +137,7 @@ def conflicts(samples: Samples) -> pd.DataFrame:
     """All samples of a content that has more than one target."""
     target, leaders = samples.target, _leaders(samples)
     if target is None:
-        return no_findings()
+        return findings_table()
     other = target != target[leaders]
     rivals = {
         int(leaders[row]): int(row) for row in np.flatnonzero(other)[::-1]
@@ -178,10 +171,10 @@ def look_alikes(samples: Samples) -> pd.DataFrame:
 def constants(samples: Samples) -> pd.DataFrame:
     """Columns of a table that have one value in all samples; the ids are the columns' names."""
     if not is_table(samples):
-        return no_findings()
+        return findings_table()
     first = np.asarray(samples.inputs[np.zeros(1, dtype=np.int64)])[0]
     same = np.ones(len(first), dtype=bool)
-    for _, block, _ in read(samples.inputs):
+    for _, block, _ in blocks(samples.inputs, size=fitting(samples.inputs)):
         same &= ((block == first) | (np.isnan(block) & np.isnan(first))).all(axis=0)
         if not same.any():
             break

@@ -1,12 +1,10 @@
 """BaseDataModule: one abstract `dataset(source)`; train and validation are two views of one pool."""
 
-import copy
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -220,11 +218,11 @@ class BaseDataModule(LightningDataModule, ABC):
             fold = self.folds.whole if self.fold == WHOLE else self.folds.folds[self.fold]
             if role == "val":
                 return fold.val
-            return fold.train if self.inner_val is None else self._inner[role == "inner"]
+            return fold.train if self.inner_val is None else self.inner_rows[role == "inner"]
         return np.arange(len(self.samples(source_of(role))), dtype=np.int64)
 
     @cached_property
-    def _inner(self) -> tuple[Rows, Rows]:
+    def inner_rows(self) -> tuple[Rows, Rows]:
         """Rows of the fold's training part that train, and that validation during training sees."""
         assert self.inner_val is not None
         train = self.folds.folds[self.fold].train
@@ -324,21 +322,9 @@ class BaseDataModule(LightningDataModule, ABC):
         """Whether the preprocessing and the classes are a checkpoint's."""
         return self._trained_on is not None
 
-    def twin(self, samples: Mapping[Source, Samples]) -> Self:
-        """This data module anew over other samples in the same folds: nothing is fitted, no checkpoint loaded."""
-        if set(inspect.signature(type(self)).parameters) == {f.name for f in fields(self) if f.init}:
-            twin = replace(self)
-        else:  # a subclass with an __init__ of its own
-            twin = copy.copy(self)
-            twin.trainer, twin._trained_on = None, None
-            for name in [name for name in vars(twin) if isinstance(getattr(type(self), name, None), cached_property)]:
-                del twin.__dict__[name]
-        for name in ("fold", "seed", "fold_seed", "predict_role"):
-            setattr(twin, name, getattr(self, name))
-        twin.pool = Pool.of(samples, self.folds, self.pool)
-        if self.inner_val is not None:  # drawn by targets, of which the twin may have others
-            twin.__dict__["_inner"] = self._inner
-        return twin
+    def forget_checkpoint(self) -> None:
+        """Lets the preprocessing be fitted anew, on any split."""
+        self._trained_on = None
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the fitted preprocessing, the classes, and which fold of which split it saw."""

@@ -20,6 +20,7 @@ from lightning_base.doctor.machine import memory, nearest
 from lightning_base.doctor.measure import resident
 from lightning_base.doctor.trial import Trial, attempt
 from lightning_base.errors import UserError, one_line
+from lightning_base.tools.console import quiet
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.resume import TimedCheckpoint
 from lightning_base.training.run import Run, build
@@ -52,7 +53,7 @@ def configuration(experiment: Experiment, launch: Launch) -> list[Finding]:
         for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):  # for authors of libraries
             warnings.simplefilter("ignore", kind)
         warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # see `precision`
-        with tempfile.TemporaryDirectory(prefix="lightning-base-doctor-") as folder:
+        with quiet(), tempfile.TemporaryDirectory(prefix="lightning-base-doctor-") as folder:
             found = list(_look(experiment, launch, Path(folder)))
     told = dict.fromkeys(one_line(warning.message)[:300] for warning in said)
     return [*found, *(Finding("warning", AREA, "warning", text) for text in told)]

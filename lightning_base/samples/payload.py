@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Rows: TypeAlias = npt.NDArray[np.int64]
+BLOCK = 1 << 25  # bytes
 
 
 class Payload(Protocol):
@@ -177,6 +178,13 @@ def blocks(
         else:
             some = rows[start : start + size]
         yield Block(some, *gather(inputs, some, longest, fixed))
+
+
+def fitting(inputs: Payload) -> int:
+    """How many samples make a block of BLOCK bytes, at most 65,536; 256 of ragged ones, whose length is not known."""
+    if len(inputs.shape) < 2:
+        return 256
+    return max(1, min(BLOCK // max(int(np.prod(inputs.shape[1:])) * inputs.dtype.itemsize, 1), 1 << 16))
 
 
 def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:

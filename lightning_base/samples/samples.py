@@ -1,6 +1,7 @@
 """Samples: one table of ids, targets, groups and times, beside a payload that batches are gathered from."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -21,9 +22,9 @@ class Feature:
     categories: tuple[str, ...] | None = None
 
 
-def no_findings() -> pd.DataFrame:
-    """An empty table of findings: id, kind, detail."""
-    return pd.DataFrame({"id": [], "kind": [], "detail": []}, dtype=str)
+def findings_table(rows: Sequence[tuple[str, str, str]] = ()) -> pd.DataFrame:
+    """What reading a source came upon, as a table for `Samples`: id, kind, detail; nothing by default."""
+    return pd.DataFrame(list(rows), columns=["id", "kind", "detail"], dtype=str)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Samples:
     origin: str = "data"
     features: tuple[Feature, ...] = ()
     boxes: Ragged | None = None
-    findings: pd.DataFrame = field(default_factory=no_findings)
+    findings: pd.DataFrame = field(default_factory=findings_table)
     hashes: npt.NDArray[np.uint64] | None = None
     looks: npt.NDArray[np.uint64] | None = None
 
@@ -109,7 +110,7 @@ class Samples:
             inputs=self.inputs if len(rows) == len(self) and (rows == np.arange(len(self))).all() else view(self, rows),
             table=self.table.iloc[rows].reset_index(drop=True),
             boxes=boxes,
-            findings=no_findings(),
+            findings=findings_table(),
             hashes=None if self.hashes is None and "content" not in self.__dict__ else self.content[rows],
             looks=None if self.looks is None else self.looks[rows],
         )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lightning_base.errors import UserError
 from lightning_base.samples.payload import content_hash
-from lightning_base.samples.samples import Feature, Samples
+from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.columns import Layout, Plan, plan, row_id
 from lightning_base.sources.records import Chunk, Records, Values, to_numbers
 from lightning_base.tools.cache import kept_folder
@@ -132,11 +132,6 @@ def _mix(hashes: npt.NDArray[np.uint64], content: npt.NDArray[np.uint64]) -> npt
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
     return mixed
-
-
-def findings_table(findings: list[tuple[str, str, str]]) -> pd.DataFrame:
-    """Findings with columns id, kind, detail."""
-    return pd.DataFrame(findings, columns=["id", "kind", "detail"], dtype=str)
 
 
 def read_table(layout: Layout) -> Samples:

@@ -14,6 +14,7 @@ from benchmarks.faults import KINDS, findings, judge, plant
 from lightning_base.clean import findings as finders
 from lightning_base.clean.cleaning import Cleaning, clean
 from lightning_base.errors import UserError
+from lightning_base.samples import payload
 from lightning_base.samples.payload import Ragged, hash_payload
 from lightning_base.samples.samples import Feature, Samples
 from tests.helpers import shared
@@ -342,7 +343,7 @@ def test_images_are_not_read_for_what_bytes_cannot_be() -> None:
 
 def test_large_arrays_are_read_once_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finders, "LARGE", 1)
-    monkeypatch.setattr(finders, "BLOCK", 4096)
+    monkeypatch.setattr(payload, "BLOCK", 4096)
     x = np.random.default_rng(0).normal(size=(500, 10)).astype(np.float32)
     x[321, 4] = np.nan
     np.save(tmp_path / "x.npy", x)

@@ -74,9 +74,9 @@ def test_a_nested_search_reads_and_cleans_its_data_once(
 def test_a_candidate_that_changes_what_is_read_has_its_own_reading(
     run: Run, work: Path, reads: tuple[list[Source], list[bool]]
 ) -> None:
-    grid = '{"grid": {"data.clean.iqr": [null, 50.0]}, "metric": "accuracy"}'
+    grid = '{"grid": {"data.clean.iqr": [30.0, 50.0]}, "metric": "accuracy"}'
     run(*MLP, "--data", "tests.data.test_pool.Counted", *KFOLD, 2, "--search", grid, "--data.clean.outlier", "keep")
-    assert reads == (["pool"] * 2, [True] * 2)
+    assert reads == (["pool"] * 3, [True] * 3)  # the experiment's own, and each candidate's
 
 
 def test_shared_reading_changes_no_bit(run: Run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
