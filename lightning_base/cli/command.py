@@ -31,6 +31,7 @@ from lightning_base.training.run import build
 from lightning_base.training.search_space import Search
 
 DATA_VERBS = ("prepare", "audit")  # these need no model
+MORE_HIDDEN = {"validate": {"verbose"}, "test": {"verbose"}, "predict": {"return_predictions"}}
 
 
 def run_verb(arguments: Sequence[str]) -> None:
@@ -78,26 +79,13 @@ class Command(LightningCLI):
             load_from_checkpoint_support=False,  # hyperparameters in checkpoints break weights-only loading
         )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """The verbs, each with the arguments of the Trainer's method that are not options."""
-        hidden = {
-            "model",
-            "dataloaders",
-            "train_dataloaders",
-            "val_dataloaders",
-            "datamodule",
-            "weights_only",
-        }
-        return {
-            "fit": hidden,
-            "validate": hidden | {"verbose"},
-            "test": hidden | {"verbose"},
-            "predict": hidden | {"return_predictions"},
-            "crossval": hidden,
-            "prepare": hidden,
-            "audit": hidden,
-        }
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # LightningCLI asks an instance for it
+        """The verb that is run, with the arguments of the Trainer's method that are no options.
+
+        Parsers of the others would be made for nothing, and take most of the time until the first line is read.
+        """
+        hidden = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
+        return {self.arguments[0]: hidden | MORE_HIDDEN.get(self.arguments[0], set())}
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds trainer, model and data; LightningCLI would demand a model of every verb."""
