@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-tpu check soak
+.PHONY: demo test test-tpu check soak coverage
 demo: .venv/installed
 	$(BIN)/lightning-base crossval --config configs/digits_cnn.yaml
 
@@ -17,6 +17,10 @@ test-tpu: .venv-tpu/installed
 soak: .venv/installed
 	$(BIN)/python -m tests.support.busy 8 $(BIN)/python -m pytest
 	$(BIN)/python -m pytest -m soak tests/soak
+
+coverage: .venv/installed  # a figure, of the tests that start no cluster and take less than ten seconds each
+	$(BIN)/python -m pytest -m "not slow and not cluster and not soak" --durations=0 --durations-min=10 \
+		--cov=lightning_base --cov=models --cov=datamodules --cov-report=term:skip-covered --no-cov-on-fail
 
 check: .venv/installed
 	$(BIN)/ruff check .
@@ -31,5 +35,5 @@ check: .venv/installed
 
 .venv-tpu/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-tpu
-	.venv-tpu/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu]' 'pytest>=9'
+	.venv-tpu/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[tpu]' 'pytest>=9' 'pytest-xdist>=3.8'
 	touch $@

@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+# small networks compute no faster with more threads, and threads of several processes wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -19,13 +22,24 @@ from tests.helpers import Run
 from tests.support.cluster import running
 from tests.support.forks import Forks
 
+LONGEST = {
+    name: i for i, name in enumerate(("test_strategies.py", "test_resume.py", "test_process.py", "test_search.py"))
+}
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what needs Slurm's daemons, by its fixtures; leaves the soak out unless -m asks for it."""
+    """Marks what needs Slurm's daemons, by its fixtures; leaves the soak out unless -m asks for it.
+
+    Tests of one file, which share fixtures, run in one process, and all files that start a cluster in one: there can be
+    but one at a time. What takes longest begins first, so that the processes end together.
+    """
+    files = {item.path for item in items if "cluster" in getattr(item, "fixturenames", ())}
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
+        item.add_marker(pytest.mark.xdist_group("cluster" if item.path in files else str(item.path)))
+    items.sort(key=lambda item: (item.path not in files, LONGEST.get(item.path.name, len(LONGEST))))
     if "soak" not in config.getoption("markexpr"):
         soak = [item for item in items if item.get_closest_marker("soak")]
         items[:] = [item for item in items if item not in soak]
