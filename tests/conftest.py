@@ -31,15 +31,13 @@ LONGEST = {
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks what needs Slurm's daemons, by its fixtures; leaves the soak out unless -m asks for it.
 
-    Tests of one file, which share fixtures, run in one process, and all files that start a cluster in one: there can be
-    but one at a time. What takes longest begins first, so that the processes end together.
+    Tests of one file, which share fixtures, run in one process. The files that take longest begin first, so that the
+    processes end together.
     """
-    files = {item.path for item in items if "cluster" in getattr(item, "fixturenames", ())}
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
-        item.add_marker(pytest.mark.xdist_group("cluster" if item.path in files else str(item.path)))
-    items.sort(key=lambda item: (item.path not in files, LONGEST.get(item.path.name, len(LONGEST))))
+    items.sort(key=lambda item: LONGEST.get(item.path.name, len(LONGEST)))
     if "soak" not in config.getoption("markexpr"):
         soak = [item for item in items if item.get_closest_marker("soak")]
         items[:] = [item for item in items if item not in soak]

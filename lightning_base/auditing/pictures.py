@@ -30,7 +30,7 @@ HEAT = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253
 
 
 def draw_samples(data: BaseDataModule, path: Path, n: int = 8, copies: int = 7) -> None:
-    """Writes a PNG: a row a training sample, first as it is, then as each of the first epochs augments it.
+    """Writes a PNG: a row per training sample, first as it is, then as each of the first epochs augments it.
 
     What is drawn has gone the whole way that a training batch goes; where the preprocessing standardises, that is
     taken back. Images are drawn with their boxes, sound as spectrograms or waves, words and numbers as text, with

@@ -20,7 +20,7 @@ from lightning_base.stats.tables import show_scores
 
 
 class FoldProgress:
-    """A bar of folds over a bar of the running fold's epochs; where there is no terminal, a line a finished fold."""
+    """A bar of folds over a bar of the running fold's epochs; where there is no terminal, a line per finished fold."""
 
     def __init__(self, out: Console, folds: int, total: int) -> None:
         self.progress = Progress(

@@ -101,8 +101,10 @@ def demand_finished(directory: Path, key: str, names: Sequence[str]) -> None:
 
 
 def check_same_split(first: Finished, other: Finished) -> None:
-    """Raises:
-    UserError: where two runs are on different splits, or their samples or targets differ.
+    """Refuses to compare runs of different splits, samples or targets.
+
+    Raises:
+        UserError: naming the two runs, and what differs.
     """
     names = f"{first.directory} and {other.directory}"
     one, two = first.summary.split_hash, other.summary.split_hash

@@ -90,7 +90,7 @@ def pack_images(
 ) -> Pack:
     """The images of files, decoded once: a start with the same files decodes nothing, another only what has changed.
 
-    Packs stand below `cache_root()`, one a (folder, mode, size, keep, part); the folder itself is not written to. Two
+    Packs stand below `cache_root()`, one per (folder, mode, size, keep, part); the folder itself is not written to. Two
     processes that start at once pack once. EXIF orientation is not applied; of several frames the first is read.
 
     Args:

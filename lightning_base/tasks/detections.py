@@ -32,7 +32,7 @@ class Matches(NamedTuple):
     Attributes:
         scores: (N, k) float32, 0 for padding.
         labels: (N, k) int64 class numbers.
-        hits: (N, k, 10) bool, one a threshold of COCO's.
+        hits: (N, k, 10) bool, one per threshold of COCO's.
         counts: (N, C) int64, the objects of each class.
     """
 

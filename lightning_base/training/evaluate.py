@@ -50,7 +50,7 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
     if run.trainer.limit_predict_batches not in (1.0, None):
         raise UserError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
     run.datamodule.predict_role = role
-    # Lightning types the result as one list; it is one a loader, and there is one loader
+    # Lightning types the result as one list; one per loader, and there is one loader
     batches: Any = run.trainer.predict(
         run.model,
         datamodule=run.datamodule,

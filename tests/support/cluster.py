@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.helpers import ROOT, SHARED
 
@@ -34,7 +36,8 @@ def running(state: Path) -> Iterator[None]:
     """The cluster, with all its state in a folder, and a user with a secret in the environment."""
     if not CLUSTER.is_file() or shutil.which("slurmctld") is None or os.geteuid() != 0:
         pytest.skip(f"needs slurmctld, root and {CLUSTER} (or LIGHTNING_BASE_SLURM), to start a cluster")
-    with pytest.MonkeyPatch.context() as patch:
+    one = FileLock(Path(tempfile.gettempdir()) / "lightning_base_tests_cluster.lock")  # there can be but one at a time
+    with one, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(state / "slurm.conf"))
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("WANDB_API_KEY", SECRET)

@@ -49,8 +49,10 @@ class Stacked:
 
 
 def check_stackable(first: Run) -> None:
-    """Raises:
-    UserError: where folds of this run's experiment cannot be trained in one batch.
+    """Tries whether folds of a run's experiment can be trained in one batch.
+
+    Raises:
+        UserError: naming why they cannot.
     """
     check(begin(first))
 
