@@ -26,7 +26,7 @@ class EpochOrder:
         shuffle: draw an order for each epoch, or keep the rows'.
         blocks: (N,) the stored block (shard, chunk) of each row, where reading block by block is what is fast: then
             blocks are shuffled, and samples within every `window` blocks that follow each other.
-        window: see blocks.
+        window: how many blocks are mixed with one another.
     """
 
     def __init__(
@@ -164,6 +164,7 @@ class BatchLoader:
         return batch._replace(partner=self._gather(self.sampler.rows[drawn.astype(np.int64)]))
 
     def _gather(self, rows: Rows) -> Batch:
+        """The batch of these rows, without partners."""
         x, lengths = gather(self.samples.inputs, rows, self.longest, self.fixed)
         if self.encoder is not None:
             x = self.encoder(x)

@@ -130,7 +130,14 @@ def is_ragged(inputs: Payload) -> bool:
 def gather(
     inputs: Payload, rows: Rows, longest: int | None = None, fixed: bool = False
 ) -> tuple[npt.NDArray[Any], Rows | None]:
-    """The samples of rows, and their lengths where they are ragged; see `Ragged.padded`."""
+    """The samples (B, ...) of rows (B,), and for ragged ones, padded at their ends with 0, their lengths (B,) int64.
+
+    Args:
+        inputs: the payload.
+        rows: (B,) int64.
+        longest: cut ragged samples after so many values.
+        fixed: pad them to `longest` rather than to the longest of these samples.
+    """
     if isinstance(inputs, View):
         return gather(inputs.base, inputs.index[rows], longest, fixed)
     if isinstance(inputs, Ragged):

@@ -67,7 +67,7 @@ def leaves(name: str) -> bool:
 
 
 def read_voc(home: Path) -> Annotations:
-    """Annotations/*.xml and JPEGImages; roles from ImageSets/Main/{train,val,test}.txt where they are there.
+    """What Annotations/*.xml say of JPEGImages; roles from ImageSets/Main/{train,val,test}.txt where they are there.
 
     VOC counts pixels from 1 and includes the last: (xmin, ymin, xmax, ymax) becomes (xmin - 1, ymin - 1, xmax, ymax).
     The image's size is taken from the image, not from the XML.
@@ -143,7 +143,7 @@ def parse_voc(content: bytes) -> tuple[str, list[Box]]:
 
 
 def read_coco(path: Path, folder: Path) -> Annotations:
-    """A COCO JSON file; its (x, y, width, height) become corners, and regions of crowds (iscrowd) are left out.
+    """What a COCO JSON file says; (x, y, width, height) become corners, and regions of crowds (iscrowd) are left out.
 
     Raises:
         UserError: for a file that is no COCO JSON.
@@ -179,6 +179,7 @@ def read_coco(path: Path, folder: Path) -> Annotations:
 
 
 def _coco_box(box: Any, name: str | None) -> Box:
+    """The corners of COCO's (x, y, width, height); NaN where there are no four numbers."""
     if not isinstance(box, list) or len(box) != 4:
         return Box(math.nan, math.nan, math.nan, math.nan, name)
     x, y, width, height = map(_number, box)
@@ -186,6 +187,7 @@ def _coco_box(box: Any, name: str | None) -> Box:
 
 
 def _number(value: Any) -> float:
+    """The value as a number; NaN where it is none."""
     try:
         return float(value)
     except (TypeError, ValueError):

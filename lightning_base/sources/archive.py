@@ -19,7 +19,7 @@ from typing import NoReturn, Protocol
 
 from lightning_base.errors import UserError, one_line
 
-STATE = ".fetch"  # the folder of `collect` beside the content; no archive may write there
+STATE = ".fetch"  # the folder of `fetch` beside the content; no archive may write there
 SUFFIXES = {".tar": "tar", ".tar.gz": "tar", ".tgz": "tar", ".tar.bz2": "tar", ".tar.xz": "tar", ".zip": "zip"}
 CHUNK = 2**20
 MAX_HEADER = 2**24  # bytes of one tar header (long names); tarfile would read any size into memory
@@ -89,6 +89,7 @@ def _damaged(archive: Path, error: Exception) -> UserError:
 
 
 def _kind_of_content(archive: Path) -> str | None:
+    """What the file is by its content: "tar", "zip" or "gz"; None where it is none of them."""
     try:
         with _open_tar(archive) as stream, _Forward(stream) as forward:
             tarfile.open(fileobj=forward, mode="r:").close()
@@ -119,11 +120,13 @@ class _Writer:
         raise UserError(f"{self.archive}: entry {entry!r} {why}; {mend}")
 
     def count_entry(self, entry: str) -> None:
+        """Counts an entry, and refuses one too many."""
         self.entries += 1
         if self.entries > MAX_ENTRIES:
             self.refuse(entry, f"is beyond the {MAX_ENTRIES:,} that are unpacked")
 
     def _count(self, entry: str, size: int) -> None:
+        """Counts bytes about to be written, and refuses what makes them too many."""
         self.size += size
         if self.size > self.max_bytes:
             mend = "raise data.fetch.max_bytes if that much is right"
@@ -193,6 +196,7 @@ class _Writer:
         self.links[path] = (entry, target)
 
     def make_links(self) -> None:
+        """Makes the links that were noted."""
         for path, (entry, _) in self.links.items():
             self._make(entry, path.parent)
         for path, (entry, target) in self.links.items():
@@ -224,6 +228,7 @@ class _Forward(io.BufferedIOBase):
 
 
 def _open_tar(archive: Path) -> io.BufferedIOBase:
+    """The tar's bytes, decompressed as the first ones tell."""
     with archive.open("rb") as stream:
         magic = stream.read(6)
     if magic.startswith(b"\x1f\x8b"):
@@ -234,6 +239,7 @@ def _open_tar(archive: Path) -> io.BufferedIOBase:
 
 
 def _untar(writer: _Writer) -> None:
+    """Writes every entry of a tar."""
     with _open_tar(writer.archive) as stream, _Forward(stream) as forward:
         with tarfile.open(fileobj=forward, mode="r:") as tar:
             while (member := tar.next()) is not None:
@@ -246,6 +252,7 @@ def _untar(writer: _Writer) -> None:
 
 
 def _untar_entry(writer: _Writer, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    """Writes one entry of a tar."""
     name = member.name
     writer.count_entry(name)
     if member.isdir():
@@ -267,6 +274,7 @@ def _untar_entry(writer: _Writer, tar: tarfile.TarFile, member: tarfile.TarInfo)
 
 
 def _unzip(writer: _Writer) -> None:
+    """Writes every entry of a zip, once all names are checked."""
     with zipfile.ZipFile(writer.archive) as archive:
         entries = archive.infolist()
         for entry in entries:

@@ -24,9 +24,13 @@ class Layout:
 
     Args:
         form: how the file is written.
+        target: the column to predict.
         columns: the inputs; None for all that are nothing else.
         categorical, numeric: declared kinds; other columns are inferred.
         features: kinds found in another file, which this one is read like; instead of the three before.
+        ids, group, time, time_end, role: columns that the sample table takes under these names, ids as `id`.
+        split_columns: columns that splitters alone read.
+        task: whether the target is a class; "auto" looks at its values.
         classes: the classes' names; None for those that are found.
         target_range: the least and the greatest value of a continuous target; others are findings.
     """
@@ -99,7 +103,14 @@ class Tally:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a file's columns are encoded: what the first pass decided."""
+    """How a file's columns are encoded: what the first pass decided.
+
+    Attributes:
+        features: the inputs, with the categories of those that are no numbers.
+        classes: the classes' names; empty for regression.
+        rows: the number of records.
+        findings: (id, kind, detail).
+    """
 
     features: tuple[Feature, ...]
     classes: tuple[str, ...]

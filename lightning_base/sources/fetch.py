@@ -125,7 +125,7 @@ def _finished(resource: Resource, local: Path | None, name: str) -> _Done | None
 
 
 def _collect(resource: Resource, local: Path | None, name: str, report: Callable[[str], None]) -> _Done:
-    """Obtains and verifies the file, prepares the result in a folder of its own, and moves it into place."""
+    """The marker, once the file is verified and its result, made in a folder of its own, is moved into place."""
     into, state = Path(resource.into), Path(resource.into, STATE)
     file, sha256 = _obtain(resource, local, name, report)
     status, staging, unpacking = file.stat(), state / f"{name}.new", _unpacks(resource, name)

@@ -44,7 +44,7 @@ class Pack:
 
     Attributes:
         rows: one per file, sorted by name: name, size (bytes), mtime_ns, width, height and mode by the header, error
-            ("" where the file can be used), content and look (uint64; see `images.Decoded`).
+            ("" where the file can be used), content and look (uint64: hash of the pixels, perceptual hash; else 0).
         images: (M, C, H, W) uint8: the M files without an error, in order.
     """
 
@@ -81,6 +81,7 @@ class Pack:
         )
 
     def _found(self, which: "pd.Series[bool]", kind: str, detail: Callable[[Any], str]) -> pd.DataFrame:
+        """Findings of one kind: id, kind, detail of the rows chosen."""
         rows = [(row.name, kind, detail(row)) for row in self.rows[which].itertuples()]
         return pd.DataFrame(rows, columns=["id", "kind", "detail"], dtype=str)
 
@@ -222,6 +223,7 @@ class _Store:
         return table
 
     def _decode(self, file: _File, size: Size) -> Decoded:
+        """The file as an image; an empty one is unreadable."""
         if file[1] == 0:
             return Decoded(0, 0, "", "empty file", False, 0, 0, b"")
         return decode(os.path.join(self.folder, file[0]), self.mode, size)

@@ -26,7 +26,7 @@ class Decoded(NamedTuple):
         width, height, mode: as the header says; 0 and "" where it cannot be read.
         error: why the file cannot be used; "" where it can.
         passing: whether the error is the machine's (rights, a file just removed) rather than the file's.
-        content: BLAKE2b of the pixels, as `samples.hash_payload` gives it; 0 where unreadable.
+        content: BLAKE2b of the pixels, as `payload.hash_payload` gives it; 0 where unreadable.
         look: imagehash's 64-bit pHash of the converted and resized image, its first bit highest; 0 where unreadable.
         pixels: (C, H, W) uint8 as bytes.
     """
@@ -146,6 +146,7 @@ class ImageFiles:
         return out
 
     def _decode(self, name: str) -> npt.NDArray[np.uint8]:
+        """(C, H, W) uint8 of one file."""
         try:
             with Image.open(self.folder / name) as image:
                 return to_array(convert(image, self.mode, self.size))

@@ -1,4 +1,4 @@
-"""The cache folder, and listings of source files."""
+"""Listings of source files, and whether a path stays inside its folder."""
 
 import os
 from collections.abc import Iterator

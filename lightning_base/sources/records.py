@@ -142,7 +142,7 @@ class Records:
                 )
 
     def chunks(self, text: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Chunk]:
-        """All records.
+        """All records, CHUNK at a time.
 
         Args:
             text: columns wanted as strings.
@@ -158,12 +158,13 @@ class Records:
             raise UserError(f"{self.form.path}: cannot be read ({one_line(error)}); mend the file") from error
 
     def bytes(self) -> int:
-        """About how much memory the numbers will take: a CSV's size, or 4 bytes a value of Parquet."""
+        """About how much memory the numbers will take: a CSV's size, or 4 bytes per value of Parquet."""
         if not self.form.parquet:
             return self.form.path.stat().st_size
         return int(pq.read_metadata(self.form.path).num_rows) * len(self.names) * 4
 
     def _parquet(self, text: Sequence[str], numbers: Sequence[str]) -> Iterator[Chunk]:
+        """The chunks of a Parquet file."""
         start = 1
         with pq.ParquetFile(self.form.path) as file:
             for batch in file.iter_batches(CHUNK, columns=[*text, *numbers]):
@@ -172,6 +173,7 @@ class Records:
                 start += len(batch)
 
     def _column(self, column: Any, number: bool) -> Values:
+        """(n,) values of a Parquet column: float64 where numbers are wanted and held, else strings."""
         kind = column.type
         if number and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
             return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
@@ -179,10 +181,12 @@ class Records:
         return self._known(values)
 
     def _known(self, values: Values) -> Values:
+        """The strings (n,), with None for those that mean "missing"."""
         values[pd.Index(values, dtype=object).isin(list(self.form.na_values))] = None
         return values
 
     def _csv_names(self) -> list[str]:
+        """The columns' names of a CSV; settles the separator where none is given."""
         form = self.form
         try:
             with open_text(form.path, form.encoding, form.key) as file:
@@ -216,6 +220,7 @@ class Records:
             raise UserError(f"data.separator: {self.separator!r} is not one character, nor 'whitespace'") from error
 
     def _csv(self, text: Sequence[str], numbers: Sequence[str]) -> Iterator[Chunk]:
+        """The chunks of a CSV; notes findings on the way."""
         rows: list[list[str]] = []
         lines: list[int] = []
         blank: list[int] = []
@@ -244,6 +249,7 @@ class Records:
             yield self._chunk(rows, lines, text, numbers)
 
     def _chunk(self, rows: list[list[str]], lines: list[int], text: Sequence[str], numbers: Sequence[str]) -> Chunk:
+        """A CSV's records as columns."""
         fields = dict(zip(self.names, zip(*rows, strict=True), strict=True))
         columns: dict[str, Values] = {}
         for name in [*text, *numbers]:

@@ -33,7 +33,7 @@ class Encoded:
 
 
 def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
-    """The second pass, chunk by chunk.
+    """The encoded samples, chunk by chunk: the second pass.
 
     Raises:
         UserError: for a row without an id, a group, a time or a role, or a time that is none.
@@ -65,6 +65,7 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
 def _table(
     layout: Layout, made: Plan, chunk: Chunk, start: int, x: npt.NDArray[np.float32], hashes: npt.NDArray[np.uint64]
 ) -> Encoded:
+    """An encoded chunk with its sample table; `start` is the first record's number."""
     ids = [row_id(start + i, made.rows) for i in range(len(chunk))]
     columns: dict[str, Any] = {}
     findings: list[tuple[str, str, str]] = []
@@ -122,6 +123,7 @@ def to_time(values: Values, where: str, lines: npt.NDArray[np.int64]) -> npt.NDA
 
 
 def _hash(text: str) -> int:
+    """A category's content hash."""
     return content_hash(text.encode())
 
 
@@ -157,6 +159,7 @@ def read_table(layout: Layout) -> Samples:
 
 
 def _packed(layout: Layout, records: Records) -> Samples:
+    """The samples of a large file, memory-mapped from the cache folder; packed there first where they are not."""
     path = layout.form.path.resolve()
     status = path.stat()
     settings = repr((str(path), status.st_size, status.st_mtime_ns, VERSION, layout))
@@ -174,6 +177,7 @@ def _packed(layout: Layout, records: Records) -> Samples:
 
 
 def _pack(layout: Layout, records: Records, folder: Path) -> None:
+    """Encodes a file into a folder: x.npy, hashes.npy, table.parquet, findings.parquet, meta.json."""
     made = plan(layout, records)
     shape = (made.rows, len(made.features))
     x = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype=np.float32, shape=shape)

@@ -80,7 +80,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _attempt(url: str, part: Path, note: Path, sha256: str, report: Callable[[str], None]) -> None:
-    """Downloads what the part lacks.
+    """Downloads what the part lacks, in one try.
 
     Raises:
         _BrokenError: the connection broke, the server is busy, or the part was of another version and is removed.

@@ -47,7 +47,7 @@ def write_parquet(path: Path, table: "pd.DataFrame") -> None:
 
 
 def read_json(path: Path, mend: str = "delete it to have it made again") -> dict[str, Any]:
-    """Reads a JSON object that `to_json` wrote.
+    """The JSON object that `to_json` wrote.
 
     Raises:
         UserError: where it cannot be read, with the mend.
@@ -65,6 +65,7 @@ def to_json(content: dict[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:
+    """The value with None for each number in it that is not finite."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -33,7 +33,17 @@ def read_record(kind: type[Record], path: Path, mend: str) -> Record:
 
 
 def made_of(kind: type[Record], content: dict[str, Any], path: Path, mend: str) -> Record:
-    """A dataclass of the fields in a JSON object; see `read_record`."""
+    """The dataclass that a JSON object's fields make; unknown fields are left out.
+
+    Args:
+        kind: the dataclass.
+        content: the object.
+        path: the file it comes from.
+        mend: what to do where it lacks a field.
+
+    Raises:
+        UserError: where it lacks a field.
+    """
     needed = [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     if missing := [name for name in needed if name not in content]:
         raise UserError(f"{path}: it lacks {missing[0]!r}; {mend}")
