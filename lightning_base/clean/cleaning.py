@@ -204,9 +204,8 @@ def _fix(samples: Samples, found: pd.DataFrame, low: Any, high: Any) -> Samples:
     low, high = (np.full(n, -np.inf), np.full(n, np.inf)) if low is None else (low, high)
     inputs = Mended(samples.inputs, np.arange(n), low.astype(dtype), high.astype(dtype), infinite)
     hashes = samples.hashes
-    if (
-        hashes is not None
-    ):  # the source's own, which compare with its other files: only samples that change get new ones
+    if hashes is not None:
+        # the source's own, which compare with its other files: only samples that change get new ones
         rows = np.flatnonzero(samples.table["id"].isin(fixed["id"]).to_numpy())
         hashes = hashes.copy()
         hashes[rows] = hash_payload(inputs[rows])
@@ -238,6 +237,7 @@ def _drop(samples: Samples, found: pd.DataFrame) -> Samples:
 
 
 def _check_classes(samples: Samples, dropped: bool) -> None:
+    """Refuses samples that are all of one class."""
     if not samples.classes or samples.target is None or len(seen := np.unique(samples.target)) > 1:
         return
     how = "cleaning leaves only samples of" if dropped else "all samples are of"

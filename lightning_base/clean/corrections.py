@@ -38,7 +38,7 @@ def correct(samples: Samples, path: str) -> Samples:
 
     Args:
         samples: a source as it was read, not yet cleaned.
-        path: see `read_labels`.
+        path: a CSV or Parquet file with columns id and target, the class's name.
 
     Raises:
         UserError: for samples without classes, an id that no sample has, a target that is no class, or two for one id.

@@ -53,6 +53,7 @@ def non_finite(samples: Samples) -> pd.DataFrame:
 
 
 def _non_finite(samples: Samples) -> pd.DataFrame:
+    """What `non_finite` finds, block by block."""
     table, rows, details = is_table(samples), list[int](), list[str]()
     for places, block, _ in blocks(samples.inputs, size=fitting(samples.inputs)):
         bad = np.isinf(block) if table else ~np.isfinite(block)
@@ -71,7 +72,8 @@ def bounds(
     Args:
         samples: a table, or an array (N, F) whose columns are called 0, 1, ….
         ranges: declared ones, by column; a column that has one has no other.
-        iqr: see Cleaning. Of more than a million samples, a million evenly spaced give the quartiles.
+        iqr: so many interquartile ranges beyond the quartiles are the bounds of other columns; None sets none. Of more
+            than a million samples, a million evenly spaced give the quartiles.
 
     Raises:
         UserError: for samples without columns of floating-point numbers, or a range of a column that is none.
@@ -139,9 +141,8 @@ def conflicts(samples: Samples) -> pd.DataFrame:
     if target is None:
         return findings_table()
     other = target != target[leaders]
-    rivals = {
-        int(leaders[row]): int(row) for row in np.flatnonzero(other)[::-1]
-    }  # of each first, one with another target
+    # of each first, one with another target
+    rivals = {int(leaders[row]): int(row) for row in np.flatnonzero(other)[::-1]}
     rows = np.flatnonzero(np.isin(leaders, list(rivals)))
     ids, details = samples.table["id"].to_numpy(dtype=object), []
     for row in rows:

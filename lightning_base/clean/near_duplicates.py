@@ -57,6 +57,7 @@ def near_duplicates(samples: Samples, other: Samples | None = None) -> pd.DataFr
 
 
 def _search(parts: list[Samples], find: Callable[[list[Samples], list[Rows]], Pairs]) -> pd.DataFrame:
+    """The pairs of one source, or across two, that `find` gives: id, other, score."""
     # of each content only the first sample is compared, and its copies stand in what was found
     distinct = [np.sort(np.unique(part.content, return_index=True)[1]) for part in parts]
     i, j, score = find(parts, distinct)
@@ -78,6 +79,7 @@ def _search(parts: list[Samples], find: Callable[[list[Samples], list[Rows]], Pa
 
 
 def _table(ids: Sequence[str], others: Sequence[str], scores: Sequence[float]) -> pd.DataFrame:
+    """The pairs as a sorted table: id, other, score."""
     found = pd.DataFrame({"id": ids, "other": others, "score": scores})
     found = found.astype({"id": str, "other": str, "score": float})
     return found.sort_values(["id", "other"], ignore_index=True)
@@ -106,12 +108,13 @@ def _meetings(order: Rows, start: Rows, count: Rows) -> Iterator[tuple[Rows, Row
 
 
 class _Pairs:
-    """Pairs i < j, each once."""
+    """Pairs i < j, each kept once."""
 
     def __init__(self, origin: str) -> None:
         self.origin, self.keys, self.count = origin, [np.empty(0, dtype=np.int64)], 0
 
     def add(self, i: Rows, j: Rows) -> None:
+        """Takes pairs (n,), some of which it may have already."""
         self.keys.append(np.unique(i << 32 | j))
         self.count += len(self.keys[-1])
         if self.count > MOST:
@@ -124,6 +127,7 @@ class _Pairs:
             )
 
     def all(self) -> tuple[Rows, Rows]:
+        """(n,) i and (n,) j of all pairs, sorted."""
         keys = np.unique(np.concatenate(self.keys))
         return keys >> 32, keys & 0xFFFFFFFF
 

@@ -40,7 +40,7 @@ class Preprocess(ABC):
         """Takes what `state` gave."""
 
     def encoder(self, samples: Samples) -> Encoder | None:
-        """Maps gathered values of this source (B, ...); None where there is nothing to map."""
+        """A function from this source's gathered values (B, ...) to fitted codes; None where nothing is to map."""
         return None
 
 

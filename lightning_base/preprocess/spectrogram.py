@@ -30,6 +30,7 @@ def mel_filters(mels: int, n_fft: int, sample_rate: int, low: float, high: float
 
 
 def _mel(hertz: Any) -> Any:
+    """Hz in mel."""
     return 2595.0 * np.log10(1.0 + np.asarray(hertz, dtype=np.float64) / 700.0)
 
 
@@ -93,7 +94,7 @@ class LogMel(Preprocess):
         return (self.filters.to(x.device) @ spectrum.abs().square()).clamp_min(self.floor).log()
 
     def frames(self, lengths: Tensor) -> Tensor:
-        """How many frames are centred within sounds of these lengths."""
+        """(B,) int64: how many frames are centred within sounds of these lengths."""
         return torch.div(lengths + self.hop - 1, self.hop, rounding_mode="floor")
 
     def _true(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -105,7 +106,7 @@ class LogMel(Preprocess):
         return logs, inside
 
     def fit(self, samples: Samples, rows: Rows) -> None:
-        """Mean and deviation per mel band of these rows, summed in float64, shifted by the first sound's mean."""
+        """Takes mean and deviation per mel filter of these rows, summed in float64 about the first sounds' mean."""
         count, total, squares, shift = 0, torch.zeros(()), torch.zeros(()), None
         for _, x, lengths in blocks(samples.inputs, rows, 256, self.longest, self.fixed):
             assert lengths is not None

@@ -29,7 +29,7 @@ class Standardize(Preprocess):
         self.mean, self.std = torch.zeros(1), torch.ones(1)
 
     def fit(self, samples: Samples, rows: Rows) -> None:
-        """Sums in float64; a constant has std 1.
+        """Takes mean and deviation of these rows, summed in float64; a constant has std 1.
 
         Raises:
             UserError: for "imagenet" on samples that are no images of 3 channels.
@@ -98,6 +98,6 @@ def moments(parts: Iterator[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.float64],
 
 
 def _histogram(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """How often each of the 256 values comes."""
+    """(256,) int64: how often each value comes."""
     counts: npt.NDArray[np.int64] = torch.bincount(torch.from_numpy(values.flatten()), minlength=256).numpy()
     return counts

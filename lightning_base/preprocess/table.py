@@ -17,10 +17,10 @@ from lightning_base.samples.samples import Samples
 class TablePreprocess(Preprocess):
     """Numeric columns imputed and standardised, categorical ones one-hot or as codes; fitted on the training role.
 
-    Out come (B, F') float32: the numeric columns; with `missing` one column a numeric column that had missing values
+    Out come (B, F') float32: the numeric columns; with `missing` one column per numeric column that had missing values
     in training (1 where the value was missing); then the categorical columns: one-hot over the source's categories, so
-    that each fold has the same columns (a category not seen in training is all zeros, and its column is 0), or a code
-    each (0 for unseen or missing, then 1, 2, … for the training role's).
+    that each fold has the same columns (a category not seen in training is all zeros, and its column is 0), or as one
+    code each (0 for unseen or missing, then 1, 2, … for the training role's).
 
     Args:
         impute: what takes a missing number's place.
@@ -76,7 +76,7 @@ class TablePreprocess(Preprocess):
         return len(self._state["numbers"]) if self.fitted else None
 
     def encoder(self, samples: Samples) -> Encoder | None:
-        """Takes the fitted columns by name, and turns their codes into fitted ones: -1 for one not seen in training.
+        """A function from (B, F) to the fitted columns, by name, in fitted codes: -1 for one not seen in training.
 
         Raises:
             UserError: where the source lacks a column, or has it numeric and not categorical or the reverse.

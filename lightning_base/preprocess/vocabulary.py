@@ -42,20 +42,20 @@ class Vocabulary(Preprocess):
         self.fitted = True
 
     def encoder(self, samples: Samples) -> Encoder | None:
-        """Maps a source's word codes (B, T), whose padding is told by the lengths, to the vocabulary's numbers."""
+        """A function from the source's word codes (B, T) to the vocabulary's numbers; `apply` mends the padding."""
         number = {word: i + 2 for i, word in enumerate(self.words)}
         codes = np.array([number.get(word, 1) for word in samples.features[0].categories or ()] or [1], dtype=np.int64)
         return lambda x: codes[x]
 
     def apply(self, batch: Batch) -> Batch:
-        """Puts the padding's number behind each text's end."""
+        """The batch with the padding's number behind each text's end."""
         if batch.lengths is None:
             return batch
         inside = torch.arange(batch.x.shape[1], device=batch.x.device) < batch.lengths[:, None]
         return batch._replace(x=torch.where(inside, batch.x, 0))
 
     def state(self) -> dict[str, Any]:
-        """The words."""
+        """The words, in the order of their numbers."""
         return {"words": list(self.words)}
 
     def load(self, state: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ class TableSplitter(ABC):
     Attributes:
         trains_after: whether it means to train on samples later than those held out; the audit then looks for training
             samples that overlap these in time, else for any that is not earlier.
-        pairs: the folds that hold out two others together, with these; see lightning_base.splitters.paired.
+        pairs: the folds that hold out two others together, with these; none but for Paired and its manifests.
     """
 
     trains_after = False
@@ -35,7 +35,7 @@ class TableSplitter(ABC):
 
     @abstractmethod
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
-        """(train, val) rows of the pool, which is the source without its test samples."""
+        """(train, val) rows of each fold, in the pool: the source without its test samples."""
 
 
 def share(table: pd.DataFrame, size: float, by: str, stratify: bool, seed: int, where: str) -> Rows:

@@ -72,4 +72,5 @@ def pairs_of(table: pd.DataFrame) -> dict[int, tuple[int, int]]:
 
 
 def _sign(split_hash: str, fingerprint: str) -> str:
+    """SHA-256 (64 hex digits) over both."""
     return hashlib.sha256(f"{split_hash} {fingerprint}".encode()).hexdigest()

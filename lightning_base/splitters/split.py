@@ -36,9 +36,12 @@ WHOLE = -1  # the number of the fold that holds nothing out: a refit's
 
 @dataclass(frozen=True)
 class Fold:
-    """One assignment: rows of the pool that train, rows held out, and the repeat the fold belongs to.
+    """One assignment of the pool's rows, in the repeat that it belongs to.
 
     Attributes:
+        train: (N,) int64 rows that train.
+        val: (M,) int64 rows held out.
+        repeat: from 0.
         pair: of a fold that only serves the nested interval, the two ordinary folds that it holds out together.
     """
 
@@ -76,7 +79,7 @@ class Split:
         return Fold(used, used[:0], 0)
 
     def table(self) -> pd.DataFrame:
-        """One line a (sample, fold) with columns id, repeat, fold, role; role is "train", "val" or "test".
+        """One line per (sample, fold) with columns id, repeat, fold, role; role is "train", "val" or "test".
 
         Samples that a fold uses in neither role (the future, for a temporal split) have no line in it. Sealed test
         samples belong to no fold: their repeat and fold are -1.
@@ -106,6 +109,7 @@ class Split:
 
     @cached_property
     def _fold_hashes(self) -> dict[int, str]:
+        """What `fold_hash` has computed so far, by fold."""
         return {}
 
 

@@ -38,6 +38,7 @@ class Ratio(TableSplitter):
         return f"Ratio(val={self.val}, test={self.test}, by={self.by!r}, stratify={self.stratify})"
 
     def _by(self, table: pd.DataFrame) -> str:
+        """What it goes by: "time", "group" or "random"."""
         if self.by != "auto":
             return self.by
         return "time" if "time" in table else "group" if "group" in table else "random"
@@ -48,7 +49,7 @@ class Ratio(TableSplitter):
         return self.test is not None
 
     def sealed(self, table: pd.DataFrame, seed: int) -> Rows:
-        """Rows of the share."""
+        """(n,) int64 rows of the test share."""
         assert self.test is not None
         return share(table, self.test, self._by(table), self.stratify, seed, "data.split: the test share")
 
@@ -77,6 +78,7 @@ class ByColumn(TableSplitter):
         return f"ByColumn(column={self.column!r}, train={self.train!r}, val={self.val!r}, test={self.test!r})"
 
     def _rows(self, table: pd.DataFrame, value: str | None) -> Rows:
+        """(n,) int64 rows with the value in the column."""
         if self.column not in table:
             raise UserError(
                 f"data.split: the data has no column {self.column!r}, only {', '.join(table.columns)}; name one of them"
@@ -148,6 +150,7 @@ class ByFiles(TableSplitter):
 
     @staticmethod
     def _rows(table: pd.DataFrame, path: str) -> Rows:
+        """(n,) int64 rows whose ids a file lists."""
         try:
             ids = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
@@ -195,6 +198,7 @@ class Manifest(TableSplitter):
         return bool((self.table["role"] == "test").any())
 
     def _rows(self, table: pd.DataFrame, ids: pd.Series) -> Rows:
+        """(n,) int64 rows of these ids, which must all be there."""
         rows = pd.Index(table["id"]).get_indexer(pd.Index(ids))
         if (rows < 0).any():
             missing = ids.to_numpy()[rows < 0]
