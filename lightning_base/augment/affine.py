@@ -77,7 +77,7 @@ class Rotate(Affine):
         self.check("degrees", degrees, 0 <= degrees <= 180, "from 0 to 180")
 
     def matrix(self, draw: Draw, height: int, width: int) -> Tensor:
-        """Rotations; a positive angle is counter-clockwise as seen."""
+        """(B, 2, 3) rotations; a positive angle is counter-clockwise as seen."""
         angle = draw.between(-self.degrees, self.degrees) * (math.pi / 180)
         return centred(angle.cos(), angle.sin(), -angle.sin(), angle.cos(), height, width)
 
@@ -98,7 +98,7 @@ class Scale(Affine):
         self.check("high", high, high >= low, f"at least `low` ({low})")
 
     def matrix(self, draw: Draw, height: int, width: int) -> Tensor:
-        """Scalings about the centre."""
+        """(B, 2, 3) scalings about the centre."""
         factor = draw.between(math.log(self.low), math.log(self.high)).exp()
         zero = torch.zeros_like(factor)
         return centred(factor, zero, zero, factor, height, width)
@@ -143,7 +143,7 @@ class RandomResizedCrop(Affine):
         self.check("ratio", ratio, ratio[0] > 0, "above 0")
 
     def matrix(self, draw: Draw, height: int, width: int) -> Tensor:
-        """Maps of a part of the image onto the whole; a whole image where no part of that shape fits."""
+        """(B, 2, 3) maps of a part of the image onto the whole; of a whole image where no part of that shape fits."""
         h, w, found = rectangles(draw, self.scale, self.ratio, height, width)
         h, w = torch.where(found, h, height).clamp(min=1), torch.where(found, w, width).clamp(min=1)
         place = draw.uniform(2)

@@ -121,6 +121,7 @@ def augment(batch: Batch, ops: Sequence[Augmentation], stage: Stage, seed: int, 
 
 
 def _key(batch: Batch) -> Tensor:
+    """(B,) int64 keys of the batch, which must have them."""
     if batch.key is None:
         raise ValueError("augmentation needs batch.key")
     return batch.key

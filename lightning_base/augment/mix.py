@@ -92,7 +92,7 @@ class MixUp(Mix):
         super().__init__(alpha, p)
 
     def mix(self, x: Tensor, other: Tensor, share: Tensor, extent: Tensor | None, draw: Draw) -> tuple[Tensor, Tensor]:
-        """The weighted mean of both."""
+        """The weighted mean of both (B, ...), and the shares (B,) as they were drawn."""
         if not x.is_floating_point():
             raise UserError(
                 f"MixUp needs inputs of floating-point numbers, but these are {x.dtype}, "
@@ -116,7 +116,7 @@ class CutMix(Mix):
         super().__init__(alpha, p)
 
     def mix(self, x: Tensor, other: Tensor, share: Tensor, extent: Tensor | None, draw: Draw) -> tuple[Tensor, Tensor]:
-        """The sample with a part of the other, and the share of places that are still its own."""
+        """The samples (B, ...) with a part of the other, and the share (B,) of places that are still their own."""
         axes = (2, 3) if x.ndim == 4 else (1,)
         side = (1 - share).sqrt() if x.ndim == 4 else 1 - share  # of the part, as a share of the whole's side
         inside = torch.ones([], dtype=torch.bool, device=x.device)

@@ -115,12 +115,13 @@ class Slurm:
         return replace(self, nodes=num_nodes, tasks_per_node=ranks, gpus_per_node=gpus)
 
     def _demand(self, prefix: str, key: str, pattern: str, otherwise: str) -> None:
+        """Refuses a value that does not match the pattern."""
         value = getattr(self, key)
         if value is not None and not re.fullmatch(pattern, str(value), re.IGNORECASE):
             raise UserError(f"{prefix}{key}: {value!r} is {otherwise}")
 
     def ranks(self, devices: int | str | Sequence[int], accelerator: str) -> int:
-        """Processes a node, as Lightning reads trainer.devices: a number, numbers of devices, or all there are."""
+        """Processes per node, as Lightning reads trainer.devices: a number, numbers of devices, or all there are."""
         if isinstance(devices, str) and devices != "auto":
             listed = [int(number) for number in devices.split(",") if number.strip()]
             devices = listed if "," in devices else listed[0]

@@ -66,7 +66,7 @@ class Sharded(ModelParallelStrategy):
         return processes
 
     def setup_environment(self) -> None:
-        """Lightning's hook: starts the processes' group and arranges them as data × tensor parallel."""
+        """Starts the processes' group and arranges them as data × tensor parallel (Lightning's hook)."""
         self._data_parallel_size = self.data_parallel_size  # Lightning's "auto" is the number of nodes
         super().setup_environment()
 
@@ -76,6 +76,8 @@ class Ranks:
     """A process among those that share out a batch.
 
     Attributes:
+        rank: its number among them, from 0.
+        size: how many they are.
         group: these processes; None for all there are.
     """
 
@@ -95,7 +97,7 @@ def data_ranks(trainer: Trainer | None) -> Ranks:
 
 
 def total(value: Tensor, trainer: Trainer) -> Tensor:
-    """The sum of a number () over all processes."""
+    """The sum () of a number () over all processes."""
     if torch.distributed.is_initialized():
         value = value.detach().clone()
         torch.distributed.all_reduce(value)
@@ -114,7 +116,7 @@ def forget(metric: Metric) -> None:
 
 
 def check(trainer: Trainer, network: nn.Module, batch_size: int | None) -> None:
-    """Tells whether batches and network can be divided among the processes, before there are any.
+    """Refuses batches or a network that cannot be divided among the processes, before there are any.
 
     Raises:
         UserError: where they cannot, or the strategy does not serve what the trainer asks for.

@@ -1,4 +1,4 @@
-"""What Lightning's XLA accelerator leaves out: the device's random state, and checkpoints that are written whole.
+"""What Lightning's XLA accelerator leaves out: the device's random state, and modules that stay on the host.
 
 XLA compiles a program for each shape that it meets, so on a TPU batches are augmented and preprocessed on the host,
 evaluation batches are filled up to one size, and metrics, whose shapes follow what they count, stay on the host.
@@ -31,7 +31,7 @@ def random_state() -> int:
 
 
 def set_random_state(state: int) -> None:
-    """Sets it, to a seed or to what `random_state` gave; torch.manual_seed does not."""
+    """Sets that generator's state, to a seed or to what `random_state` gave; torch.manual_seed does not."""
     import torch_xla.core.xla_model as xm
 
     xm.set_rng_state(state)

@@ -28,7 +28,7 @@ def oof_intervals(
     more than a million probabilities, and any whose folds' values differ from those reported.
 
     Args:
-        oof: one line a prediction (L): id, fold, target, pred and, for classes, prob_0, …
+        oof: one line per prediction (L): id, fold, target, pred and, for classes, prob_0, …
         reported: per metric the folds' values.
         clusters: (L,) the group of each line, drawn whole; by default its id.
         resamples: number of draws; by default 200, above 50,000 lines fewer, down to 100.
@@ -67,7 +67,7 @@ def oof_intervals(
 
 
 def _value_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], dict[str, Floats]]:
-    """Makes a function from the lines' weights (L,) to each fold's mse, rmse, mae and r2 (k,)."""
+    """A function from the lines' weights (L,) to each fold's mse, rmse, mae and r2 (k,)."""
     y = oof["target"].to_numpy(dtype=np.float64)
     error = oof["pred"].to_numpy(dtype=np.float64) - y
     y = y - y.mean()  # r2 does not change, and its sums keep their digits
@@ -85,8 +85,9 @@ def _value_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], d
 
 
 def _class_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], dict[str, Floats]]:
-    """Makes a function from the lines' weights (L,) to each fold's scores (k,), as the task defines them: accuracy,
-    loss, auroc, and the macro precision, recall and f1 of the classes that a fold has or predicts.
+    """A function from the lines' weights (L,) to each fold's scores (k,), as the task defines them.
+
+    They are accuracy, loss, auroc, and the macro precision, recall and f1 of the classes that a fold has or predicts.
     """
     target, pred = oof["target"].to_numpy(dtype=np.int64), oof["pred"].to_numpy(dtype=np.int64)
     probs = oof.filter(regex=r"^prob_\d+$").to_numpy()  # (L, C)
@@ -118,7 +119,7 @@ def _class_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], d
 
 
 def _area(scores: Floats, positive: npt.NDArray[np.bool_], fold: Rows, k: int) -> Callable[[Floats], Floats]:
-    """Makes a function from the lines' weights (L,) to each fold's area under the ROC curve (k,); ties count a half."""
+    """A function from the lines' weights (L,) to each fold's area under the ROC curve (k,); ties count a half."""
     order = np.lexsort((scores, fold))
     sorted_fold, sorted_scores = fold[order], scores[order]
     new = np.r_[True, (np.diff(sorted_fold) != 0) | (np.diff(sorted_scores) != 0)]

@@ -1,4 +1,4 @@
-"""Honest statistics: intervals for cross-validated and for held-out scores, and tests of differences between runs."""
+"""Intervals: of cross-validated scores, of scores on held-out samples, and of proportions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The facts about each metric, in one table: the ends of its range, and which way is better."""
+"""The facts about each metric, in one table: its range, which way is better, and by which of them runs are compared."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

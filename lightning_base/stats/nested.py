@@ -107,7 +107,7 @@ def nested_intervals(
     """The nested estimates of the metrics that are a mean over samples: accuracy, loss, mse, mae.
 
     Args:
-        parts: a fold's predictions each: id, target, pred and, for classes, prob_0, …
+        parts: the predictions of each fold: id, target, pred and, for classes, prob_0, …
         folds: what each held out; the pairs among them.
         reported: per metric the values of the folds that are no pairs. Metrics that differ from the mean over samples
             here are other metrics of that name, and are left out.
@@ -147,7 +147,7 @@ def nested_intervals(
 
 
 def sample_errors(predictions: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
-    """What each line adds to the metrics that are a mean over samples, as the tasks define them (L,)."""
+    """By metric that is a mean over samples, as the tasks define them: what each line adds (L,)."""
     if not {"target", "pred"} <= set(predictions.select_dtypes("number").columns):
         return {}
     target, pred = predictions["target"].to_numpy(), predictions["pred"].to_numpy()
