@@ -18,7 +18,7 @@ from lightning_base.samples.samples import Samples
 
 
 def statistics_leaks(data: BaseDataModule, pool: Samples, test: Samples | None) -> list[Leak]:
-    """Whether the preprocessing of data.fold depends on samples outside its training role, or the inputs did before.
+    """Leaks where the preprocessing of data.fold, or scaling before it, knows samples outside the training role.
 
     Fits the data's preprocessing where it is not fitted.
     """
@@ -27,7 +27,7 @@ def statistics_leaks(data: BaseDataModule, pool: Samples, test: Samples | None) 
 
 
 def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) -> Leak | None:
-    """Fits once more, in a twin of the data module where all samples but the training role's have other values."""
+    """A leak where a twin whose samples outside the training role have other values is fitted otherwise."""
     data.setup("fit")
     given = data.preprocess
     if type(data).setup is BaseDataModule.setup and type(given) is Standardize and given.normalize != "standard":
@@ -84,6 +84,7 @@ def _twin(data: BaseDataModule, sources: Mapping[Source, Samples], spoiling: tup
 
 
 def _fit(data: BaseDataModule) -> dict[str, Any]:
+    """The state of the data's preprocessing, fitted."""
     data.setup("fit")
     return data.preprocess.state()
 
@@ -109,7 +110,7 @@ def difference(one: Any, other: Any, key: str = "its state") -> str | None:
 
 
 def scaled_before(pool: Samples, sealed: Samples | None, train: Rows) -> list[Leak]:
-    """Floating-point inputs that have mean 0 and deviation 1 over the whole source, yet not over the training role."""
+    """One leak where inputs have mean 0 and deviation 1 over the whole source, yet not over the training role."""
     if is_ragged(pool.inputs) or len(pool.inputs.shape) < 2 or pool.inputs.dtype.kind != "f" or len(pool) < 50:
         return []
     some = np.arange(0, len(pool), max(len(pool) // 2048, 1))

@@ -193,7 +193,7 @@ def overlaps(start: Codes, end: Codes, sides: Sides) -> npt.NDArray[np.bool_]:
 
 
 def missing_classes(joined: Joined) -> list[Hit]:
-    """Classes without a sample, or for detection without a box, on a side; of the pool that of its folds is said."""
+    """Classes without a sample, or for detection a box, on a side; of the pool against test, in test alone."""
     names = joined.pool.classes
     parts, start = [], 0
     for samples in joined.sources:

@@ -80,7 +80,7 @@ def unscaled(data: BaseDataModule, batch: Batch) -> Batch:
 
 
 def painter(data: BaseDataModule, batches: Sequence[Batch]) -> Painter:
-    """What paints a sample of these batches, the first of which is not augmented."""
+    """A function that paints a sample of these batches, the first of which is not augmented."""
     inputs, x = data.samples("pool").inputs, batches[0].x
     if x.ndim == 2:
         if not x.is_floating_point():

@@ -38,7 +38,7 @@ class Poisoned(Derived):
     Args:
         base: the payload.
         keep: (N,) bool, the rows left as they are.
-        codes: see `spoil`.
+        codes: (F,), what takes a value's place where it is not NaN; None: nothing does.
     """
 
     def __init__(self, base: Payload, keep: Mask, codes: Array | None) -> None:
@@ -109,7 +109,7 @@ def poison(samples: Samples, keep: Mask, codes: Array | None) -> Samples:
     Args:
         samples: left as they are.
         keep: (N,) bool.
-        codes: what takes the place of categories and words, see `known_codes`.
+        codes: (F,) or (1,), what takes the place of categories and words, as `known_codes` gives it.
     """
     inputs = samples.inputs
     if isinstance(inputs, View):  # rows of the base that are not in view are spoiled too
@@ -132,6 +132,7 @@ def poison(samples: Samples, keep: Mask, codes: Array | None) -> Samples:
 
 
 def _payload(base: Payload, keep: Mask, codes: Array | None) -> Payload:
+    """The payload with all rows but those of `keep` spoiled; a small array as an array."""
     if isinstance(base, Ragged):
         return PoisonedRagged(base, keep, codes)
     poisoned = Poisoned(base, keep, codes)

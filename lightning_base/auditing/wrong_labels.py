@@ -33,10 +33,10 @@ CLEAR = 0.25
 def audit_labels(data: BaseDataModule, directory: Path) -> None:
     """Ranks the labels of a finished cross-validation of a classifier, and proposes corrections.
 
-    Writes into the directory label_issues.parquet (see `ranked`), label_issues.png where the samples are images, and
-    labels.csv for `data.labels`: the suggested classes of those suspects whose suggested class leads the given one by a
-    probability of at least 0.5, beside the rows of the labels file that the run itself was trained with. A labels.csv
-    that holds anything else, such as a person's changes, is kept.
+    Writes into the directory label_issues.parquet (what `ranked` gives), label_issues.png where the samples are images,
+    and labels.csv for `data.labels`: the suggested classes of those suspects whose suggested class leads the given one
+    by a probability of at least 0.5, beside the rows of the labels file that the run itself was trained with. A
+    labels.csv that holds anything else, such as a person's changes, is kept.
 
     Args:
         data: the data that the directory was trained on.
@@ -214,7 +214,7 @@ def draw_suspects(pool: Samples, suspects: pd.DataFrame, path: Path) -> None:
 
     Args:
         pool: images (N, C, H, W).
-        suspects: see `ranked`.
+        suspects: the most suspicious first; id, given, suggested, quality.
         path: where the picture goes.
     """
     first = suspects.head(DRAWN)

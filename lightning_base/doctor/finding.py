@@ -1,4 +1,4 @@
-"""What the doctor finds, a line each: how it stands, and the mend where something is to be mended."""
+"""What the doctor finds, one line each: how it stands, and the mend where something is to be mended."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ class Finding:
     """One line of the report.
 
     Attributes:
+        status: how it stands; with "trouble" the doctor's exit status is 1.
         area: the heading it stands under.
         what: what was looked at.
         value: what was found, for people.

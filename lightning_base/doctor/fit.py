@@ -44,15 +44,15 @@ class Devices:
 
 
 def configuration(experiment: Experiment, launch: Launch) -> list[Finding]:
-    """Builds the configuration and trains one process of it for some batches; nothing is left, no test sample read.
+    """What building the configuration and training one process of it for some batches shows; no test sample is read.
 
-    Data that the YAML declares is fetched, and packed in the cache folder, as by every verb.
+    Nothing is left, but that data that the YAML declares is fetched, and packed in the cache folder, as by every verb.
     """
     with alone(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("default")
         for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):  # for authors of libraries
             warnings.simplefilter("ignore", kind)
-        warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # see `precision`
+        warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # `precision` tells it
         with quiet(), tempfile.TemporaryDirectory(prefix="lightning-base-doctor-") as folder:
             found = list(_look(experiment, launch, Path(folder)))
     told = dict.fromkeys(one_line(warning.message)[:300] for warning in said)
@@ -60,6 +60,7 @@ def configuration(experiment: Experiment, launch: Launch) -> list[Finding]:
 
 
 def _look(experiment: Experiment, launch: Launch, folder: Path) -> Iterator[Finding]:
+    """How the run is spread, what its trial takes, and the checkpoints' room; what cannot be known is left out."""
     here, refused = experiment, None
     devices: Devices | None
     try:
@@ -108,6 +109,7 @@ def asked(experiment: Experiment) -> Devices | None:
 
 
 def _words(devices: Devices) -> str:
+    """How a run is spread, for people."""
     if devices.world == 1:
         return "one process"
     return f"{devices.world} processes, {devices.per_node} on each of {devices.nodes} nodes"

@@ -24,6 +24,8 @@ class Launch:
         world: how many processes there are, over all nodes.
         nodes: on how many nodes; None where that is not known.
         per_node: how many on this node; None where that is not known.
+        rank: this process's number among all, from 0.
+        local_rank: its number among those of this node.
     """
 
     kind: Literal["torchrun", "srun", "allocation", "alone"]
@@ -95,6 +97,7 @@ def launchers(launch: Launch, environ: Mapping[str, str] = os.environ) -> Iterat
 
 
 def _slurm(launch: Launch, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Slurm's job, what Lightning refuses of it, and its first node's name."""
     tasks = f"{launch.world} tasks on {launch.nodes} nodes"
     job = f"job {environ['SLURM_JOB_ID']}, {tasks}"
     if launch.kind == "allocation" and launch.world > 1:

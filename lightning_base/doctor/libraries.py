@@ -25,6 +25,8 @@ class KnownBad:
 
     Attributes:
         versions: as a requirement has them.
+        why: what is wrong with them, to be read behind the version.
+        mend: what to do.
         malicious: whether importing the library does harm.
     """
 
@@ -93,7 +95,7 @@ def applies(requirement: Requirement, extra: str = "") -> bool:
 
 
 def libraries() -> list[Finding]:
-    """One finding a library, Python first."""
+    """One finding per library, this package and Python first."""
     asked = requirements(OWN)
     if not asked:
         found = [Finding("warning", AREA, OWN, "not installed, so that its bounds are not known", "pip install -e .")]
@@ -114,7 +116,7 @@ def libraries() -> list[Finding]:
 
 
 def python() -> Finding:
-    """The interpreter."""
+    """Whether the interpreter is one that this package takes."""
     version = ".".join(map(str, sys.version_info[:3]))
     try:
         bound = Requirement(f"python{metadata.metadata(OWN)['Requires-Python'] or ''}")

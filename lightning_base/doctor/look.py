@@ -86,7 +86,7 @@ def _machine(opened: Opened | None) -> Iterator[Finding]:
 
 
 class Report:
-    """Prints findings as they come, a heading an area, and keeps them."""
+    """Prints findings as they come, one heading per area, and keeps them."""
 
     def __init__(self, out: Console, host: str) -> None:
         self.out, self.host = out, host

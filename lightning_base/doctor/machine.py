@@ -103,7 +103,7 @@ def machine(processes: int = 1, root: Path = ROOT) -> Iterator[Finding]:
     usable, quota, threads = usable_cores(root), cpu_quota(root), torch.get_num_threads()
     bound = "" if quota is None else f", a control group gives {quota:.3g} cores of time"
     yield Finding("ok", AREA, "cores", f"{usable} usable of {os.cpu_count()}{bound}", number=usable)
-    each = f"{threads} a process" + (f", {processes} processes" if processes > 1 else "")
+    each = f"{threads} per process" + (f", {processes} processes" if processes > 1 else "")
     variable = os.environ.get("OMP_NUM_THREADS")
     said = f" (OMP_NUM_THREADS={variable})" if variable else ""
     if threads * processes > usable:
@@ -121,6 +121,7 @@ def machine(processes: int = 1, root: Path = ROOT) -> Iterator[Finding]:
 
 
 def _limits(root: Path) -> Iterator[Finding]:
+    """How many files may be open, and the shared memory."""
     if sys.platform == "win32":
         return
     import resource

@@ -20,7 +20,7 @@ class Kept:
         self.bytes = 0
 
     def pack(self, tensor: Tensor) -> Tensor:
-        """Autograd's hook for what it keeps."""
+        """The tensor, its bytes counted where its storage is new (autograd's hook for what it keeps)."""
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self.seen:
             self.seen.add(storage.data_ptr())
@@ -29,7 +29,7 @@ class Kept:
 
     @staticmethod
     def unpack(tensor: Tensor) -> Tensor:
-        """Autograd's hook for what it takes up again."""
+        """The tensor as it was kept (autograd's hook for what it takes up again)."""
         return tensor
 
 
@@ -80,6 +80,7 @@ def resident() -> int:
 
 
 def _process(field: str) -> int:
+    """Bytes that the kernel tells of this process; the most so far where it has no such file."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith(f"{field}:"):

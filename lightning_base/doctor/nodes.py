@@ -104,11 +104,11 @@ def tests(launch: Launch, device: torch.device) -> Iterator[Finding]:
     for count in SIZES:
         seconds = timed(count, device)
         if count == SIZES[0]:
-            yield Finding("ok", AREA, "latency", f"{duration(seconds)} a sum of one number", number=seconds)
+            yield Finding("ok", AREA, "latency", f"{duration(seconds)} per sum of one number", number=seconds)
             continue
         # NCCL-tests, PERFORMANCE.md: what each link carries, which does not depend on the number of processes
         rate = count / seconds * 2 * (launch.world - 1) / launch.world
-        value = f"{size(rate)}/s between processes, {duration(seconds)} a sum of {size(count)}"
+        value = f"{size(rate)}/s between processes, {duration(seconds)} per sum of {size(count)}"
         slow = hosts > 1 and count == SIZES[-1] and rate < 10**8
         mend = "name a faster network interface in GLOO_SOCKET_IFNAME or NCCL_SOCKET_IFNAME" if slow else ""
         yield Finding("warning" if slow else "ok", AREA, f"bandwidth, {size(count)}", value, mend, rate)

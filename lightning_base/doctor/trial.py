@@ -66,23 +66,24 @@ class Stopwatch(Callback):
         return max(self.between - sum(self.evaluated), 0) / self.ends if self.ends else 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook: forgets the peak so far, so that this training's own is measured."""
+        """Forgets the peak so far, so that only this training is measured (Lightning's hook)."""
         forget_peak(pl_module.device)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook: begins to time the epoch, and ends the time between two."""
+        """Begins to time the epoch, and ends the time between two (Lightning's hook)."""
         self._mark = now(pl_module.device)
         self._began = self._began or self._mark
         self._count_end(self._mark)
 
     def _count_end(self, moment: float) -> None:
+        """Adds what has passed since the epoch's last training batch."""
         if self._ended:
             self.between += moment - self._ended
             self.ends += 1
             self._ended = 0.0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Lightning's hook: begins to count what the first backward pass keeps."""
+        """Begins to count what the first backward pass keeps (Lightning's hook)."""
         if self._kept is None:
             self._kept = Kept(pl_module.parameters())
             self._hooks = saved_tensors_hooks(self._kept.pack, self._kept.unpack)
@@ -91,7 +92,7 @@ class Stopwatch(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Lightning's hook: times the batch, and stops training when enough is known."""
+        """Times the batch, and stops training when enough is known (Lightning's hook)."""
         self.let_go()
         if self.first == 0:  # until the first step is done, which is slower than others: with all that it accumulates
             self._first_batches += 1
@@ -120,7 +121,7 @@ class Stopwatch(Callback):
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Lightning's hook: begins to time the first batch of a validation."""
+        """Begins to time the first batch of a validation (Lightning's hook)."""
         if batch_idx == 0:
             self._mark = now(pl_module.device)
 
@@ -133,13 +134,13 @@ class Stopwatch(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Lightning's hook: times the batch."""
+        """Times the batch (Lightning's hook)."""
         moment = now(pl_module.device)
         self.evaluated.append(moment - self._mark)
         self._mark = moment
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook: measures the peak, and a checkpoint's size and time."""
+        """Measures the peak, and a checkpoint's size and time (Lightning's hook)."""
         self.peak = highest(pl_module.device)
         self._count_end(now(pl_module.device))
         weights = [value for value in pl_module.state_dict().values() if isinstance(value, Tensor)]
@@ -194,7 +195,7 @@ class Trial:
 
 
 def attempt(experiment: Experiment, ranks: int, directory: Path) -> Trial:
-    """Trains fold 0 for some batches and validates on a few; writes below the directory alone.
+    """A trial: fold 0 trained for some batches and validated on a few; it writes below the directory alone.
 
     Args:
         experiment: the configuration.
