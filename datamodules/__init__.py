@@ -1,1 +1,1 @@
-"""Your data: one file a kind, each named in YAML by its dotted path."""
+"""Your data: one file per kind, each a data module that YAML names by its dotted path."""

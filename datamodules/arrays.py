@@ -121,7 +121,7 @@ def read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def need(arrays: dict[str, npt.NDArray[Any]], key: str, path: str) -> npt.NDArray[Any]:
-    """The array of that key."""
+    """The array of that key, which must be there."""
     if key not in arrays:
         raise UserError(f"{path} has no array {key!r}, only {', '.join(sorted(arrays)) or 'nothing'}")
     return arrays[key]

@@ -115,6 +115,7 @@ class Detection(BaseDataModule):
         return check_inside(home, found[0]) if found else None
 
     def _packed(self, said: Annotations, size: Size | None) -> Pack:
+        """The annotated images, decoded."""
         files, _ = list_files(said.folder, SUFFIXES)
         files = files[files["name"].isin(said.boxes.keys())].reset_index(drop=True)
         if files.empty:

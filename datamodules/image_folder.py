@@ -117,6 +117,7 @@ class ImageFolder(BaseDataModule):
         )
 
     def _cifar10(self, root: Path, source: Source) -> Samples:
+        """CIFAR-10's training images as the pool, its test images as the test source."""
         if self.mode != "RGB" or self.image_size not in (None, (32, 32)):
             raise UserError(
                 f"{root / CIFAR10_FOLDER}: is read as RGB images of 32x32; leave data.mode and data.image_size out"

@@ -29,7 +29,8 @@ class Ratings(BaseDataModule):
         scale: the least and the greatest rating that there can be; others are findings.
         time: the column of times, if there is one: numbers, or ISO 8601 moments.
         header: true where the first line names the columns, else the columns' names.
-        separator: see Table.
+        separator: between the fields of a CSV; "whitespace" for runs of it; by default the most frequent of tab, comma,
+            semicolon and bar in the first line.
         encoding: of a CSV.
         test_path: a file of sealed ratings.
         predict: a file of users and items that `predict` reads; it needs no ratings.

@@ -86,6 +86,7 @@ class Sound(BaseDataModule):
         return self._folder(root, "data.root", source)
 
     def _folder(self, root: Path, key: str, source: Source) -> Samples:
+        """The sounds below a folder, with classes unless they are to be predicted; `key` begins messages."""
         if not root.is_dir():
             raise UserError(f"{key}: no folder {root}; mend the path")
         files, findings = list_files(root, (".wav",))
@@ -122,7 +123,7 @@ class Sound(BaseDataModule):
         )
 
     def _names(self, root: Path, ids: Sequence[str]) -> list[dict[str, str]]:
-        """What each path says."""
+        """What the pattern's names are in each path; without one, the first folder as `target`."""
         names = []
         for name in ids:
             if self._pattern is None:
@@ -139,6 +140,7 @@ class Sound(BaseDataModule):
 
 
 def _found(ids: "pd.Series[str]", kind: str, details: Iterable[str]) -> pd.DataFrame:
+    """Findings of one kind: id, kind, detail."""
     return pd.DataFrame({"id": list(ids), "kind": kind, "detail": list(details)}, dtype=str)
 
 
@@ -162,7 +164,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def packed(root: Path, files: pd.DataFrame, rate: int) -> tuple[npt.NDArray[np.int16], pd.DataFrame]:
-    """All sounds one after another (T,) int16, memory-mapped; a row per file: name, error, rate, length, content."""
+    """All sounds one after another (T,) int16, memory-mapped; one row per file: name, error, rate, length, content."""
     settings = f"{VERSION} {root.resolve()} {rate}\n{files.to_csv(index=False)}"
     folder = kept_folder("sound", settings, lambda folder: _pack(root, list(files["name"]), rate, folder))
     rows = pd.read_parquet(folder / "rows.parquet")
@@ -171,6 +173,7 @@ def packed(root: Path, files: pd.DataFrame, rate: int) -> tuple[npt.NDArray[np.i
 
 
 def _pack(root: Path, names: list[str], rate: int, folder: Path) -> None:
+    """Writes all sounds one after another into values.i16, and what is known of each into rows.parquet."""
     rows: list[dict[str, Any]] = []
     with open(folder / "values.i16", "wb") as file:
         for name in names:

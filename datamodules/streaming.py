@@ -77,7 +77,7 @@ class Shards:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the first item's x."""
+        """The type of the first item's x."""
         return self._first.dtype
 
     def __len__(self) -> int:
@@ -97,7 +97,7 @@ class Streaming(BaseDataModule):
     Items are dicts of `x` (an array, all of one shape), `y` and, where known, `id`, `group` and `time`.
 
     The sample table is read in one pass the first time, and kept in the cache folder. An epoch's order shuffles whole
-    chunks, and samples within every eight chunks, so that each chunk is fetched once an epoch.
+    chunks, and samples within every eight chunks, so that each chunk is fetched once per epoch.
 
     Args:
         shards: folder or URL (s3://, gs://, …) of the training and validation samples.

@@ -134,6 +134,7 @@ class Table(BaseDataModule):
         )
 
     def _form(self, path: str, key: str) -> Format:
+        """How a file is written; one to predict may lack the target."""
         lacking = (self.target,) if key == "data.predict" else ()
         return Format(Path(path), self.separator, self.header, self.encoding, self.na_values, key, lacking)
 

@@ -1,4 +1,4 @@
-"""Texts: folders of .txt files, files with one text a line, or a column of a CSV or Parquet file."""
+"""Texts: folders of .txt files, files with one text per line, or a column of a CSV or Parquet file."""
 
 import re
 from collections.abc import Sequence
@@ -46,9 +46,9 @@ class Text(BaseDataModule):
     agree in them are duplicates. The vocabulary is fitted on the fold's training role.
 
     Args:
-        path: a folder with one subfolder a class of .txt files (or such folders `train` and `test` in it), or a CSV
+        path: a folder with one subfolder of .txt files per class (or such folders `train` and `test` in it), or a CSV
             (.csv, .tsv) or Parquet file.
-        files: a file with one text a line for each class: {neg: a.txt, pos: b.txt}.
+        files: one file per class, with one text per line: {neg: a.txt, pos: b.txt}.
         text: the column of texts, where the path is a table.
         target: … of class names.
         ids: … of unique names for the rows; by default their numbers.
@@ -56,8 +56,9 @@ class Text(BaseDataModule):
         class_names: the classes in the order of their numbers; by default those found, in alphabetical order.
         test_path: what `path` is, with sealed test texts.
         test_files: what `files` is, with sealed test texts.
-        predict: a folder of .txt files, a file with one text a line, or a table, which `predict` reads.
-        separator: of a CSV; see Table.
+        predict: a folder of .txt files, a file with one text per line, or a table, which `predict` reads.
+        separator: between the fields of a CSV; "whitespace" for runs of it; by default the most frequent of tab, comma,
+            semicolon and bar in the first line.
         encoding: of the files.
         lower: take capital letters as small ones.
         token: the regular expression of a word.
@@ -140,6 +141,7 @@ class Text(BaseDataModule):
         return str(Path(self.path) / name) if (Path(self.path) / name).is_dir() else None
 
     def _path(self, corpus: Corpus, path: Path, key: str, source: Source) -> None:
+        """Takes the texts of a folder, a table or, to predict, a file of lines."""
         if path.is_dir():
             self._folder(corpus, path, classes=source != "predict")
         elif path.suffix.lower() in TABLES:
@@ -159,7 +161,7 @@ class Text(BaseDataModule):
             return None
 
     def _lines(self, corpus: Corpus, path: Path, key: str, target: str | None) -> None:
-        """One text a line; ids are the class and the line's number from 1."""
+        """Takes one text per line; ids are the class and the line's number from 1."""
         try:
             lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
         except OSError as error:
@@ -172,7 +174,7 @@ class Text(BaseDataModule):
                 corpus.add(id_, text, target)
 
     def _folder(self, corpus: Corpus, root: Path, classes: bool) -> None:
-        """One text a file; ids are paths from the root."""
+        """Takes one text per file; ids are paths from the root."""
         found, findings = list_files(root, (".txt",))
         corpus.findings += findings.itertuples(index=False, name=None)
         for name in found["name"]:
@@ -191,7 +193,7 @@ class Text(BaseDataModule):
                 corpus.add(name, raw.decode(self.encoding), name.split("/")[0] if classes else None)
 
     def _records(self, corpus: Corpus, path: Path, key: str, with_target: bool) -> None:
-        """One text a record."""
+        """Takes one text per record."""
         records = Records(Format(path, self.separator, True, self.encoding, NA_VALUES, key))
         target, group = (self.target, self.group) if with_target else (None, None)
         for name, argument in ((self.text, "text"), (target, "target"), (self.ids, "ids"), (group, "group")):

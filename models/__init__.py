@@ -1,1 +1,1 @@
-"""Your models: one file an architecture, one per task, each named in YAML by its dotted path."""
+"""Your networks: one file per architecture, each a plain nn.Module that YAML names by its dotted path."""

@@ -64,7 +64,7 @@ class CentreNet(nn.Module):
         last.bias = nn.Parameter(chance)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The maps."""
+        """Maps (B, C + 4, ⌈H / 4⌉, ⌈W / 4⌉)."""
         x, levels = self.stem(x), []  # (B, widths[0] / 2, H / 2, W / 2)
         for stage in self.stages:
             x = stage(x)

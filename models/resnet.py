@@ -33,7 +33,7 @@ class BasicBlock(nn.Module):
         self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output."""
+        """(B, width, ⌈H / stride⌉, ⌈W / stride⌉)."""
         shortcut: Tensor = x if self.downsample is None else self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)))
         return F.relu(self.bn2(self.conv2(x)) + shortcut)
@@ -55,7 +55,7 @@ class Bottleneck(nn.Module):
         self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output."""
+        """(B, 4 · width, ⌈H / stride⌉, ⌈W / stride⌉)."""
         shortcut: Tensor = x if self.downsample is None else self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)))
         x = F.relu(self.bn2(self.conv2(x)))
@@ -138,6 +138,7 @@ class ResNet(nn.Module):
             self._load(depth, pretrained, num_classes)
 
     def _stage(self, width: int, n: int, stride: int) -> nn.Sequential:
+        """n blocks, the first of which has the stride."""
         blocks: list[nn.Module] = []
         c_out = width * self.block.expansion
         for i in range(n):
@@ -153,6 +154,7 @@ class ResNet(nn.Module):
         return nn.Sequential(*blocks)
 
     def _load(self, depth: int, name: str, num_classes: int) -> None:
+        """Takes torchvision's weights, but for the last layer where the classes differ in number."""
         known = torchvision.models.get_model_weights(f"resnet{depth}")
         if name not in known.__members__:
             raise UserError(

@@ -29,7 +29,7 @@ class Attention(nn.Module):
         self.key = nn.Linear(dim, dim, bias=False)  # the softmax takes a bias out again
 
     def forward(self, x: Tensor, words: Tensor) -> Tensor:
-        """(B, T, D) for embeddings (B, T, D) and whether each is a word (B, T)."""
+        """(B, T, dim) of embeddings (B, T, dim) and whether each is a word (B, T) bool."""
         q, k, v = (
             layer(x).unflatten(2, (-1, self.width)).transpose(1, 2) for layer in (self.query, self.key, self.value)
         )  # each (B, heads, T, width)
@@ -49,7 +49,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, words: Tensor) -> Tensor:
-        """(B, T, D) for embeddings (B, T, D) and whether each is a word (B, T)."""
+        """(B, T, dim) of embeddings (B, T, dim) and whether each is a word (B, T) bool."""
         x = x + self.dropout(self.attention(self.norm1(x), words))
         y: Tensor = x + self.dropout(self.down(F.gelu(self.up(self.norm2(x)))))
         return y
@@ -107,7 +107,7 @@ class Transformer(nn.Module):
         return logits
 
     def parallel_plan(self) -> dict[str, Literal["column", "row"]]:
-        """How layers may be split over devices: attention by heads, perceptrons by parts."""
+        """How layers may be split over devices, by dotted name: attention by heads, perceptrons by parts."""
         plan: dict[str, Literal["column", "row"]] = {}
         for i in range(len(self.blocks)):
             for name in ("attention.query", "attention.key", "attention.value", "up"):
