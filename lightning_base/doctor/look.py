@@ -15,6 +15,7 @@ from lightning_base.errors import UserError
 from lightning_base.tools.files import replace, to_json
 
 if TYPE_CHECKING:  # without a configuration the doctor needs no Lightning
+    from lightning_base.doctor.launcher import Launch
     from lightning_base.training.experiment import Experiment
 
 Opened: TypeAlias = Callable[[], "Experiment"]
@@ -50,21 +51,20 @@ def look(nodes: bool, opened: Opened | None, path: Path | None) -> int:
         report.add(found)
     else:
         report.add(libraries())
-        report.add(_machine(opened))
+        report.add(_machine(opened, launch))
     status = report.end(path if launch.rank == 0 else None)
     if text is not None:
         sys.stdout.write(text.getvalue())
     return status
 
 
-def _machine(opened: Opened | None) -> Iterator[Finding]:
+def _machine(opened: Opened | None, launch: "Launch") -> Iterator[Finding]:
     """The machine and, where there is an experiment, how it fits."""
     from lightning_base.doctor.devices import devices
-    from lightning_base.doctor.launcher import find, launchers
+    from lightning_base.doctor.launcher import launchers
     from lightning_base.doctor.machine import disk, machine
     from lightning_base.tools.cache import cache_root
 
-    launch = find()
     yield from machine((launch.per_node or 1) if launch.many else 1)
     experiment, root, refused = None, Path("runs"), None
     if opened is not None:

@@ -3,18 +3,15 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from lightning_base.samples.batch import Batch, targets
-from lightning_base.samples.payload import Rows, gather
+from lightning_base.samples.batch import Batch, Encoder, targets
+from lightning_base.samples.payload import Rows, gather, mixed
 from lightning_base.samples.samples import Samples
-
-if TYPE_CHECKING:
-    from lightning_base.samples.batch import Encoder
 
 
 class EpochOrder:
@@ -88,7 +85,7 @@ class BatchLoader:
         drop_last: bool = False,
         rank: int = 0,
         world_size: int = 1,
-        encoder: "Encoder | None" = None,
+        encoder: Encoder | None = None,
         longest: int | None = None,
         fixed: bool = False,
         partners: bool = False,
@@ -178,10 +175,7 @@ class BatchLoader:
 
 
 def _mix(keys: npt.NDArray[np.int64], seed: int, epoch: int) -> npt.NDArray[np.uint64]:
-    """(B,) uint64 numbers, uniform for each (key, seed, epoch): SplitMix64's finaliser, Steele, Lea & Flood 2014."""
+    """(B,) uint64 numbers, uniform for each (key, seed, epoch)."""
     salt = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
     z = keys.view(np.uint64) ^ np.uint64(salt)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-    return mixed
+    return mixed(z)

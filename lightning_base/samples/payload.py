@@ -145,6 +145,14 @@ def gather(
     return np.asarray(inputs[rows]), None
 
 
+def mixed(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """(B,) uint64 of which each bit depends on all bits of z: SplitMix64's finaliser, Steele, Lea & Flood 2014."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    spread: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return spread
+
+
 def content_hash(content: bytes) -> int:
     """A 64-bit number by which equal contents are told: the eight bytes of BLAKE2b."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import UserError
-from lightning_base.samples.payload import content_hash
+from lightning_base.samples.payload import content_hash, mixed
 from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.columns import Layout, Plan, plan, row_id
 from lightning_base.sources.records import Chunk, Records, Values, to_numbers
@@ -20,6 +20,7 @@ from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
 VERSION = 1  # of what is packed
+STEP = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,8 @@ def _hash(text: str) -> int:
 
 
 def _mix(hashes: npt.NDArray[np.uint64], content: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Hashes with one more column taken in. Source of the constants: SplitMix64, Steele et al. 2014."""
-    z = hashes * np.uint64(0x9E3779B97F4A7C15) + content + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-    return mixed
+    """Hashes with one more column taken in. SplitMix64's increment, Steele, Lea & Flood 2014."""
+    return mixed(hashes * np.uint64(STEP) + content + np.uint64(STEP))
 
 
 def read_table(layout: Layout) -> Samples:
