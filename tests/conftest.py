@@ -21,6 +21,7 @@ from lightning_base.cli.entry import main
 from tests.helpers import Run
 from tests.support.cluster import running
 from tests.support.forks import Forks
+from tests.support.preloaded import Preloaded
 
 LONGEST = {
     name: i for i, name in enumerate(("test_strategies.py", "test_resume.py", "test_process.py", "test_search.py"))
@@ -97,6 +98,19 @@ def forks() -> Iterator[Forks]:
     """What runs commands of one process or several, which may be killed; torch is imported once."""
     with Forks() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def interpreter() -> Iterator[str]:
+    """A program that stands in for Python: torch and Lightning are imported already."""
+    with Preloaded() as one:
+        yield one.path
+
+
+@pytest.fixture
+def preloaded(interpreter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that commands start begin at once."""
+    monkeypatch.setattr(sys, "executable", interpreter)
 
 
 @pytest.fixture(scope="module")

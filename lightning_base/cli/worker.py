@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,8 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     directory, folds = Path(arguments[0]), [int(fold) for fold in arguments[1:]]
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    if (parent := os.environ.get("LIGHTNING_BASE_PARENT")) and "LOCAL_RANK" not in os.environ:
-        threading.Thread(target=end_with, args=[int(parent)], daemon=True).start()
+    if os.environ.get("LIGHTNING_BASE_PARENT") == "stdin" and "LOCAL_RANK" not in os.environ:
+        threading.Thread(target=end_with_parent, daemon=True).start()
     with quiet(), listening():
         try:
             plan, alone = open_plan(directory)
@@ -63,10 +62,10 @@ def open_plan(directory: Path) -> tuple[Plan, bool]:
     return Plan(experiment, directory, data), first.trainer.world_size == 1
 
 
-def end_with(parent: int) -> None:
-    """Ends this process when its parent is gone: a fold that nobody waits for would hold the directory."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def end_with_parent() -> None:
+    """Ends this process when its parent is gone, as its input then is: a fold that nobody waits for would hold on."""
+    while os.read(0, 1):
+        pass
     os.kill(os.getpid(), signal.SIGKILL)
 
 

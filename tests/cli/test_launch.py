@@ -45,7 +45,9 @@ def assert_each_held_out_sample_once(home: Path) -> None:
     assert sorted(pd.read_parquet(home / "predictions.parquet")["id"]) == sorted(held_out)
 
 
-def test_a_fit_on_two_nodes_outlives_a_signal_and_a_lost_node(cluster: None, here: dict[int, Path], work: Path) -> None:
+def test_a_fit_on_two_nodes_outlives_a_signal_and_a_lost_node(
+    cluster: None, preloaded: None, here: dict[int, Path], work: Path
+) -> None:
     told = happen(0, 5, "scancel --signal=USR1 $SLURM_JOB_ID")
     lost = happen(1, 7, "scontrol update nodename=n2 state=down reason=test", rank=1)
     nodes = ("--trainer.num_nodes", "2", "--trainer.devices", "1")
@@ -65,7 +67,9 @@ def test_a_fit_on_two_nodes_outlives_a_signal_and_a_lost_node(cluster: None, her
     assert SECRET not in (work / "runs/digits_cnn/slurm/fit.sh").read_text()
 
 
-def test_a_job_that_fails_or_is_cancelled_is_said_with_its_status_and_its_log(cluster: None, work: Path) -> None:
+def test_a_job_that_fails_or_is_cancelled_is_said_with_its_status_and_its_log(
+    cluster: None, preloaded: None, work: Path
+) -> None:
     task = "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
     fails = happen(0, 1, f"[ $SLURM_ARRAY_TASK_ID = 1 ] || scancel {task}")
     options = (*CONFIG, "--trainer.max_epochs", "1", "--trainer.devices", "1")
@@ -78,7 +82,9 @@ def test_a_job_that_fails_or_is_cancelled_is_said_with_its_status_and_its_log(cl
 
 
 @pytest.mark.parametrize("ranks", [2, 4])
-def test_torchrun_starts_all_processes_again_and_they_go_on(here: dict[int, Path], work: Path, ranks: int) -> None:
+def test_torchrun_starts_all_processes_again_and_they_go_on(
+    preloaded: None, here: dict[int, Path], work: Path, ranks: int
+) -> None:
     killed = happen(1, 9, "kill -KILL $PID", rank=1)
     told = happen(0, 6, "kill -USR1 $PID", rank=1) if ranks == 2 else ()
     status, _, err = launch("torchrun", "--", "fit", *DIGITS, "--trainer.devices", str(ranks), *told, *killed)

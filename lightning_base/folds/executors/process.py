@@ -46,6 +46,8 @@ class Processes:
     threads: int
     ranks: int
     _deaths: dict[int | None, tuple[int, float]] = field(default_factory=dict)
+    _theirs: int = field(default=-1, init=False)  # what processes read, to see it end
+    _counted: set[int] = field(default_factory=set)  # processes whose fold is known to have been left
 
     def run(self, plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
         """Trains the folds; a process that is killed is started again, and its fold goes on from its last checkpoint.
@@ -60,7 +62,9 @@ class Processes:
     def _run(self, plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
         for fold in folds:
             states.forget_failure(plan.fold_directory(fold))
+            self._left(plan, fold)  # by an earlier command
         waiting, workers = list(folds), list[Worker]()
+        self._theirs, ours = os.pipe()  # it ends with this process, however that ends
         try:
             while waiting:
                 for fold in [f for f in waiting if self._ended(plan, f)]:
@@ -75,6 +79,8 @@ class Processes:
                 worker.process.wait()
         finally:
             stop([worker.process for worker in workers])
+            os.close(self._theirs)
+            os.close(ours)
 
     @staticmethod
     def _ended(plan: Plan, fold: int) -> bool:
@@ -92,7 +98,7 @@ class Processes:
             workers.append(self._worker(plan, place, folds))
 
     def _worker(self, plan: Plan, place: int, folds: Sequence[int]) -> Worker:
-        environment = {**os.environ, "LIGHTNING_BASE_PARENT": str(os.getpid()), **thread_variables(self.threads)}
+        environment = {**os.environ, "LIGHTNING_BASE_PARENT": "stdin", **thread_variables(self.threads)}
         if (devices := self.devices[place]) is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices
         command = [sys.executable, "-m", "lightning_base.cli.worker", str(plan.directory), *map(str, folds)]
@@ -101,7 +107,7 @@ class Processes:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=self._theirs,
                 stdout=output,
                 stderr=output,
                 env=environment,
@@ -123,8 +129,7 @@ class Processes:
             said = last_line(log).removeprefix("lightning-base: error: ") or f"see {log}"
             raise UserError(f"--executor process: {said}")
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        found = [f for f in worker.folds if _pid(plan, f) == worker.process.pid]
-        fold = found[0] if found else None
+        fold = next((f for f in worker.folds if self._left(plan, f)), None)
         count = self._count(plan, fold)
         if count < DEATHS:
             return True
@@ -132,6 +137,14 @@ class Processes:
         if fold is None:
             raise UserError(f"--executor process: a fold cannot begin: {why}; take fewer --jobs, or inline")
         write_json(plan.fold_directory(fold) / states.STATE, states.failed(RuntimeError(why)))
+        return True
+
+    def _left(self, plan: Plan, fold: int) -> bool:
+        """Whether a process has gone and left the fold, and this was not known before."""
+        state = states.read(plan.fold_directory(fold))
+        if state["state"] != "interrupted" or state["pid"] in self._counted:
+            return False
+        self._counted.add(state["pid"])
         return True
 
     def _count(self, plan: Plan, fold: int | None) -> int:
@@ -148,11 +161,6 @@ class Processes:
 def log_of(plan: Plan, place: int) -> Path:
     """What a process prints."""
     return plan.directory / "workers" / f"{place}.log"
-
-
-def _pid(plan: Plan, fold: int) -> int | None:
-    state = states.read(plan.fold_directory(fold))
-    return state.get("pid") if state["state"] in ("running", "interrupted") else None
 
 
 def pass_on(number: int, workers: Sequence[Worker]) -> NoReturn:

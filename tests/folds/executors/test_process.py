@@ -35,7 +35,7 @@ def test_folds_in_processes_of_their_own_give_what_one_process_gives_bit_for_bit
     assert len({p.name for p in (crossval("process") / "workers").iterdir()}) == 2
 
 
-def test_twenty_kills_of_fold_processes_lose_nothing(run: Run, work: Path) -> None:
+def test_twenty_kills_of_fold_processes_lose_nothing(run: Run, preloaded: None, work: Path) -> None:
     """One command; whenever folds run, one of their processes is killed: mostly somewhere in its second epoch."""
     slow = ("--trainer.callbacks+", "tests.support.faults.SlowEpoch", "--trainer.max_epochs", 8)
     run("crossval", *OPTIONS, *slow, "--name", "whole")
@@ -43,7 +43,8 @@ def test_twenty_kills_of_fold_processes_lose_nothing(run: Run, work: Path) -> No
     command += ["--executor", "process", "--jobs", "2"]
     process = subprocess.Popen(command, cwd=work, env=environment(OMP_NUM_THREADS="1"))
     rng, kills = random.Random(0), 0
-    seen: dict[int, tuple[float, bool]] = {}  # per process: the checkpoint it found, whether it is killed at once
+    # per process and fold: the checkpoint it found, and whether it is killed at once, of a fold's processes at most one
+    seen: dict[tuple[int, Path], tuple[float, bool]] = {}
     try:
         while kills < 20 and process.poll() is None:
             time.sleep(0.02)
@@ -52,13 +53,16 @@ def test_twenty_kills_of_fold_processes_lose_nothing(run: Run, work: Path) -> No
                 if state["state"] != "running" or kills == 20:
                     continue
                 written = checkpoint.stat().st_mtime if checkpoint.is_file() else 0.0
-                found, at_once = seen.setdefault(state["pid"], (written, rng.random() < 0.1))
+                process_of, before = (state["pid"], folder), [a for (_, of), (_, a) in seen.items() if of == folder]
+                found, at_once = seen.setdefault(process_of, (written, rng.random() < 0.2 and not any(before)))
                 if at_once or written != found:
                     time.sleep(0.3 * rng.random())
+                    if read(folder).get("pid") != state["pid"]:  # it trains the next one
+                        continue
                     with suppress(ProcessLookupError):  # it may have ended by itself
                         os.kill(state["pid"], signal.SIGKILL)
                         kills += read(folder)["state"] != "done"
-                    seen[state["pid"]] = (written, False)
+                    seen[process_of] = (written, at_once)
         assert process.wait(timeout=300) == 0
     finally:
         process.kill()
@@ -68,7 +72,7 @@ def test_twenty_kills_of_fold_processes_lose_nothing(run: Run, work: Path) -> No
 
 
 def test_a_fold_whose_process_is_killed_again_and_again_fails_and_the_others_go_on(
-    work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    preloaded: None, work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the callback that kills
     Path("kill").touch()

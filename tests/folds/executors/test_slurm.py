@@ -5,6 +5,7 @@ import contextlib
 import io
 import re
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -66,11 +67,12 @@ class OnCluster:
 
 
 @pytest.fixture(scope="module")
-def there(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> OnCluster:
+def there(cluster: None, interpreter: str, tmp_path_factory: pytest.TempPathFactory) -> OnCluster:
     """An array of five folds, of which one is cancelled, one requeued, and two are told that their time is over."""
     options = (*CROSSVAL, *SLURM, "--trainer.callbacks+", "tests.support.disasters.Disaster")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("the cluster's 100%"))
+        patch.setattr(sys, "executable", interpreter)
         ctrl_c = threading.Thread(target=interrupt_once_submitted)
         ctrl_c.start()
         interrupted = command(*options)
@@ -145,7 +147,7 @@ def test_the_script_is_plain_and_keeps_no_secret(there: OnCluster) -> None:
 
 
 def test_a_fold_on_two_nodes_counts_each_sample_once_and_scores_as_one_process(
-    cluster: None, work: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: None, preloaded: None, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("MASTER_ADDR", "SLURM_JOB_PARTITION", "SBATCH_PARTITION"):
         monkeypatch.setenv(name, "nowhere")  # of the submitting shell: nothing to a job
