@@ -23,9 +23,11 @@ from tests.support.cluster import running
 from tests.support.forks import Forks
 from tests.support.preloaded import Preloaded
 
-LONGEST = {
-    name: i for i, name in enumerate(("test_strategies.py", "test_resume.py", "test_process.py", "test_search.py"))
-}
+# in the order in which they begin; the two that start a cluster, of which there is but one, do not meet
+LONGEST = (
+    *("test_launch.py", "test_strategies.py", "test_resume.py", "test_configs.py", "test_process.py", "test_slurm.py"),
+    *("test_preempt.py", "test_loop.py", "test_search.py"),
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -38,11 +40,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
-    items.sort(key=lambda item: LONGEST.get(item.path.name, len(LONGEST)))
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if "soak" not in config.getoption("markexpr"):
         soak = [item for item in items if item.get_closest_marker("soak")]
         items[:] = [item for item in items if item not in soak]
         config.hook.pytest_deselected(items=soak)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: some wait, for a cluster or for another process."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True, scope="session")

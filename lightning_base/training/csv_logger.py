@@ -1,7 +1,9 @@
 """MetricsCSV: the metrics of a run as one CSV that a resumed run continues."""
 
 import csv
+import io
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ class MetricsCSV(Logger):
         super().__init__()
         self.path = path
         self._rows: dict[int, dict[str, str]] = {}
+        self._fields: list[str] = []
+        self._lines: dict[int, str] = {}  # rows as they were last written, by step
         if path.is_file():
             with path.open(newline="") as file:
                 self._rows = {int(r["step"]): {k: v for k, v in r.items() if v} for r in csv.DictReader(file)}
@@ -47,6 +51,7 @@ class MetricsCSV(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Puts the metrics into the row of that step (optimizer steps so far)."""
         row = self._rows.setdefault(step or 0, {"step": str(step or 0)})
+        self._lines.pop(step or 0, None)
         row.update({key: format(value, ".9g") for key, value in metrics.items()})
 
     @rank_zero_only
@@ -54,14 +59,23 @@ class MetricsCSV(Logger):
         """Writes the file."""
         if not self._rows:
             return
-        rows = [self._rows[step] for step in sorted(self._rows)]
-        fields = ["epoch", "step", *sorted({key for row in rows for key in row} - {"epoch", "step"})]
+        new = {key for step in self._rows.keys() - self._lines.keys() for key in self._rows[step]}
+        if not new <= set(self._fields):
+            self._fields = ["epoch", "step", *sorted(new.union(self._fields) - {"epoch", "step"})]
+            self._lines.clear()
+        for step in self._rows.keys() - self._lines.keys():
+            self._lines[step] = _line([self._rows[step].get(field, "") for field in self._fields])
         with replace(self.path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fields)
-            writer.writeheader()
-            writer.writerows(rows)
+            file.write(_line(self._fields))
+            file.writelines(self._lines[step] for step in sorted(self._lines))
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Writes the file a last time."""
         self.save()
+
+
+def _line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()

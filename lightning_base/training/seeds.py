@@ -19,7 +19,10 @@ def seed_all(seed: int) -> None:
     """Seeds Python, NumPy and torch on every device."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  (third-party code draws from NumPy's global state)
-    torch.manual_seed(seed)
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:  # torch would keep each call, with its stack, for a device that is not there
+        torch.default_generator.manual_seed(seed)
 
 
 class EpochSeed(Callback):

@@ -1,5 +1,6 @@
 """A process that imports everything once and forks one child a command, so that a test may kill thirty of them."""
 
+import gc
 import json
 import os
 import signal
@@ -52,6 +53,7 @@ def serve() -> None:
     import models.cnn  # noqa: F401
     import tests.support.kills  # noqa: F401
 
+    gc.freeze()  # else a child's first collection copies all that it shares with this process
     for line in sys.stdin:
         request = json.loads(line)
         children = [fork(request, rank) for rank in range(request["ranks"])]

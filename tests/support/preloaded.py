@@ -7,6 +7,7 @@ signals, exit status. It becomes the real interpreter for anything but the modul
 
 import array
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -170,6 +171,7 @@ def preload() -> None:
 
 if __name__ == "__main__":
     preload()
+    gc.freeze()  # else a child's first collection copies all that it shares with this process
     asked = Server(sys.argv[1]).serve()
     if asked is not None:
         become(asked)
