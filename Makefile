@@ -1,4 +1,4 @@
-# The commands of this checkout: demo, test, check, soak. Each makes .venv first where it is missing or old.
+# The commands of this checkout: demo, test, check, soak, coverage. Each makes .venv first where it is missing or old.
 # soak is what takes load and hundreds of kills: the tests beside eight busy processes, then kills at moments drawn anew.
 # test-tpu needs an older torch than these have, so it has an environment of its own.
 PYTHON ?= python3

@@ -37,7 +37,7 @@ class Shards:
         try:
             import litdata
         except ImportError as error:
-            raise UserError("data: Streaming needs litdata; pip install 'lightning-base[stream]'") from error
+            raise UserError("data: Streaming needs litdata; pip install 'litdata>=0.2.60'") from error
         self.location = location
         try:
             self.data = litdata.StreamingDataset(location, cache_dir=cache, max_cache_size=max_cache_size)

@@ -134,7 +134,7 @@ def confident_learning() -> Any:
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:
-        raise UserError("--labels: cleaning labels needs cleanlab; pip install 'lightning-base[labels]'") from error
+        raise UserError("--labels: cleaning labels needs cleanlab; pip install 'cleanlab>=2.8'") from error
 
     def find(target: npt.NDArray[np.int64], prob: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         if len(np.unique(target)) < 2:  # nothing to confuse, and cleanlab refuses it

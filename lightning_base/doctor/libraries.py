@@ -156,5 +156,5 @@ def pairs(names: list[str]) -> Iterator[Finding]:
     if xla and torch and Version(xla).release[:2] != Version(torch).release[:2]:
         # its wheels are built against one torch, which their metadata do not say; 2.9 against 2.9.1
         needs = f"{xla} needs torch {'.'.join(map(str, Version(xla).release[:2]))}, {torch} is installed"
-        mend = "make an environment of its own and pip install 'lightning-base[tpu]' there"
+        mend = "make an environment of its own and pip install -e '.[tpu]' there"
         yield Finding("trouble", AREA, "torch-xla", needs, mend)

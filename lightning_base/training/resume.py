@@ -1,4 +1,4 @@
-"""Resuming: seeds, what Lightning leaves out of checkpoints, and the callbacks that write the run's own checkpoints.
+"""Resuming: what Lightning leaves out of checkpoints, and the callbacks that write the run's own checkpoints.
 
 A run that was killed goes on from checkpoint.resume_point and ends bit-identical to one that never was.
 """
