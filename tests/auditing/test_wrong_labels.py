@@ -213,7 +213,7 @@ def test_without_cleanlab_the_installation_is_told(
 ) -> None:
     for name in ("cleanlab", "cleanlab.filter"):
         monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
-    refused(capsys, ["audit", "--labels", noisy], "pip install 'lightning-base[labels]'")
+    refused(capsys, ["audit", "--labels", noisy], "pip install 'cleanlab>=2.8'")
 
 
 def test_a_label_takes_the_place_of_a_missing_one(work: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_machine_is_described_as_the_system_does_and_nothing_is_left(doctor:
     [
         ({"lightning": "2.6.5"}, "lightning", "2.6.5 runs code that a checkpoint names", "lightning>=2.6.6"),
         ({"numpy": "1.26.4"}, "numpy", "1.26.4 is not >=2.1", "pip install 'numpy>=2.1'"),
-        ({"torch_xla": "2.9.0"}, "torch-xla", "2.9.0 needs torch 2.9, ", "lightning-base[tpu]"),
+        ({"torch_xla": "2.9.0"}, "torch-xla", "2.9.0 needs torch 2.9, ", "pip install -e '.[tpu]'"),
         ({"torch": "2.9.1"}, "torchvision", "needs torch", ", 2.9.1 is installed"),
     ],
 )
