@@ -81,7 +81,7 @@ def test_source(data: BaseDataModule) -> Samples | None:
 
 def read_before(reads: Sequence[str]) -> list[Leak]:
     """One leak where records say that the test samples were read."""
-    times = [(time, path) for path in reads for time in read_json(Path(path))["reads"]]
+    times = [(time, path) for path in reads for time in read_json(Path(path), needs={"reads": list})["reads"]]
     if not times:
         return []
     first, path = min(times)

@@ -84,7 +84,7 @@ def test(experiment: Experiment, path: Path | None) -> None:
     """
     members, home = members_of(path, "test")
     record = home / "test.json"
-    reads = read_json(record)["reads"] if record.is_file() else []
+    reads = read_json(record, needs={"reads": list})["reads"] if record.is_file() else []
     task, predictions = ensemble(experiment, "test", members)
     if predictions.target is None:
         raise UserError(f"{predictions.samples.origin}: the test samples have no target; use predict")

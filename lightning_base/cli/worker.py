@@ -56,7 +56,7 @@ def open_plan(directory: Path) -> tuple[Plan, bool]:
     first = build(experiment, 0, directory / "fold_0", quiet=True)
     data = first.datamodule
     data.prepare_data()
-    stored = read_json(directory / "identity.json")["split_hash"]
+    stored = read_json(directory / "identity.json", needs={"split_hash": str})["split_hash"]
     if data.folds.hash != stored:
         raise UserError(f"{directory} was begun on another split ({stored[:12]}, now {data.folds.hash[:12]})")
     return Plan(experiment, directory, data), first.trainer.world_size == 1

@@ -1,5 +1,6 @@
 """BaseDataModule: one abstract `dataset(source)`; train and validation are two views of one pool."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,7 +131,7 @@ class BaseDataModule(LightningDataModule, ABC):
     def pool(self) -> Pool:
         """What is read and split: handed over by whoever builds the run, else this data module's own."""
         if self._pool is None:
-            self._pool = Pool(self._sources(), self._division())
+            self._pool = Pool(Sources(self.dataset, self.clean, self.labels), self._division())
         return self._pool
 
     @pool.setter
@@ -147,10 +148,10 @@ class BaseDataModule(LightningDataModule, ABC):
         reading = {key: value for key, value in settings.items() if key not in (*DIVIDING, *NEITHER)}
         dividing = {key: settings.get(key) for key in DIVIDING}
         divided_by = (repr(sorted(dividing.items())), self.seed, self.only)
-        self.pool = pools.find(repr(sorted(reading.items())), divided_by, self._sources(), self._division())
-
-    def _sources(self) -> Sources:
-        return Sources(self.dataset, self.clean, self.labels)
+        reader = copy.copy(self)  # what is read outlives this run; its trainer and network need not
+        reader.trainer, reader._pool = None, None
+        sources = Sources(reader.dataset, self.clean, self.labels)
+        self.pool = pools.find(repr(sorted(reading.items())), divided_by, sources, self._division())
 
     def _division(self) -> Division:
         return Division(self.split, self.test_size, self.test_seed, self.seed, self.only)

@@ -24,7 +24,7 @@ SOURCES, POOLS = 4, 16  # kept at a time: a search may try other data, and has a
 
 
 class Sources:
-    """The sources of a data module as they are read: each once, corrected, cleaned and made read-only.
+    """The sources of a data module as they are read: each once, corrected, cleaned, its inputs and targets read-only.
 
     Args:
         dataset: reads a source.
@@ -173,7 +173,8 @@ class Pool:
 class Pools:
     """What one process has read: sources and pools, each shared by all runs whose settings give the same one.
 
-    Of each the latest are kept, so that a search over many variants of the data does not hold them all.
+    Of each the latest are kept, and no pool of sources that are not: a search over many variants of the data does not
+    hold them all.
     """
 
     def __init__(self) -> None:
@@ -190,6 +191,8 @@ class Pools:
             division: how to divide it.
         """
         sources = _latest(self._sources, read_by, sources, SOURCES)
+        for key in [key for key, pool in self._pools.items() if pool.sources not in self._sources.values()]:
+            del self._pools[key]  # it would hold what it was made of
         return _latest(self._pools, (read_by, divided_by), Pool(sources, division), POOLS)
 
 

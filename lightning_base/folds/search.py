@@ -41,7 +41,7 @@ class Choice:
 def tuned(experiment: Experiment, directory: Path) -> Experiment:
     """The experiment with the values that a search chose for the run in this directory; as it is where none did."""
     path = directory / "search.json"
-    return experiment.with_values(read_json(path)["values"]) if path.is_file() else experiment
+    return experiment.with_values(read_json(path, needs={"values": dict})["values"]) if path.is_file() else experiment
 
 
 def describe(chosen: Sequence[Values]) -> str:

@@ -67,9 +67,9 @@ def load(directory: Path) -> Finished:
         mend = f"name {nested}" if (nested / "identity.json").is_file() else "name one: runs/NAME/crossval"
         raise UserError(f"{directory} is no crossval directory (it has no identity.json); {mend}")
     demand_finished(directory, "compare", [SUMMARY, "oof.parquet"])
-    identity, summary = read_json(directory / "identity.json"), read_summary(directory)
+    identity, summary = read_json(directory / "identity.json", needs={"split_hash": str}), read_summary(directory)
     results = [read_result(directory / f"fold_{fold}") for fold in range(summary.k)]
-    if len({identity.get("split_hash"), summary.split_hash, *(result.split_hash for result in results)}) > 1:
+    if len({identity["split_hash"], summary.split_hash, *(result.split_hash for result in results)}) > 1:
         raise UserError(f"{directory} holds folds of different splits; run it again with --overwrite true")
     try:
         oof = pd.read_parquet(directory / "oof.parquet").sort_values(["repeat", "id"], ignore_index=True)

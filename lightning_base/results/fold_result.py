@@ -1,7 +1,6 @@
 """result.json: what a run leaves when it is done; it is the last file that the run writes."""
 
-from dataclasses import dataclass, replace
-from math import nan
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +98,7 @@ def read_result(directory: Path) -> FoldResult:
     Raises:
         UserError: where it is none, or cannot be read.
     """
-    result = read_record(FoldResult, directory / RESULT, MEND)
-    metrics = {name: nan if value is None else value for name, value in result.metrics.items()}  # null in JSON
-    return replace(result, metrics=metrics)
+    return read_record(FoldResult, directory / RESULT, MEND)
 
 
 def read_refit(directory: Path) -> RefitResult:

@@ -22,7 +22,13 @@ MEND = "delete it, and run crossval again"
 
 def running() -> dict[str, Any]:
     """What a fold's state.json says while it runs: where, and since when."""
-    return {"state": "running", "host": socket.gethostname(), "pid": os.getpid(), "since": _now()}
+    return {
+        "state": "running",
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "began": _began(os.getpid()),
+        "since": _now(),
+    }
 
 
 def failed(error: BaseException) -> dict[str, Any]:
@@ -55,20 +61,33 @@ def read(directory: Path) -> dict[str, Any]:
         return {**asdict(read_result(directory)), "state": "done"}
     if not (directory / STATE).is_file():
         return {"state": "pending"}
-    state = read_json(directory / STATE, MEND)
-    if state["state"] == "running" and state["host"] == socket.gethostname() and not _alive(int(state["pid"])):
-        state["state"] = "interrupted"
+    state = read_json(directory / STATE, MEND, {"state": str})
+    if state["state"] == "running":
+        state = read_json(directory / STATE, MEND, {"state": str, "host": str, "pid": int})
+        if state["host"] == socket.gethostname() and not _alive(state["pid"], state.get("began")):
+            state["state"] = "interrupted"
     return state
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid: int, began: str | None) -> bool:
+    """Whether this process runs, and is not a later one of the same number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return _began(pid) == began
+
+
+def _began(pid: int) -> str | None:
+    """When a process began, as Linux counts it; None where this is not known."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    except OSError:
+        return None
+    return f"{boot} {stat[19]}"
 
 
 def states(directory: Path) -> list[dict[str, Any]]:

@@ -1,13 +1,13 @@
 """summary.json: what a finished cross-validation says of itself, typed."""
 
 from dataclasses import asdict, dataclass, field
-from math import nan
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from lightning_base.errors import UserError
 from lightning_base.stats.intervals import Estimate
-from lightning_base.tools.files import read_json, write_json
-from lightning_base.tools.records import made_of
+from lightning_base.tools.files import write_json
+from lightning_base.tools.records import read_record
 
 SUMMARY = "summary.json"
 MEND = "delete it, and run crossval again"
@@ -93,18 +93,8 @@ def read_summary(directory: Path) -> Summary:
         UserError: where there is none, or it cannot be read.
     """
     path = directory / SUMMARY
-    content = read_json(path, MEND)
-    metrics = content.get("metrics")
-    if isinstance(metrics, dict):
-        content["metrics"] = {name: _metric(metric, path) for name, metric in metrics.items()}
-    return made_of(Summary, content, path, MEND)
-
-
-def _metric(content: dict[str, Any], path: Path) -> MetricSummary:
-    numbers: dict[str, Any] = {key: _number(content[key]) for key in ("mean", "std") if key in content}
-    rows: dict[str, Any] = {key: tuple(map(_number, content[key])) for key in ("ci95", "folds") if key in content}
-    return made_of(MetricSummary, {**content, **numbers, **rows}, path, MEND)
-
-
-def _number(value: float | None) -> float:
-    return nan if value is None else value
+    summary = read_record(Summary, path, MEND)
+    for name, metric in summary.metrics.items():
+        if len(metric.folds) != summary.k:
+            raise UserError(f"{path}: {name} has {len(metric.folds)} folds of {summary.k}; {MEND}")
+    return summary

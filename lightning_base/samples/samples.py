@@ -74,13 +74,17 @@ class Samples:
         """(N,) int64 class numbers, float32 values, or None where the data has no target."""
         if "target" not in self.table:
             return None
-        return self.table["target"].to_numpy(dtype=np.int64 if self.classes else np.float32)
+        target = self.table["target"].to_numpy(dtype=np.int64 if self.classes else np.float32).view()
+        target.flags.writeable = False  # folds share it
+        return target
 
     @cached_property
     def keys(self) -> npt.NDArray[np.int64]:
         """(N,) int64 hashes of the ids, which augmentation draws from; the same on every machine."""
         hashed: npt.NDArray[np.uint64] = pd.util.hash_array(self.table["id"].to_numpy(dtype=object), categorize=False)
-        return hashed.astype(np.int64)
+        keys = hashed.astype(np.int64)
+        keys.flags.writeable = False
+        return keys
 
     @cached_property
     def content(self) -> npt.NDArray[np.uint64]:

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,16 +46,28 @@ def write_parquet(path: Path, table: "pd.DataFrame") -> None:
             table.to_parquet(temporary, index=False)
 
 
-def read_json(path: Path, mend: str = "delete it to have it made again") -> dict[str, Any]:
+def read_json(
+    path: Path, mend: str = "delete it to have it made again", needs: Mapping[str, type] | None = None
+) -> dict[str, Any]:
     """The JSON object that `to_json` wrote.
 
+    Args:
+        path: the file.
+        mend: what to do where it cannot be read.
+        needs: keys that it must have, with the types of their values.
+
     Raises:
-        UserError: where it cannot be read, with the mend.
+        UserError: where it cannot be read, or is no such object, with the mend.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({one_line(error)}); {mend}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: is no JSON object; {mend}")
+    for key, kind in (needs or {}).items():
+        if not isinstance(content.get(key), kind):
+            raise UserError(f"{path}: {key!r} is {str(content.get(key))[:40]!r}, no {kind.__name__}; {mend}")
     return content
 
 

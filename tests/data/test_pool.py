@@ -1,5 +1,7 @@
 """Claims about the pool: what is read is read once per process, is the same for every run, and no run can change it."""
 
+import gc
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -124,3 +126,35 @@ def test_batches_gathered_from_a_shared_pool_are_each_runs_own() -> None:
     batch.x.zero_()
     again = other.loader("train").gather(other.rows("train")[:4])
     torch.testing.assert_close(again.x, before, rtol=0, atol=0)
+
+
+def test_of_many_readings_the_latest_are_kept_and_no_pool_of_the_others() -> None:
+    kept = pools.Pools()
+    sources = [
+        pools.Sources(lambda source: pytest.fail("nothing is read"), cleaning.Cleaning(), None) for _ in range(12)
+    ]
+    alive = [weakref.ref(one) for one in sources]
+    for i in range(12):
+        kept.find(str(i), "divided alike", sources[i], pools.Division())
+    sources.clear()
+    gc.collect()
+    assert [one() is not None for one in alive] == [False] * 8 + [True] * 4
+
+
+def test_what_a_fold_does_to_targets_in_place_is_refused() -> None:
+    data = Arrays(source="diabetes")
+    data.prepare_data()
+    with pytest.raises(ValueError, match="read-only"):
+        data.samples("pool").target[0] = 0
+
+
+def test_what_was_read_outlives_the_data_module_that_read_it_and_nothing_else_does() -> None:
+    kept, first, second = pools.Pools(), Arrays(source="diabetes"), Arrays(source="diabetes")
+    for data in (first, second):
+        data.join(kept, {"source": "diabetes"})
+    read = first.samples("pool")
+    gone = weakref.ref(first)
+    del first, data
+    gc.collect()
+    assert gone() is None
+    assert second.samples("pool") is read

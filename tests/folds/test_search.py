@@ -136,7 +136,7 @@ def test_another_held_out_part_changes_nothing_that_is_chosen_or_trained(run: Ru
 
 
 def test_a_worker_killed_in_an_inner_fold_loses_nothing(
-    nested: Path, run: Run, work: Path, monkeypatch: pytest.MonkeyPatch
+    nested: Path, run: Run, preloaded: None, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # the worker finds KillInner there
     (work / "kill").touch()

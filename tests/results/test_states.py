@@ -1,6 +1,7 @@
 """Claims about folds that fail or are interrupted: the others go on, and their state can be looked at."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -12,7 +13,7 @@ import pytest
 from lightning_base.cli.entry import main
 from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.states import read, running
-from tests.helpers import CONFIGS, Run, crossval, read_json, refused, run_without
+from tests.helpers import CONFIGS, Run, crossval, read_json, refused, run_in, run_without
 
 OPTIONS = (
     *("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 1, "--model.network.widths", "[4]"),
@@ -77,3 +78,68 @@ def test_the_status_needs_no_torch(work: Path) -> None:
 @pytest.mark.parametrize("arguments", ["--status", "--status a b", "--config a.yaml --status b"])
 def test_the_status_takes_a_directory_and_nothing_else(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, ["crossval", *arguments.split()], "takes one crossval directory and nothing else")
+
+
+def test_a_state_of_a_process_whose_number_another_one_has_now_is_interrupted(work: Path) -> None:
+    (work / "state.json").write_text(json.dumps({**running(), "pid": 1}))  # as after a restart of the machine
+    assert read(work)["state"] == "interrupted"
+
+
+def test_processes_train_what_a_state_of_another_machine_or_an_earlier_start_names(run: Run, work: Path) -> None:
+    for fold, left in enumerate(({"pid": 1}, {"host": "elsewhere"})):
+        (DIRECTORY / f"fold_{fold}").mkdir(parents=True)
+        (DIRECTORY / f"fold_{fold}" / "state.json").write_text(json.dumps({**running(), **left}))
+    run(*OPTIONS[:-2], "--executor", "process", "--jobs", 1, "--threads", 1)
+    assert [read(DIRECTORY / f"fold_{fold}")["state"] for fold in range(3)] == ["done"] * 3
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished cross-validation."""
+    work = tmp_path_factory.mktemp("finished")
+    run_in(work, *OPTIONS[:-2])
+    return work / DIRECTORY
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("summary.json", [], "summary.json: is no JSON object; delete it, and run crossval again"),
+        ("summary.json", {"metrics": {"accuracy": 1}}, "metrics.accuracy is '1', no MetricSummary"),
+        ("summary.json", {"metrics": None}, "metrics is 'None', no dict"),
+        ("summary.json", {"k": "3"}, "k is '3', no int"),
+        (
+            "summary.json",
+            {"metrics": {"accuracy": {"mean": 1, "std": 0, "ci95": 3, "folds": [1, 1, 1]}}},
+            "ci95 is '3'",
+        ),
+        (
+            "summary.json",
+            {"metrics": {"accuracy": {"mean": 1, "std": 0, "ci95": [0, 1], "folds": [1]}}},
+            "accuracy has 1 folds of 3",
+        ),
+        ("fold_0/result.json", None, "result.json: is no JSON object"),
+        ("fold_0/result.json", {"metrics": None}, "metrics is 'None', no dict"),
+        ("fold_0/result.json", {"metrics": {"accuracy": "x"}}, "metrics.accuracy is 'x', no float"),
+        ("fold_0/result.json", {"n_train": "many"}, "n_train is 'many', no int"),
+        ("fold_0/result.json", {"seconds": True}, "seconds is 'True', no float"),
+        ("identity.json", {"split_hash": 3}, "'split_hash' is '3', no str"),
+    ],
+)
+def test_a_file_of_a_run_that_says_another_type_is_one_line(
+    finished: Path, work: Path, capsys: pytest.CaptureFixture[str], name: str, change: object, message: str
+) -> None:
+    shutil.copytree(finished, work / "changed")
+    path = work / "changed" / name
+    path.write_text(json.dumps({**read_json(path), **change} if isinstance(change, dict) else change))
+    refused(capsys, ["compare", finished, work / "changed"], str(path), message)
+
+
+@pytest.mark.parametrize("content", [{}, [], {"state": "running"}, {**running(), "pid": "x"}])
+def test_a_state_that_is_none_is_one_line(
+    finished: Path, work: Path, capsys: pytest.CaptureFixture[str], content: object
+) -> None:
+    shutil.copytree(finished, work / "changed")
+    (work / "changed" / "fold_0" / "result.json").unlink()
+    (work / "changed" / "fold_0" / "state.json").write_text(json.dumps(content))
+    refused(capsys, ["crossval", "--status", work / "changed"], "state.json: ", "delete it, and run crossval again")

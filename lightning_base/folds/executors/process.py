@@ -89,7 +89,7 @@ class Processes:
     def _start(self, plan: Plan, waiting: Sequence[int], workers: list[Worker]) -> None:
         """Fills the free places, as long as there are folds that no process has."""
         free = [place for place in range(len(self.devices)) if place not in {w.place for w in workers}]
-        running = [f for f in waiting if states.read(plan.fold_directory(f))["state"] == "running"]
+        running = [f for f in waiting if states.runs_here(plan.fold_directory(f))]
         taken = {w.folds[0] for w in workers} if self.ranks > 1 else set()
         rest = [f for f in waiting if f not in running and f not in taken]
         starting = 0 if self.ranks > 1 else len(workers) - len(running)  # these will take folds of the rest
@@ -129,7 +129,9 @@ class Processes:
             said = last_line(log).removeprefix("lightning-base: error: ") or f"see {log}"
             raise UserError(f"--executor process: {said}")
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        fold = next((f for f in worker.folds if self._left(plan, f)), None)
+        own = [f for f in worker.folds if states.read(plan.fold_directory(f)).get("pid") == worker.process.pid]
+        # where Python is a wrapper, what trains has another number
+        fold = next((f for f in [*own, *worker.folds] if self._left(plan, f)), None)
         count = self._count(plan, fold)
         if count < DEATHS:
             return True
