@@ -100,11 +100,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    """What runs commands of one process or several, which may be killed; torch is imported once."""
-    with Forks() as server:
-        yield server
+@pytest.fixture(scope="session")
+def forks(interpreter: str) -> Forks:
+    """What runs commands of one process or several, which may be killed."""
+    return Forks(interpreter)
 
 
 @pytest.fixture(scope="session")

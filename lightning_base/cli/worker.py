@@ -29,8 +29,10 @@ def main(arguments: Sequence[str]) -> int:
     directory, folds = Path(arguments[0]), [int(fold) for fold in arguments[1:]]
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    if os.environ.get("LIGHTNING_BASE_PARENT") == "stdin" and "LOCAL_RANK" not in os.environ:
-        threading.Thread(target=end_with_parent, daemon=True).start()
+    if "LIGHTNING_BASE_PARENT" in os.environ and "LOCAL_RANK" not in os.environ:
+        watched = os.dup(0)  # nothing else reads it: for the folds' code there is no input
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        threading.Thread(target=end_with_parent, args=[watched], daemon=True).start()
     with quiet(), listening():
         try:
             plan, alone = open_plan(directory)
@@ -62,9 +64,13 @@ def open_plan(directory: Path) -> tuple[Plan, bool]:
     return Plan(experiment, directory, data), first.trainer.world_size == 1
 
 
-def end_with_parent() -> None:
-    """Ends this process when its parent is gone, as its input then is: a fold that nobody waits for would hold on."""
-    while os.read(0, 1):
+def end_with_parent(watched: int) -> None:
+    """Ends this process when its parent is gone: a fold that nobody waits for would hold the directory.
+
+    Args:
+        watched: the end of a pipe to which the parent never writes, so that it is at its end when the parent is.
+    """
+    while os.read(watched, 1):
         pass
     os.kill(os.getpid(), signal.SIGKILL)
 

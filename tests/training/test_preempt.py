@@ -79,8 +79,7 @@ def test_fit_goes_on_where_it_was_stopped(forks: Forks, tmp_path: Path) -> None:
 
 
 def test_folds_in_processes_of_their_own_are_told_too(forks: Forks, whole: Path, tmp_path: Path) -> None:
-    # the parent of the fold's process is the command that gets the signal
-    told = happen(1, 2, "kill -TERM $(ps -o ppid= -p $PID)")
+    told = happen(1, 2, "kill -TERM $LIGHTNING_BASE_PARENT")  # the command, not the fold's process
     command = ("crossval", *DIGITS, "--folds", "[0]", "--executor", "process", "--jobs", "1", "--threads", "1")
     assert forks(tmp_path, *command, *told) == [75]
     home = tmp_path / "runs/digits_cnn/crossval"

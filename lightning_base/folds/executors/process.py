@@ -62,7 +62,7 @@ class Processes:
     def _run(self, plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
         for fold in folds:
             states.forget_failure(plan.fold_directory(fold))
-            self._left(plan, fold)  # by an earlier command
+            self._newly_left(plan, fold)  # by an earlier command: counted here, so that no worker of this one is blamed
         waiting, workers = list(folds), list[Worker]()
         self._theirs, ours = os.pipe()  # it ends with this process, however that ends
         try:
@@ -98,7 +98,7 @@ class Processes:
             workers.append(self._worker(plan, place, folds))
 
     def _worker(self, plan: Plan, place: int, folds: Sequence[int]) -> Worker:
-        environment = {**os.environ, "LIGHTNING_BASE_PARENT": "stdin", **thread_variables(self.threads)}
+        environment = {**os.environ, "LIGHTNING_BASE_PARENT": str(os.getpid()), **thread_variables(self.threads)}
         if (devices := self.devices[place]) is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices
         command = [sys.executable, "-m", "lightning_base.cli.worker", str(plan.directory), *map(str, folds)]
@@ -131,7 +131,7 @@ class Processes:
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         own = [f for f in worker.folds if states.read(plan.fold_directory(f)).get("pid") == worker.process.pid]
         # where Python is a wrapper, what trains has another number
-        fold = next((f for f in [*own, *worker.folds] if self._left(plan, f)), None)
+        fold = next((f for f in [*own, *worker.folds] if self._newly_left(plan, f)), None)
         count = self._count(plan, fold)
         if count < DEATHS:
             return True
@@ -141,7 +141,7 @@ class Processes:
         write_json(plan.fold_directory(fold) / states.STATE, states.failed(RuntimeError(why)))
         return True
 
-    def _left(self, plan: Plan, fold: int) -> bool:
+    def _newly_left(self, plan: Plan, fold: int) -> bool:
         """Whether a process has gone and left the fold, and this was not known before."""
         state = states.read(plan.fold_directory(fold))
         if state["state"] != "interrupted" or state["pid"] in self._counted:
