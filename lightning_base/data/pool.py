@@ -12,7 +12,7 @@ import pandas as pd
 from lightning_base.clean.cleaning import Cleaning, clean
 from lightning_base.clean.corrections import as_read, correct
 from lightning_base.errors import UserError
-from lightning_base.samples.payload import Payload, Ragged, Rows, View
+from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
@@ -60,14 +60,11 @@ class Sources:
 def read_only(inputs: Payload) -> Payload:
     """The same values, which an assignment in place refuses: what one fold did to them would reach the others."""
     if isinstance(inputs, np.ndarray):
-        inputs = inputs.view()
-        inputs.flags.writeable = False
-    elif type(inputs) is View:
+        return frozen(inputs)
+    if type(inputs) is View:
         return View(read_only(inputs.base), inputs.index)
-    elif type(inputs) is Ragged and isinstance(inputs.values, np.ndarray):
-        values = inputs.values.view()
-        values.flags.writeable = False
-        return Ragged(values, inputs.offsets)
+    if type(inputs) is Ragged and isinstance(inputs.values, np.ndarray):
+        return Ragged(frozen(inputs.values), inputs.offsets)
     return inputs
 
 

@@ -5,6 +5,7 @@ import socket
 import time
 import traceback
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from lightning_base.errors import UserError, one_line
 from lightning_base.results.fold_result import is_done, read_result
-from lightning_base.tools.files import read_json, write_json, write_text
+from lightning_base.tools.files import demand, read_json, write_json, write_text
 
 STATE = "state.json"
 MEND = "delete it, and run crossval again"
@@ -63,7 +64,7 @@ def read(directory: Path) -> dict[str, Any]:
         return {"state": "pending"}
     state = read_json(directory / STATE, MEND, {"state": str})
     if state["state"] == "running":
-        state = read_json(directory / STATE, MEND, {"state": str, "host": str, "pid": int})
+        demand(state, {"host": str, "pid": int}, directory / STATE, MEND)
         if state["host"] == socket.gethostname() and not _alive(state["pid"], state.get("began")):
             state["state"] = "interrupted"
     return state
@@ -84,10 +85,15 @@ def _began(pid: int) -> str | None:
     """When a process began, as Linux counts it; None where this is not known."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{_boot()} {stat[19]}"
     except OSError:
         return None
-    return f"{boot} {stat[19]}"
+
+
+@cache
+def _boot() -> str:
+    """Which start of the machine this is, as Linux names it."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def states(directory: Path) -> list[dict[str, Any]]:

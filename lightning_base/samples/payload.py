@@ -28,6 +28,13 @@ class Payload(Protocol):
         """The samples (B, ...) of rows (B,)."""
 
 
+def frozen(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same values, not copied, which an assignment in place refuses: folds share them."""
+    values = values.view()
+    values.flags.writeable = False
+    return values
+
+
 class Ragged:
     """Samples of unequal length, one after another in one flat array.
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import UserError
-from lightning_base.samples.payload import Payload, Ragged, Rows, View, hash_payload
+from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen, hash_payload
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,13 @@ class Samples:
         """(N,) int64 class numbers, float32 values, or None where the data has no target."""
         if "target" not in self.table:
             return None
-        target = self.table["target"].to_numpy(dtype=np.int64 if self.classes else np.float32).view()
-        target.flags.writeable = False  # folds share it
-        return target
+        return frozen(self.table["target"].to_numpy(dtype=np.int64 if self.classes else np.float32))
 
     @cached_property
     def keys(self) -> npt.NDArray[np.int64]:
         """(N,) int64 hashes of the ids, which augmentation draws from; the same on every machine."""
         hashed: npt.NDArray[np.uint64] = pd.util.hash_array(self.table["id"].to_numpy(dtype=object), categorize=False)
-        keys = hashed.astype(np.int64)
-        keys.flags.writeable = False
-        return keys
+        return frozen(hashed.astype(np.int64))
 
     @cached_property
     def content(self) -> npt.NDArray[np.uint64]:

@@ -65,10 +65,19 @@ def read_json(
         raise UserError(f"{path}: cannot be read ({one_line(error)}); {mend}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: is no JSON object; {mend}")
-    for key, kind in (needs or {}).items():
+    demand(content, needs or {}, path, mend)
+    return content
+
+
+def demand(content: Mapping[str, Any], needs: Mapping[str, type], path: Path, mend: str) -> None:
+    """Refuses a JSON object that lacks one of these keys, or has a value of another type there.
+
+    Raises:
+        UserError: naming the key, with the mend.
+    """
+    for key, kind in needs.items():
         if not isinstance(content.get(key), kind):
             raise UserError(f"{path}: {key!r} is {str(content.get(key))[:40]!r}, no {kind.__name__}; {mend}")
-    return content
 
 
 def to_json(content: dict[str, Any]) -> str:
