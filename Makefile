@@ -19,7 +19,7 @@ soak: .venv/installed
 	$(BIN)/python -m pytest -m soak tests/soak
 
 coverage: .venv/installed  # a figure, of the tests that start no cluster and take less than ten seconds each
-	$(BIN)/python -m pytest -m "not slow and not cluster and not soak" --durations=0 --durations-min=10 \
+	$(BIN)/python -m pytest -m "not slow and not cluster and not soak" \
 		--cov=lightning_base --cov=models --cov=datamodules --cov-report=term:skip-covered --no-cov-on-fail
 
 check: .venv/installed

@@ -59,6 +59,7 @@ SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
 WITHOUT_TEST = ("linear_regression_gd", "fsdd_cnn", "ml100k_mf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_every_config_runs(name: str, run: Run, work: Path, images: Path) -> None:
     options: list[object] = [
@@ -86,6 +87,7 @@ def test_every_config_runs(name: str, run: Run, work: Path, images: Path) -> Non
         assert read_json(directory / "test.json")["members"] == summary["k"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["german_credit_mlp", "fsdd_cnn", "ml100k_mf"])
 def test_predict_gives_held_out_samples_what_scoring_them_gave(name: str, run: Run, work: Path) -> None:
     options = SHARED_DATA[name](work)
@@ -102,6 +104,7 @@ def test_predict_gives_held_out_samples_what_scoring_them_gave(name: str, run: R
     np.testing.assert_allclose(predicted.loc[scored.index, columns], scored[columns], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_demo_reaches_97_percent(run: Run, work: Path) -> None:
     run("crossval", "--config", CONFIGS / "digits_cnn.yaml")
     summary = read_json(crossval("digits_cnn", work) / "summary.json")
@@ -159,6 +162,7 @@ def test_a_temporal_split_never_trains_on_the_future(run: Run, work: Path) -> No
     assert summary["n_scored"] == split[split["role"] == "val"]["id"].nunique() < summary["n"] == 569
 
 
+@pytest.mark.slow
 def test_wandb_by_one_line_logs_each_fold_offline(run: Run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
@@ -175,6 +179,7 @@ def test_wandb_by_one_line_logs_each_fold_offline(run: Run, work: Path, monkeypa
     assert len(list(work.rglob("*.wandb"))) == 2, "a run that only predicts logs nothing"
 
 
+@pytest.mark.slow
 def test_row_order_does_not_matter_to_the_split(run: Run, work: Path) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 3)), np.arange(60) % 2

@@ -59,6 +59,7 @@ def right(labels: Path | None) -> float:
     return float((table["target"].to_numpy() == DIGITS.target[table["id"].astype(int)]).mean())
 
 
+@pytest.mark.slow
 def test_suspects_are_wrong_labels_far_more_often_than_others(noisy: Path) -> None:
     table = pd.read_parquet(noisy / "label_issues.parquet")
     truth = DIGITS.target[table["id"].astype(int)].astype(str)

@@ -356,6 +356,7 @@ def test_large_arrays_are_read_once_in_blocks(tmp_path: Path, monkeypatch: pytes
     assert clean(replace(samples, inputs=mapped.view(Unread)), policy)[1].equals(log)
 
 
+@pytest.mark.slow
 def test_planted_faults_among_real_images_are_found_and_nothing_else(tmp_path: Path) -> None:
     with tarfile.open(shared("cifar10.tar.gz")) as tar:
         for member in tar:  # 63 images of each class

@@ -154,6 +154,7 @@ def test_a_checkpoint_of_another_split_is_refused(run: Run, work: Path, capsys: 
     refused(capsys, other, "split", "held-out samples would have been trained on")
 
 
+@pytest.mark.slow
 def test_fit_numbers_its_runs_and_leaves_what_a_fold_leaves(run: Run, work: Path) -> None:
     for n in range(2):
         run("fit", "--config", DIGITS, "--trainer.max_epochs", 1, "--trainer.enable_progress_bar", "false")

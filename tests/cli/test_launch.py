@@ -45,6 +45,7 @@ def assert_each_held_out_sample_once(home: Path) -> None:
     assert sorted(pd.read_parquet(home / "predictions.parquet")["id"]) == sorted(held_out)
 
 
+@pytest.mark.slow
 def test_a_fit_on_two_nodes_outlives_a_signal_and_a_lost_node(
     cluster: None, preloaded: None, here: dict[int, Path], work: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_a_fit_on_two_nodes_outlives_a_signal_and_a_lost_node(
     assert SECRET not in (work / "runs/digits_cnn/slurm/fit.sh").read_text()
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_or_is_cancelled_is_said_with_its_status_and_its_log(
     cluster: None, preloaded: None, work: Path
 ) -> None:
@@ -81,6 +83,7 @@ def test_a_job_that_fails_or_is_cancelled_is_said_with_its_status_and_its_log(
     assert "COMPLETED" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_torchrun_starts_all_processes_again_and_they_go_on(
     preloaded: None, here: dict[int, Path], work: Path, ranks: int

@@ -17,6 +17,7 @@ from tests.helpers import CONFIGS, Run, assert_same_weights, read_json, refused
 DIGITS = ("--config", CONFIGS / "digits_cnn.yaml", "--model.network.widths", "[8]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [7, 25])
 def test_a_run_resumed_in_the_middle_of_an_epoch_ends_with_the_same_weights(run: Run, work: Path, step: int) -> None:
     options = (

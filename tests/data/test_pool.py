@@ -60,6 +60,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Source], list[bool]]:
     return Counted.reads, cleaned
 
 
+@pytest.mark.slow
 def test_a_cross_validation_reads_and_cleans_its_data_once(
     run: Run, work: Path, reads: tuple[list[Source], list[bool]]
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_cross_validation_reads_and_cleans_its_data_once(
     assert reads == (["pool"], [True])
 
 
+@pytest.mark.slow
 def test_a_nested_search_reads_and_cleans_its_data_once(
     run: Run, work: Path, reads: tuple[list[Source], list[bool]]
 ) -> None:
@@ -77,6 +79,7 @@ def test_a_nested_search_reads_and_cleans_its_data_once(
     assert reads == (["pool"], [True])
 
 
+@pytest.mark.slow
 def test_a_candidate_that_changes_what_is_read_has_its_own_reading(
     run: Run, work: Path, reads: tuple[list[Source], list[bool]]
 ) -> None:
@@ -85,6 +88,7 @@ def test_a_candidate_that_changes_what_is_read_has_its_own_reading(
     assert reads == (["pool"] * 3, [True] * 3)  # the experiment's own, and each candidate's
 
 
+@pytest.mark.slow
 def test_shared_reading_changes_no_bit(run: Run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(*MLP, *KFOLD, 3, "--name", "shared")
     monkeypatch.setattr(

@@ -62,6 +62,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_processes_train_as_one_does(name: str, forks: Forks, options: list[Any], alone: Path, tmp_path: Path) -> None:
     ranks, overlay, more, tolerance = CASES[name]
@@ -80,6 +81,7 @@ def test_processes_train_as_one_does(name: str, forks: Forks, options: list[Any]
         pd.testing.assert_frame_equal(tested[0], tested[1], atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_killed_sharded_run_resumes_bit_identical(forks: Forks, options: list[Any], tmp_path: Path) -> None:
     short = [*options, "--trainer.max_epochs", 2, "--trainer.precision", "bf16-mixed"]
     whole = train(forks, tmp_path / "whole", short, 2, "fsdp")
@@ -95,6 +97,7 @@ def test_a_killed_sharded_run_resumes_bit_identical(forks: Forks, options: list[
     assert (again / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
 
 
+@pytest.mark.slow
 def test_any_number_of_processes_evaluates_each_sample_once(
     forks: Forks, options: list[Any], alone: Path, tmp_path: Path
 ) -> None:
@@ -140,6 +143,7 @@ def test_metrics_during_training_are_exact_where_a_process_has_no_sample(
 DIGITS = ("--config", CONFIGS / "digits_cnn.yaml", "--audit", "off", "--trainer.max_epochs", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overlay", "ranks", "more"),
     [
@@ -167,6 +171,7 @@ def test_an_overlay_trains_the_demo(overlay: str, ranks: int, more: tuple[Any, .
     assert f"accuracy  │ {accuracy:.4f}" in (work / "log").read_text()
 
 
+@pytest.mark.slow
 def test_oof_predictions_of_three_processes_are_those_of_one(forks: Forks, options: list[Any], tmp_path: Path) -> None:
     found = []
     for ranks, strategy in ((1, "auto"), (3, "ddp")):
@@ -225,6 +230,7 @@ def test_the_blocks_of_a_network_are_sharded_each_by_itself() -> None:
     assert list(blocks(nn.Linear(3, 2))) == []
 
 
+@pytest.mark.slow
 def test_a_program_may_spawn_the_processes(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ("crossval", *DIGITS, "--config", STRATEGY / "ddp_spawn.yaml", "--folds", "[0]")
     assert main([*map(str, command), "--trainer.accelerator", "cpu", "--trainer.devices", "2"]) == 0
@@ -234,6 +240,7 @@ def test_a_program_may_spawn_the_processes(work: Path, capsys: pytest.CaptureFix
     assert pd.read_parquet(fold / "predictions.parquet")["id"].is_unique
 
 
+@pytest.mark.slow
 def test_compiled_code_trains_as_the_networks_own(forks: Forks, work: Path) -> None:
     command = (
         *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", "--folds", "[0]", "--audit", "off"),

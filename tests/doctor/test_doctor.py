@@ -159,6 +159,7 @@ def test_what_a_container_may_use_is_the_tightest_bound_above_it(kind: str, tmp_
     assert (found["threads"].status, found["threads"].mend) == ("warning", "export OMP_NUM_THREADS=1")
 
 
+@pytest.mark.slow
 def test_a_configuration_is_measured_and_nothing_is_left(doctor: Doctor, work: Path, temporary: Path) -> None:
     status, found = doctor("--config", CONFIGS / "digits_cnn.yaml")
     assert status == 0
@@ -354,6 +355,7 @@ def test_a_mistake_in_the_options_is_one_line(
     refused(capsys, ["doctor", *arguments], says)
 
 
+@pytest.mark.slow
 def test_processes_of_torchrun_sum_right_and_say_how_fast(work: Path) -> None:
     command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29561", "-m", "lightning_base"]
     done = subprocess.run(

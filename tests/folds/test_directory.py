@@ -21,6 +21,7 @@ def times(folds: range) -> list[int]:
     return [(DIRECTORY / f"fold_{k}" / "predictions.parquet").stat().st_mtime_ns for k in folds]
 
 
+@pytest.mark.slow
 def test_more_repeats_compute_only_the_new_folds_and_give_what_all_at_once_give(
     run: Run, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +44,7 @@ def test_more_repeats_compute_only_the_new_folds_and_give_what_all_at_once_give(
     run("compare", DIRECTORY, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["split.parquet", "result.json"])
 def test_an_extension_that_is_killed_is_done_again(
     name: str, run: Run, work: Path, monkeypatch: pytest.MonkeyPatch

@@ -128,6 +128,7 @@ def test_linear_folds_equal_a_plain_pytorch_loop(run: Run, work: Path) -> None:
         assert metrics["accuracy"]["folds"][fold] == pytest.approx(float((logits.argmax(1) == y[val]).float().mean()))
 
 
+@pytest.mark.slow
 def test_gradient_descent_reaches_the_closed_form_solution(run: Run, work: Path) -> None:
     run("crossval", "--config", CONFIGS / "linear_regression_gd.yaml")
     directory = crossval("linear_regression_gd", work)
@@ -152,6 +153,7 @@ def test_a_fold_run_alone_is_bit_identical_to_the_same_fold_of_the_full_run(digi
     )
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_fold_2_ends_with_the_same_numbers(digits: Path, run: Run, work: Path) -> None:
     slow = ("--trainer.callbacks+", "tests.support.faults.SlowEpoch")
     command = [sys.executable, "-m", "lightning_base", "crossval", *map(str, DIGITS), *slow]
@@ -214,6 +216,7 @@ def test_the_interval_is_the_corrected_one(digits: Path) -> None:
     assert accuracy["mean"] == pytest.approx(folds.mean())
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_the_mean_of_the_folds_probabilities(digits: Path, run: Run) -> None:
     run("test", "--ckpt_path", digits)
     table = pd.read_parquet(digits / "test.parquet")
@@ -272,6 +275,7 @@ def test_fast_dev_run_writes_nothing(run: Run, work: Path) -> None:
     assert list(work.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_ddp_processes_predict_each_sample_once_and_speak_once(work: Path) -> None:
     strategy = (
         "--trainer.devices",

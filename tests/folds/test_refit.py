@@ -28,6 +28,7 @@ STOPPING = (
 )
 
 
+@pytest.mark.slow
 def test_a_linear_refit_is_what_plain_pytorch_gives_on_the_whole_pool(run: Run, work: Path) -> None:
     run(
         *(*SMALL, "--seed_everything", 7, "--trainer.max_epochs", 3, "--model.class_weights", "null"),
@@ -88,6 +89,7 @@ def test_a_refit_trains_for_the_median_of_the_epochs_that_inner_slices_chose(run
     assert not pd.read_csv(HOME / "refit" / "metrics.csv").filter(like="val_").size
 
 
+@pytest.mark.slow
 def test_a_broken_refit_goes_on_with_the_same_weights_and_a_finished_one_is_kept(run: Run, work: Path) -> None:
     breaking = ("--trainer.callbacks+", "tests.support.faults.BreakRefit")
     run(*SMALL, *breaking, "--name", "whole")
@@ -114,6 +116,7 @@ def test_more_folds_make_the_refit_anew(run: Run, work: Path) -> None:
     assert not result["resumed"]
 
 
+@pytest.mark.slow
 def test_a_nested_refit_searches_the_whole_pool(run: Run, work: Path) -> None:
     grid = ("--search.grid", '{"model.optimizer.lr": [0.0003, 0.01]}', "--search.inner.n_splits", 2)
     run(*SMALL, "--config", CONFIGS / "tune" / "optimizer.yaml", *grid)

@@ -49,6 +49,7 @@ def write_arrays(path: str, ids: pd.Series | np.ndarray, **columns: np.ndarray) 
     np.savez(path, **{"x": data.data[rows], "y": data.target[rows], "id": ids, "classes": data.target_names, **columns})
 
 
+@pytest.mark.slow
 def test_each_candidate_is_scored_as_by_a_crossval_of_the_training_part_alone(
     nested: Path, run: Run, work: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_each_sample_is_scored_once_and_inner_checkpoints_are_gone(nested: Path)
         assert not (directory / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_another_held_out_part_changes_nothing_that_is_chosen_or_trained(run: Run, work: Path) -> None:
     """The samples held out are replaced by noise with wrong labels: the search, and the weights, are bit-identical.
 
@@ -135,6 +137,7 @@ def test_another_held_out_part_changes_nothing_that_is_chosen_or_trained(run: Ru
     assert scores[0] > 0.8 > scores[1]
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_an_inner_fold_loses_nothing(
     nested: Path, run: Run, preloaded: None, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +166,7 @@ def test_a_finished_search_is_not_run_again(nested: Path, monkeypatch: pytest.Mo
     assert all(torch.equal(value, weights_before[name]) for name, value in weights(nested / "fold_2").items())
 
 
+@pytest.mark.slow
 def test_the_ensemble_takes_each_fold_with_the_network_it_chose(run: Run, work: Path) -> None:
     """Where fold 0 trains, classes are a parity: only a hidden layer tells them; where fold 1 trains, a sign."""
     rng = np.random.default_rng(0)

@@ -22,6 +22,7 @@ OPTIONS = (
 DIRECTORY = crossval("digits_cnn")
 
 
+@pytest.mark.slow
 def test_one_folds_failure_leaves_the_others_running_and_only_it_is_run_again(
     run: Run, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_state_of_a_process_whose_number_another_one_has_now_is_interrupted(wo
     assert read(work)["state"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_processes_train_what_a_state_of_another_machine_or_an_earlier_start_names(run: Run, work: Path) -> None:
     for fold, left in enumerate(({"pid": 1}, {"host": "elsewhere"})):
         (DIRECTORY / f"fold_{fold}").mkdir(parents=True)

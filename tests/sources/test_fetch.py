@@ -611,6 +611,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(work: Path, monkeypatch: py
     assert tree(work / "out") == {}
 
 
+@pytest.mark.slow
 def test_prepare_fetches_what_the_config_declares_and_later_verbs_need_no_network(server: Server, work: Path) -> None:
     packed = io.BytesIO()
     rng = np.random.default_rng(0)

@@ -182,6 +182,7 @@ def test_the_summarys_nested_interval_is_the_papers_over_its_predictions(runs: P
     assert accuracy["ci95_nested"] == pytest.approx([low, min(high, 1)])
 
 
+@pytest.mark.slow
 def test_a_manifest_keeps_the_pairs(runs: Path, run: Run) -> None:
     manifest = runs / "nested" / "crossval" / "split.parquet"
     own = ("--data.split", "lightning_base.splitters.Manifest", "--data.split.path", manifest)

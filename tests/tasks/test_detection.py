@@ -75,6 +75,7 @@ def tensors(table: pd.DataFrame, k: int = 100) -> tuple[Tensor, Boxes]:
     return preds, Boxes(boxes, labels)
 
 
+@pytest.mark.slow
 def test_each_image_is_predicted_once_with_its_boxes(finished: Path) -> None:
     oof, split = pd.read_parquet(finished / "oof.parquet"), pd.read_parquet(finished / "split.parquet")
     assert read_json(finished / "summary.json")["every_sample_once_per_repeat"]

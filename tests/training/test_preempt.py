@@ -19,6 +19,7 @@ def whole(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work / "runs/digits_cnn/crossval"
 
 
+@pytest.mark.slow
 def test_a_signal_stops_a_run_at_its_next_step_and_the_same_command_goes_on_bit_identically(
     forks: Forks, whole: Path, tmp_path: Path
 ) -> None:
@@ -38,6 +39,7 @@ def test_a_signal_stops_a_run_at_its_next_step_and_the_same_command_goes_on_bit_
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_a_signal_inside_accumulated_gradients_or_before_a_validation_waits_for_a_place_to_resume_from(
     forks: Forks, tmp_path: Path
 ) -> None:
@@ -55,6 +57,7 @@ def test_a_signal_inside_accumulated_gradients_or_before_a_validation_waits_for_
     assert_same_training(home, whole)
 
 
+@pytest.mark.slow
 def test_two_ranks_agree_on_the_step_where_one_of_them_was_told(forks: Forks, tmp_path: Path) -> None:
     options = ("crossval", *DIGITS, "--folds", "[0]", "--trainer.strategy", "ddp", "--trainer.devices", "2")
     for name in ("whole", "told"):
@@ -68,6 +71,7 @@ def test_two_ranks_agree_on_the_step_where_one_of_them_was_told(forks: Forks, tm
     assert_same_training(home, whole)
 
 
+@pytest.mark.slow
 def test_fit_goes_on_where_it_was_stopped(forks: Forks, tmp_path: Path) -> None:
     for name, told in (("whole", ()), ("told", happen(1, 3, "kill -TERM $PID"))):
         (tmp_path / name).mkdir()
@@ -78,6 +82,7 @@ def test_fit_goes_on_where_it_was_stopped(forks: Forks, tmp_path: Path) -> None:
     assert_same_training(home / "version_0", whole / "version_0")
 
 
+@pytest.mark.slow
 def test_folds_in_processes_of_their_own_are_told_too(forks: Forks, whole: Path, tmp_path: Path) -> None:
     told = happen(1, 2, "kill -TERM $LIGHTNING_BASE_PARENT")  # the command, not the fold's process
     command = ("crossval", *DIGITS, "--folds", "[0]", "--executor", "process", "--jobs", "1", "--threads", "1")

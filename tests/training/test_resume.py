@@ -37,6 +37,7 @@ def whole(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return undisturbed(forks, tmp_path_factory.mktemp("whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_five_kills_at_random_moments_change_nothing(forks: Forks, whole: Path, work: Path, seed: int) -> None:
     kill_and_resume(forks, work, draw_kills(np.random.default_rng(seed)))
@@ -70,6 +71,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_kill_changes_nothing_with(forks: Forks, tmp_path: Path, name: str) -> None:
     *options, kills = (value for part in VARIANTS[name] for value in part)
@@ -83,6 +85,7 @@ def test_a_kill_changes_nothing_with(forks: Forks, tmp_path: Path, name: str) ->
     assert_identical(tmp_path / "killed", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_two_ddp_processes_killed_in_turn_end_the_same(forks: Forks, tmp_path: Path) -> None:
     options = (*WHOLE, "--trainer.devices", 2, "--trainer.strategy", "ddp")
     for part in ("whole", "killed"):
@@ -107,6 +110,7 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "names", "onward"),
     [
@@ -159,6 +163,7 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written_keeps_the_one_before
             subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_what_lightning_writes_for_slurm_inside_a_step_is_neither_resumed_nor_scored(
     forks: Forks, whole: Path, work: Path
 ) -> None:
@@ -182,6 +187,7 @@ def test_a_damaged_checkpoint_is_refused_where_it_is_named(
     refused(capsys, ["validate", "--config", config, "--ckpt_path", path], "broken.ckpt")
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_broken_off_goes_on_in_its_folder_and_a_finished_one_is_left_alone(
     run: Run, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

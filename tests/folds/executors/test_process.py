@@ -23,6 +23,7 @@ OPTIONS = (
 )
 
 
+@pytest.mark.slow
 def test_folds_in_processes_of_their_own_give_what_one_process_gives_bit_for_bit(
     run: Run, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -35,6 +36,7 @@ def test_folds_in_processes_of_their_own_give_what_one_process_gives_bit_for_bit
     assert len({p.name for p in (crossval("process") / "workers").iterdir()}) == 2
 
 
+@pytest.mark.slow
 def test_twenty_kills_of_fold_processes_lose_nothing(run: Run, preloaded: None, work: Path) -> None:
     """One command; whenever folds run, one of their processes is killed: mostly somewhere in its second epoch."""
     slow = ("--trainer.callbacks+", "tests.support.faults.SlowEpoch", "--trainer.max_epochs", 8)
@@ -71,6 +73,7 @@ def test_twenty_kills_of_fold_processes_lose_nothing(run: Run, preloaded: None, 
     assert_same_crossval(crossval("killed"), crossval("whole"))
 
 
+@pytest.mark.slow
 def test_a_fold_whose_process_is_killed_again_and_again_fails_and_the_others_go_on(
     preloaded: None, work: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +92,7 @@ def test_a_fold_whose_process_is_killed_again_and_again_fails_and_the_others_go_
     assert (crossval("digits_cnn") / "summary.json").is_file()
 
 
+@pytest.mark.slow
 def test_two_commands_in_one_directory_train_no_fold_twice(run: Run, work: Path) -> None:
     slow = ("--trainer.callbacks+", "tests.support.faults.SlowEpoch")
     command = [sys.executable, "-m", "lightning_base", "crossval", *map(str, (*OPTIONS, *slow))]

@@ -94,6 +94,7 @@ def interrupt_once_submitted() -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_folds_on_a_cluster_are_those_trained_here_bit_for_bit(here: Path, there: OnCluster) -> None:
     assert there.finished.status == 0, there.finished
     assert sorted(path.name for path in there.directory.parents[2].glob("disaster_*")) == [

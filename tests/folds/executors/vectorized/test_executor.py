@@ -128,6 +128,7 @@ def cancer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return both(partial(run_in, work), work, *CANCER, "--trainer.max_epochs", 5, *schedule)
 
 
+@pytest.mark.slow
 def test_folds_in_one_batch_are_the_folds_one_by_one(cancer: tuple[Path, Path]) -> None:
     assert_same(*cancer)
     alone, together = (read_json(d / "summary.json") for d in cancer)
@@ -173,6 +174,7 @@ def test_a_fold_is_what_a_plain_pytorch_loop_trains(cancer: tuple[Path, Path]) -
     assert result["metrics"]["loss"] == pytest.approx(log_loss(data.target[val], probability), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_directory_serves_test_predict_and_validate(
     cancer: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
