@@ -27,18 +27,15 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> st
         known: every dotted key of the verb, for a suggestion.
     """
     if found := _NO_FILE.search(message):
-        return f"--config: no file {found[1]}; give the path of a YAML file, from the working directory"
+        return no_file(found[1])
     if message.startswith("Problems parsing config"):
-        return f"{', '.join(files)}: not valid YAML: {one_line(message.partition(':')[2])}"
+        return not_yaml(files, message.partition(":")[2])
     key = ".".join(dict.fromkeys(_KEY.findall(message)))
     if found := _OPTION.search(message) or _UNKNOWN.search(message):
         return _unknown_option(next(filter(None, found.groups())), key, message[: found.start()], files, known)
     if found := _MODULE.search(message):
         module, name, missing = found.groups()
-        if missing:
-            return f"{key}: no module {missing!r}{_where(missing, files)}; mend the class_path, or install it"
-        hint = suggest(name, _names(module))
-        return f"{key}: {module} has no class {name!r}{_where(name, files)}{hint or '; mend the class_path'}"
+        return no_module(key, missing, files) if missing else no_class(key, module, name, files, _names(module))
     if wrong := _NOT_SUBCLASS.findall(message):
         path, wanted = wrong[0][0], " or ".join(dict.fromkeys(base for _, base in wrong))
         return f"{key}: {path} is not a {wanted}{_where(path, files)}; name a class that is one"
@@ -57,10 +54,40 @@ def refusal(error: Exception) -> str:
 def _unknown_option(option: str, key: str, before: str, files: Sequence[str], known: Sequence[str]) -> str:
     """`key.option` is no option, of which class, in which file, and the nearest option there is."""
     owners = _CLASS.findall(before)
-    last = option.rsplit(".", 1)[-1]
     if owners:
-        hint = suggest(last, _options(owners[-1]))
-        return f"{key}.{option}: {owners[-1]} has no option {last!r}{_where(last, files)}{hint}"
+        return no_option(f"{key}.{option}", owners[-1], files, _options(owners[-1]))
+    return no_key(option, files, known)
+
+
+def no_file(path: str) -> str:
+    """The line for a configuration file that is not there."""
+    return f"--config: no file {path}; give the path of a YAML file, from the working directory"
+
+
+def not_yaml(files: Sequence[str], error: object) -> str:
+    """The line for a configuration file that does not parse."""
+    return f"{', '.join(files)}: not valid YAML: {one_line(error)}"
+
+
+def no_module(key: str, module: str, files: Sequence[str]) -> str:
+    """The line for a class_path whose module cannot be imported."""
+    return f"{key}: no module {module!r}{_where(module, files)}; mend the class_path, or install it"
+
+
+def no_class(key: str, module: str, name: str, files: Sequence[str], names: Sequence[str]) -> str:
+    """The line for a class that its module has not, with the nearest name that it has."""
+    return f"{key}: {module} has no class {name!r}{_where(name, files)}{suggest(name, names) or '; mend the class_path'}"
+
+
+def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]) -> str:
+    """The line for a key that its class has no option for, with the nearest that it has."""
+    last = key.rsplit(".", 1)[-1]
+    return f"{key}: {owner} has no option {last!r}{_where(last, files)}{suggest(last, options)}"
+
+
+def no_key(option: str, files: Sequence[str], known: Sequence[str]) -> str:
+    """The line for a dotted key that the verb has not, with the nearest that it has."""
+    last = option.rsplit(".", 1)[-1]
     head = option.split(".", 1)[0]
     tops = {name.split(".", 1)[0] for name in known}
     if head not in tops:

@@ -1,0 +1,196 @@
+"""Mistakes that can be told without torch: what the whole parser would surely refuse, refused in its words at once.
+
+Where it is not sure, it says nothing: the parser has the last word.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightning_base.cli.arguments import CONFIG, configs
+from lightning_base.cli.described import Described, Verb, table
+from lightning_base.cli.own import Missing, look_up
+from lightning_base.errors import UserError
+from lightning_base.training.config_errors import no_class, no_file, no_key, no_module, no_option, not_yaml
+
+ROOTS = {"model": "tasks", "data": "data"}
+CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+INNER = ("init_args", "class_path", "dict_kwargs")  # parts of a key that the parser leaves out when it names one
+
+
+def check(arguments: Sequence[str]) -> None:
+    """Refuses a verb's words for what is surely wrong with them.
+
+    Args:
+        arguments: the verb and its options.
+
+    Raises:
+        UserError: in the parser's words.
+    """
+    verb = table().verbs.get(arguments[0])
+    words = list(arguments[1:])
+    if verb is None or "--" in words or any(word.startswith("--print_config") for word in words):
+        return
+    checked = Checked(verb, configs(words))
+    for name, value in options(words):
+        if f"--{name}" in CONFIG or name == "c":
+            checked.file(value)
+        else:
+            checked.given(name, value)
+    if checked.unknown:
+        raise UserError(no_key(checked.unknown[0], checked.files, checked.known))
+
+
+def options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Dotted names and values ("" where none follows) of the words that are options."""
+    for i, word in enumerate(words):
+        if word.startswith("--") or word.partition("=")[0] == "-c":
+            name, equals, value = word.lstrip("-").partition("=")
+            yield name.removesuffix("+"), value if equals else "".join(words[i + 1 : i + 2])
+
+
+@dataclass
+class Checked:
+    """What has been read of one command so far.
+
+    Attributes:
+        verb: whose options it has.
+        files: its configuration files.
+        classes: the class path that stands at each key, as the last file or option has it.
+        unknown: keys that the verb has not; the parser tells them after all others.
+    """
+
+    verb: Verb
+    files: Sequence[str]
+    classes: dict[str, str] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every dotted key of the verb."""
+        return self.verb.keys
+
+    def file(self, name: str) -> None:
+        """Checks a configuration file.
+
+        Raises:
+            UserError: for one that is not there or does not parse, and for what it names.
+        """
+        path = Path(name).expanduser()
+        if not name or name.startswith("-") or re.search(r"[\s{}\[\]:]", name) or path.is_dir():
+            return  # no plain path: the parser takes text too
+        if not path.exists():
+            raise UserError(no_file(str(path.absolute())))
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise UserError(not_yaml(self.files, error)) from error
+        except (OSError, ValueError):
+            return
+        if isinstance(content, dict) and all(isinstance(key, str) for key in content):
+            self.mapping(content)
+
+    def mapping(self, content: Mapping[str, Any]) -> None:
+        """Checks a file's content."""
+        tops = {key.partition(".")[0] for key in self.known}
+        for key, value in content.items():
+            if key in ROOTS:
+                self.instance(key, value)
+            elif key == "trainer" and isinstance(value, dict):
+                for name, one in value.items():
+                    self.key(f"trainer.{name}", one)
+            elif key.partition(".")[0] not in (*tops, "config", *ROOTS) or key.startswith("trainer."):
+                self.key(key, value)
+
+    def key(self, key: str, value: object) -> None:
+        """Keeps a key that the verb has not; empty ones are none to the parser."""
+        if key.startswith("trainer.") and not (is_trainers_version() and key.count(".") == 1):
+            return
+        if value is not None and value != {} and key not in self.known:
+            self.unknown.append(key)
+
+    def instance(self, key: str, value: object) -> None:
+        """Checks what stands where a class is expected: {class_path, init_args}, or its path alone.
+
+        Raises:
+            UserError: for a class that is not there, or an option that it has not.
+        """
+        if isinstance(value, str):
+            self.name(key, value)
+        if not isinstance(value, dict) or not value.keys() <= {"class_path", "init_args"}:
+            return
+        if "class_path" in value:
+            self.name(key, value["class_path"])
+        found, arguments = self.described(key), value.get("init_args")
+        if found is None or not isinstance(arguments, dict):
+            return
+        for name, one in arguments.items():
+            if not isinstance(name, str) or "." in name:
+                continue
+            option = found.option(name)
+            if option is None:
+                raise UserError(no_option(f"{key}.{name}", found.path, self.files, found.names))
+            if option.holds in ("networks", "splitters"):
+                self.instance(f"{key}.{name}", one)
+
+    def given(self, name: str, value: str) -> None:
+        """Checks an option of the command line, whose name may lead into classes.
+
+        Raises:
+            UserError: for a class that is not there, or an option that it has not.
+        """
+        head, *rest = (part for part in name.split(".") if part not in INNER)
+        if name.endswith(".help") or head == "help":
+            return
+        if head not in ROOTS:
+            self.key(name, value or "given")
+            return
+        key = head
+        for i, part in enumerate(rest):
+            if (found := self.described(key)) is None:
+                return
+            option = found.option(part)
+            if option is None:
+                raise UserError(no_option(f"{key}.{part}", found.path, self.files, found.names))
+            if option.holds not in ("networks", "splitters"):
+                return
+            key = f"{key}.{rest[i]}"
+        if not name.endswith(("init_args", "dict_kwargs")):
+            self.name(key, value)
+
+    def name(self, key: str, path: object) -> None:
+        """Takes a class path for a key.
+
+        Raises:
+            UserError: for one that cannot be imported.
+        """
+        if path is None:
+            return
+        for inside in [one for one in self.classes if one == key or one.startswith(f"{key}.")]:
+            del self.classes[inside]
+        if not isinstance(path, str) or not CLASS_PATH.fullmatch(path) or Path(path).exists():
+            return
+        found = look_up(path)
+        if isinstance(found, Missing):
+            if not found.name:
+                raise UserError(no_module(key, found.module, self.files))
+            raise UserError(no_class(key, found.module, found.name, self.files, found.names))
+        self.classes[key] = path
+
+    def described(self, key: str) -> Described | None:
+        """The class at a key, where it is known what it takes."""
+        found = look_up(self.classes[key]) if key in self.classes else None
+        return found if isinstance(found, Described) else None
+
+
+def is_trainers_version() -> bool:
+    """Whether the Lightning that is installed is the one whose Trainer the table describes."""
+    try:
+        return version("lightning") == table().lightning
+    except PackageNotFoundError:
+        return False
