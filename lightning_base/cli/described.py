@@ -1,8 +1,9 @@
 """What help, lists and the early check know of a class: its options, without importing it."""
 
+import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ HOLDS = {"Module": "networks", "TableSplitter": "splitters", "Augmentation": "au
 
 
 def held_by(kind: str) -> str:
-    """The kind of class that an argument of this type takes; "" where it takes values, or classes of no kind of ours."""
+    """The kind of class that an argument of this type takes; "" where it takes none of ours."""
     return next((of for name, of in HOLDS.items() if re.search(rf"\b{name}\b", kind)), "")
 
 
@@ -100,19 +101,26 @@ class Table:
         trainer: the Trainer's options.
         classes: by dotted name.
         modules: the names that each of our public modules has.
+        sources: digests of the files of models/ and datamodules/ that it describes.
     """
 
     lightning: str
     verbs: dict[str, Verb]
     trainer: tuple[Option, ...]
     classes: dict[str, Described]
-    modules: dict[str, list[str]] = field(default_factory=dict)
+    modules: dict[str, list[str]]
+    sources: dict[str, str]
 
 
 @cache
 def table() -> Table:
     """The committed table."""
     return from_json(json.loads(TABLE.read_text(encoding="utf-8")))
+
+
+def digest(path: Path) -> str:
+    """A few characters by which a file's content is known again."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def from_json(plain: dict[str, Any]) -> Table:
@@ -133,7 +141,7 @@ def from_json(plain: dict[str, Any]) -> Table:
         )
         for path, one in plain["classes"].items()
     }
-    return Table(plain["lightning"], verbs, shared["Trainer"], classes, plain["modules"])
+    return Table(plain["lightning"], verbs, shared["Trainer"], classes, plain["modules"], plain["sources"])
 
 
 def _with_bases(own: tuple[Option, ...], inherited: list[Option]) -> tuple[Option, ...]:

@@ -16,9 +16,19 @@ from lightning_base.cli.arguments import CONFIG, configs
 from lightning_base.cli.described import Described, Verb, table
 from lightning_base.cli.own import Missing, look_up
 from lightning_base.errors import UserError
-from lightning_base.training.config_errors import no_class, no_file, no_key, no_module, no_option, not_yaml
+from lightning_base.training.config_errors import (
+    no_class,
+    no_file,
+    no_key,
+    no_module,
+    no_option,
+    not_subclass,
+    not_yaml,
+)
 
-ROOTS = {"model": "tasks", "data": "data"}
+ROOTS = {"model": "BaseModule", "data": "BaseDataModule"}  # and what stands there
+KINDS = {"tasks": "BaseModule", "data": "BaseDataModule"}
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the parser's
 CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 INNER = ("init_args", "class_path", "dict_kwargs")  # parts of a key that the parser leaves out when it names one
 
@@ -42,6 +52,8 @@ def check(arguments: Sequence[str]) -> None:
             checked.file(value)
         else:
             checked.given(name, value)
+    if not checked.files and not any(name.partition(".")[0] == "data" for name, _ in options(words)):
+        raise UserError("data: missing; give --config FILE.yaml with data.class_path")
     if checked.unknown:
         raise UserError(no_key(checked.unknown[0], checked.files, checked.known))
 
@@ -87,7 +99,7 @@ class Checked:
         if not path.exists():
             raise UserError(no_file(str(path.absolute())))
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # a safe one
         except yaml.YAMLError as error:
             raise UserError(not_yaml(self.files, error)) from error
         except (OSError, ValueError):
@@ -97,21 +109,23 @@ class Checked:
 
     def mapping(self, content: Mapping[str, Any]) -> None:
         """Checks a file's content."""
-        tops = {key.partition(".")[0] for key in self.known}
         for key, value in content.items():
             if key in ROOTS:
                 self.instance(key, value)
             elif key == "trainer" and isinstance(value, dict):
                 for name, one in value.items():
                     self.key(f"trainer.{name}", one)
-            elif key.partition(".")[0] not in (*tops, "config", *ROOTS) or key.startswith("trainer."):
+            elif key.partition(".")[0] not in ("config", *ROOTS):
                 self.key(key, value)
 
     def key(self, key: str, value: object) -> None:
         """Keeps a key that the verb has not; empty ones are none to the parser."""
-        if key.startswith("trainer.") and not (is_trainers_version() and key.count(".") == 1):
-            return
-        if value is not None and value != {} and key not in self.known:
+        head, _, rest = key.partition(".")
+        if head == "trainer":
+            is_known = not rest or "." in rest or key in self.known or not is_trainers_version()
+        else:
+            is_known = head in {one.partition(".")[0] for one in self.known}
+        if not is_known and value is not None and value != {}:
             self.unknown.append(key)
 
     def instance(self, key: str, value: object) -> None:
@@ -180,6 +194,9 @@ class Checked:
             if not found.name:
                 raise UserError(no_module(key, found.module, self.files))
             raise UserError(no_class(key, found.module, found.name, self.files, found.names))
+        wanted = ROOTS.get(key)
+        if isinstance(found, Described) and wanted and KINDS.get(found.kind) != wanted:
+            raise UserError(not_subclass(key, found.path, wanted, self.files))
         self.classes[key] = path
 
     def described(self, key: str) -> Described | None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from lightning_base import __version__
-from lightning_base.cli.arguments import given, only_directory
+from lightning_base.cli.arguments import given, only_directory, with_saved_config
 from lightning_base.errors import UserError, suggest
 
 VERBS = {
@@ -21,6 +21,7 @@ ARTEFACT_VERBS = {
     "compare": "test the differences between finished crossval directories of one split",
     "doctor": "look at libraries, devices, memory, disks and launchers; with --config, whether it fits them",
     "launch": "start a verb elsewhere, by Slurm, torchrun or on a TPU: launch slurm … -- fit --config FILE.yaml",
+    "list": "list networks, tasks, data modules, splitters, augmentations, configurations and overlays",
 }
 HELP = f"""usage: lightning-base VERB --config FILE.yaml [--config OVERLAY.yaml …] [--key.sub value …]
 
@@ -32,7 +33,8 @@ verbs:
 verbs beside these, for what they leave and where they run:
 {chr(10).join(f"  {verb:<10}{text}" for verb, text in ARTEFACT_VERBS.items())}
 
-  lightning-base VERB --help                              the options of a verb
+  lightning-base VERB --help                              the options of a verb, and what there is to name in YAML
+  lightning-base VERB --help models.cnn.CNN               what a class takes; --help trainer: what the Trainer takes
   lightning-base VERB --config FILE.yaml --print_config   the whole configuration, defaults and all
   lightning-base --version
 
@@ -63,6 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             compare(arguments[1:])
             return 0
+        if arguments[0] == "list":
+            from lightning_base.cli.listing import main as listing
+
+            listing(arguments[1:])
+            return 0
         if arguments[0] == "launch":
             from lightning_base.cli.launch import main as launch
 
@@ -78,6 +85,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             from lightning_base.results.states import show_status
 
             return show_status(only_directory(arguments[1:], "--status"))
+        from lightning_base.cli.help import asked, show
+
+        if (subject := asked(arguments[1:])) is not None:
+            print(show(arguments[0], subject), end="")
+            return 0
+        from lightning_base.cli.early import check
+
+        check(with_saved_config(arguments))
         from lightning_base.cli.command import run_verb
 
         run_verb(arguments)

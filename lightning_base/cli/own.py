@@ -1,14 +1,17 @@
 """Classes of the working directory, read from their source: what they take, without importing them or torch."""
 
 import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 from docstring_parser import Docstring, parse
 
-from lightning_base.cli.described import Described, Option, held_by, table
+from lightning_base.cli.described import Described, Option, digest, held_by, table
 
 NETWORK = "torch.nn.Module"
 OPAQUE = {"globals", "setattr", "exec", "__getattr__", "vars", "locals"}  # a file with these may have any names
@@ -35,7 +38,7 @@ def look_up(path: str) -> Described | Missing | None:
     if module in table().modules:
         known = table().modules[module]
         return table().classes.get(path) or (None if name in known else Missing(module, name, tuple(known)))
-    if (source := source_of(module)) is not None:
+    if (source := source_of(module)) is not None and not is_ours(source, module):
         return Source.read(source, module).find(name)
     if found := table().classes.get(path):
         return found
@@ -46,6 +49,11 @@ def look_up(path: str) -> Described | Missing | None:
     if ours:
         return Missing(module, name, tuple(ours))
     return _missing_module(module) if module.count(".") == 1 else None
+
+
+def is_ours(path: Path, module: str) -> bool:
+    """Whether a file is the one that the table describes."""
+    return module in table().sources and table().sources[module] == digest(path)
 
 
 def _missing_module(module: str) -> Missing | None:
@@ -128,23 +136,23 @@ class Source:
         """A class of it; None where what it takes cannot be told."""
         if self.tree is None:
             return None
-        if name not in (bound := self.names()):
-            near = sorted(one for one in bound if self.bindings(one) and not one.startswith("_"))
+        if name not in (bound := self.names):
+            near = sorted(one for one in bound if self.bindings[one] and not one.startswith("_"))
             return None if self.is_opaque() else Missing(self.module, name, tuple(near))
         classes = [node for node in self.tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-        if len(classes) != 1 or self.bindings(name) != 1:
+        if len(classes) != 1 or self.bindings[name] != 1:
             return None
         return self.describe(classes[0])
 
+    @cached_property
     def names(self) -> set[str]:
         """Every name that is bound anywhere in it."""
         return {name for node in ast.walk(self.tree or ast.Module([], [])) for name in _bound(node)}
 
-    def bindings(self, name: str) -> int:
-        """How often a name is bound at its outermost level, in branches too."""
-        inside = {n for node in (self.tree or ast.Module([], [])).body for n in _inner(node)}
-        every = ast.walk(self.tree or ast.Module([], []))
-        return sum(name in _bound(node) for node in every if id(node) not in inside)
+    @cached_property
+    def bindings(self) -> Counter[str]:
+        """How often each name is bound at its outermost level, in branches too."""
+        return Counter(name for node in _outer(self.tree or ast.Module([], [])) for name in _bound(node))
 
     def is_opaque(self) -> bool:
         """Whether it may have names that its source does not show."""
@@ -155,14 +163,17 @@ class Source:
                 return True
         return False
 
+    @cached_property
     def imported(self) -> dict[str, str]:
         """Dotted names by the names that its imports give them."""
-        found = {}
+        found: dict[str, str] = {}
         for node in (self.tree or ast.Module([], [])).body:
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
             elif isinstance(node, ast.Import):
-                found |= {a.asname or a.name.split(".")[0]: a.name if a.asname else a.name.split(".")[0] for a in node.names}
+                found |= {
+                    a.asname or a.name.split(".")[0]: a.name if a.asname else a.name.split(".")[0] for a in node.names
+                }
         return found
 
     def described(self) -> list[Described]:
@@ -198,8 +209,8 @@ class Source:
     def base(self, node: ast.expr) -> Described | None:
         """The base class that an expression names; None where it cannot be told."""
         head, _, rest = ast.unparse(node).partition(".")
-        if head in self.imported():
-            path = f"{self.imported()[head]}.{rest}".rstrip(".")
+        if head in self.imported:
+            path = f"{self.imported[head]}.{rest}".rstrip(".")
             if path in (NETWORK, "torch.nn.modules.module.Module"):
                 return Described(NETWORK, "networks", "", "", ())
             found = look_up(path)
@@ -222,7 +233,11 @@ def _declared(node: ast.ClassDef, text: Docstring, base: Described) -> _Own | No
     init = [n for n in ast.walk(node) if _name(n) == "__init__" and isinstance(n, ast.FunctionDef)]
     marks = {ast.unparse(d).partition("(")[0].rpartition(".")[2] for d in node.decorator_list}
     if marks == {"dataclass"}:
-        return None if init or "init=False" in ast.unparse(node) or base.kind == "networks" else _Own(_fields(node, docs), False)
+        return (
+            None
+            if init or "init=False" in ast.unparse(node) or base.kind == "networks"
+            else _Own(_fields(node, docs), False)
+        )
     if marks or any("__init__" in _bound(n) for n in node.body if not isinstance(n, ast.FunctionDef)):
         return None
     if not init:
@@ -251,7 +266,10 @@ def _parameters(arguments: ast.arguments, docs: dict[str, str]) -> tuple[Option,
     """A constructor's arguments, without self."""
     places = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(places) - len(arguments.defaults)) + list(arguments.defaults)
-    pairs = [*list(zip(places, defaults, strict=True))[1:], *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    pairs = [
+        *list(zip(places, defaults, strict=True))[1:],
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
     return tuple(_option(a.arg, a.annotation, default, docs) for a, default in pairs)
 
 
@@ -261,6 +279,7 @@ def _option(name: str, kind: ast.expr | None, default: ast.expr | None, docs: di
     if value is not None and value.startswith("field("):
         value = ""
     text = ast.unparse(kind).replace("None", "null") if kind else ""
+    text = re.sub(r"Literal\[([^\]]*)\]", lambda one: one[1].replace(", ", " | "), text)
     return Option(
         name, text, None if value is None else words.get(value, value), docs.get(name, ""), holds=held_by(text)
     )
@@ -268,7 +287,14 @@ def _option(name: str, kind: ast.expr | None, default: ast.expr | None, docs: di
 
 def _from(option: Option, base: Described) -> Option:
     """The option as a class inherits it."""
-    return Option(option.name, option.type, option.default, option.help, option.owner or base.path.rpartition(".")[2], option.holds)
+    return Option(
+        option.name,
+        option.type,
+        option.default,
+        option.help,
+        option.owner or base.path.rpartition(".")[2],
+        option.holds,
+    )
 
 
 def _only_handed_on(init: ast.FunctionDef, name: str) -> bool:
@@ -311,7 +337,9 @@ def _bound(node: ast.AST) -> list[str]:
     return []
 
 
-def _inner(node: ast.AST) -> list[int]:
-    """Identities of the nodes inside a class or function, whose names are not the module's."""
-    scopes = [n for n in ast.walk(node) if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
-    return [id(inside) for scope in scopes for inside in ast.walk(scope) if inside is not scope]
+def _outer(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that are not inside a class or function, whose names are not the module's."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _outer(child)

@@ -1,33 +1,32 @@
-"""`python -m lightning_base.cli.signatures` writes signatures.json: what help and the early check know without torch."""
+"""`python -m lightning_base.cli.signatures` writes signatures.json: what help and the early check know."""
 
 import importlib
 import inspect
 import json
-import pkgutil
 import os
-import re
+import pkgutil
 import sys
 from argparse import Action
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any
 
-import yaml
 from docstring_parser import parse
-from jsonargparse._parameter_resolvers import ParamData, get_signature_parameters
+from jsonargparse._parameter_resolvers import get_signature_parameters
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 from torch import nn
 
 from lightning_base.augment import Augmentation
 from lightning_base.cli.command import Command
-from lightning_base.cli.described import TABLE, held_by
+from lightning_base.cli.described import TABLE, digest
 from lightning_base.cli.entry import VERBS
+from lightning_base.cli.introspect import argument, plain, type_text, value_text
 from lightning_base.cli.own import parts
 from lightning_base.data import BaseDataModule
-from lightning_base.errors import one_line
 from lightning_base.preprocess import Preprocess
 from lightning_base.splitters import TableSplitter
 from lightning_base.tasks import BaseModule
@@ -42,19 +41,19 @@ BASES: dict[str, type] = {  # the first that fits is a class's kind
 }
 FACES = ("tasks", "splitters", "augment", "preprocess", "data")
 FOLDERS = ("models", "datamodules")
-HOLDS_TEXT = {"networks": "network", "splitters": "splitter or null", "augmentations": "list of augmentations"}
 
 
 def generate() -> dict[str, Any]:
     """The whole table, as plain values for JSON."""
     shared: dict[str, list[dict[str, Any]]] = {}
     parsers = {verb: parser_of(verb) for verb in VERBS}
-    shared["Trainer"] = [
-        argument(parameter, "Trainer") for parameter in get_signature_parameters(Trainer)
-    ]
+    shared["Trainer"] = [argument(parameter, "Trainer") for parameter in get_signature_parameters(Trainer)]
     classes = dict(sorted((path, describe(path, found, shared)) for path, found in shipped()))
+    folders = [Path(place) for folder in FOLDERS for place in importlib.import_module(folder).__path__]
+    files = sorted(path for folder in folders for path in folder.glob("[!_]*.py"))
     return {
         "lightning": version("lightning"),
+        "sources": {f"{path.parent.name}.{path.stem}": digest(path) for path in files},
         "shared": shared,
         "verbs": {verb: declare(parser) for verb, parser in parsers.items()},
         "classes": classes,
@@ -62,7 +61,7 @@ def generate() -> dict[str, Any]:
     }
 
 
-class _Made(Exception):  # noqa: N818  # carries a parser out of LightningCLI before it parses
+class _Made(Exception):  # carries a parser out of LightningCLI before it parses
     def __init__(self, parser: LightningArgumentParser) -> None:
         self.parser = parser
 
@@ -94,7 +93,8 @@ def declare(parser: LightningArgumentParser) -> dict[str, Any]:
     found = [a for a in options_of(parser) if not a.dest.startswith("trainer.")]
     common = ("config", "name", "audit", "search", "seed_everything", "model", "data")
     order = [*(a for a in found if a.dest not in common), *(a for a in found if a.dest in common)]
-    keys = [key for key in parser.get_defaults(skip_validation=True).keys() if not key.startswith("trainer.")]
+    dotted = list(parser.get_defaults(skip_validation=True).keys())
+    keys = [key for key in dotted if not key.startswith("trainer.")]
     return {
         "about": parser.description or "",
         "options": [{**option(a), "owner": "every verb" if a.dest in common else ""} for a in order],
@@ -148,7 +148,8 @@ def describe(path: str, found: type, shared: dict[str, list[dict[str, Any]]]) ->
         shared: options by base class, to which the base's are added.
     """
     text = parse(inspect.getdoc(found) or "")
-    own, inherited = [], {}
+    own: list[dict[str, Any]] = []
+    inherited: dict[str, list[dict[str, Any]]] = {}
     for parameter in get_signature_parameters(found):
         base = origin(found, parameter.name)
         (inherited.setdefault(base, []) if base else own).append(argument(parameter, base))
@@ -164,7 +165,8 @@ def describe(path: str, found: type, shared: dict[str, list[dict[str, Any]]]) ->
         "text": text.long_description or "",
         "options": own,
         "bases": [base for base, options in inherited.items() if options[0] not in own],
-        "part": kind_of(found) == "networks" and found.__name__ in parts(inspect.getsource(sys.modules[found.__module__])),
+        "part": kind_of(found) == "networks"
+        and found.__name__ in parts(inspect.getsource(sys.modules[found.__module__])),
     }
 
 
@@ -188,53 +190,9 @@ def of_init(found: type) -> list[str]:
     return [] if init is None or is_dataclass(found) else list(inspect.signature(init).parameters)
 
 
-def argument(parameter: ParamData, owner: str) -> dict[str, Any]:
-    """An argument of a class."""
-    holds = held_by(str(parameter.annotation))
-    return {
-        "name": parameter.name,
-        "type": HOLDS_TEXT.get(holds) or type_text(parameter.annotation),
-        "default": value_text(parameter.default),
-        "help": plain(parameter.doc or ""),
-        **({"owner": owner} if owner else {}),
-        **({"holds": holds} if holds else {}),
-    }
-
-
 def names(module: str) -> list[str]:
     """The public names of a module."""
     return [name for name in dir(importlib.import_module(module)) if not name.startswith("_")]
-
-
-def type_text(kind: object) -> str:
-    """A type in words, without modules: `int or null`."""
-    if kind is inspect.Parameter.empty:
-        return ""
-    text = getattr(kind, "__qualname__", str(kind)) if isinstance(kind, type) and not get_args(kind) else str(kind)
-    text = re.sub(r"typing\.Optional\[(.*)\]$", r"\1 | None", text)
-    if found := re.search(r"Callable\[\[[^\[\]]*\], (.*?)\](?= \||$)", text):
-        text = text.replace(found[0], found[1])
-    text = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", text.replace("NoneType", "None"))
-    while found := re.search(r"Union\[((?:[^\[\]]|\[[^\[\]]*\])*)\]", text):
-        text = text.replace(found[0], re.sub(r", (?![^\[]*\])", " | ", found[1]))
-    return re.sub(r"Literal\[([^\]]*)\]", lambda one: one[1].replace(", ", " | "), text).replace("None", "null")
-
-
-def value_text(value: object) -> str | None:
-    """A default as YAML has it; None where there is none, "" where it is made anew for each."""
-    if value is inspect.Parameter.empty:
-        return None
-    if isinstance(value, type) or callable(value):
-        return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else ""
-    if isinstance(value, str | int | float | bool | list | tuple | dict | None):
-        return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
-    return ""
-
-
-def plain(text: str) -> str:
-    """A docstring's text on one line, without the marks of reStructuredText and the default that is told beside it."""
-    text = re.sub(r"\s*Defaults?(?: to)?:?\s*``[^`]*``\.?", "", text)
-    return one_line(text.replace("``", ""))
 
 
 def text() -> str:

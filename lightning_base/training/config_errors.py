@@ -38,7 +38,7 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> st
         return no_module(key, missing, files) if missing else no_class(key, module, name, files, _names(module))
     if wrong := _NOT_SUBCLASS.findall(message):
         path, wanted = wrong[0][0], " or ".join(dict.fromkeys(base for _, base in wrong))
-        return f"{key}: {path} is not a {wanted}{_where(path, files)}; name a class that is one"
+        return not_subclass(key, path, wanted, files)
     if "Expected a" in message or "Invalid" in message or "invalid" in message:
         return f"{key or 'configuration'}: {_leaf(message)}{_where(key.rsplit('.', 1)[-1], files)}"
     return f"{key}: {one_line(message)}" if key and not message.startswith("Parser key") else one_line(message)
@@ -76,7 +76,13 @@ def no_module(key: str, module: str, files: Sequence[str]) -> str:
 
 def no_class(key: str, module: str, name: str, files: Sequence[str], names: Sequence[str]) -> str:
     """The line for a class that its module has not, with the nearest name that it has."""
-    return f"{key}: {module} has no class {name!r}{_where(name, files)}{suggest(name, names) or '; mend the class_path'}"
+    hint = suggest(name, names) or "; mend the class_path"
+    return f"{key}: {module} has no class {name!r}{_where(name, files)}{hint}"
+
+
+def not_subclass(key: str, path: str, wanted: str, files: Sequence[str]) -> str:
+    """The line for a class of another kind than its key takes."""
+    return f"{key}: {path} is not a {wanted}{_where(path, files)}; name a class that is one"
 
 
 def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]) -> str:
