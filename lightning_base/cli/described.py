@@ -81,12 +81,10 @@ class Verb:
     """A verb's options.
 
     Attributes:
-        about: what it does.
         options: its own, then those that it shares with other verbs.
         keys: every dotted key that it takes, in the parser's order.
     """
 
-    about: str
     options: tuple[Option, ...]
     keys: tuple[str, ...]
 
@@ -127,7 +125,7 @@ def from_json(plain: dict[str, Any]) -> Table:
     """The table that `asdict` and JSON made plain."""
     shared = {name: _options(options) for name, options in plain["shared"].items()}
     verbs = {
-        name: Verb(verb["about"], _options(verb["options"]), tuple(_keys(verb["keys"], shared["Trainer"])))
+        name: Verb(_options(verb["options"]), tuple(_keys(verb["keys"], shared["Trainer"])))
         for name, verb in plain["verbs"].items()
     }
     classes = {

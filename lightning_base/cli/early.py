@@ -159,7 +159,7 @@ class Checked:
             UserError: for a class that is not there, or an option that it has not.
         """
         head, *rest = (part for part in name.split(".") if part not in INNER)
-        if name.endswith(".help") or head == "help":
+        if name.endswith(".help") or head == "help" or "dict_kwargs" in name.split("."):
             return
         if head not in ROOTS:
             self.key(name, value or "given")
@@ -174,7 +174,7 @@ class Checked:
             if option.holds not in ("networks", "splitters"):
                 return
             key = f"{key}.{rest[i]}"
-        if not name.endswith(("init_args", "dict_kwargs")):
+        if not name.endswith("init_args"):
             self.name(key, value)
 
     def name(self, key: str, path: object) -> None:

@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lightning_base.cli.help import asked, show
 
         if (subject := asked(arguments[1:])) is not None:
-            print(show(arguments[0], subject), end="")
+            print(show(arguments[0], VERBS[arguments[0]], subject), end="")
             return 0
         from lightning_base.cli.early import check
 

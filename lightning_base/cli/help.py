@@ -49,14 +49,19 @@ def asked(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def show(verb: str, subject: str) -> str:
+def show(verb: str, about: str, subject: str) -> str:
     """The help on a verb ("" as subject), on the Trainer, or on a class.
+
+    Args:
+        verb: whose help it is.
+        about: what the verb does.
+        subject: what help is asked on.
 
     Raises:
         UserError: for a subject that there is none of.
     """
     if not subject:
-        return of_verb(verb)
+        return of_verb(verb, about)
     if subject == "trainer":
         return of_trainer()
     found = look_up(subject) or by_short_name(subject) or imported(subject)
@@ -85,7 +90,7 @@ def imported(path: str) -> Described | None:
     return describe_imported(path)
 
 
-def of_verb(verb: str) -> str:
+def of_verb(verb: str, about: str) -> str:
     """The verb's help."""
     declared = table().verbs[verb]
     own = [option for option in declared.options if option.owner != "every verb"]
@@ -93,7 +98,7 @@ def of_verb(verb: str) -> str:
     lines = [
         f"usage: lightning-base {verb} --config FILE.yaml [--config OVERLAY.yaml …] [--key.sub value …]",
         "",
-        *paragraphs(declared.about),
+        *textwrap.wrap(f"{about[0].upper()}{about[1:]}.", width()),
         "",
         f"  lightning-base {verb} {EXAMPLES[verb]}",
         "",
@@ -104,12 +109,13 @@ def of_verb(verb: str) -> str:
     ]
     for kind in ("data",) if verb in ("prepare", "audit") else ("tasks", "networks", "data"):
         lines += [f"{SHOWN[kind]} ({KINDS[kind]}):", *table_of([(one.path, one.about) for one in classes(kind)]), ""]
+    example = "datamodules.table.Table" if verb in ("prepare", "audit") else "models.cnn.CNN"
     return "\n".join(
         [
             *lines,
-            f"  {f'lightning-base {verb} --help models.cnn.CNN':<48}what one of these takes",
-            f"  {f'lightning-base {verb} --help trainer':<48}the Trainer's options",
-            f"  {'lightning-base list':<48}these, and splitters, augmentations, configs and overlays",
+            f"  {f'lightning-base {verb} --help {example}':<56}what one of these takes",
+            f"  {f'lightning-base {verb} --help trainer':<56}the Trainer's options",
+            f"  {'lightning-base list':<56}these, and splitters, augmentations, configs and overlays",
             "",
         ]
     )

@@ -3,7 +3,8 @@
 import importlib
 import inspect
 import re
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 import yaml
 from docstring_parser import parse
@@ -46,6 +47,9 @@ def type_text(kind: object) -> str:
     """A type in words, without modules: `int or null`."""
     if kind is inspect.Parameter.empty:
         return ""
+    if get_origin(kind) in (Union, UnionType):  # whose order is that of whoever was first to name it
+        members = sorted(type_text(one) for one in get_args(kind) if one is not NoneType)
+        return " | ".join([*members, *(["null"] if NoneType in get_args(kind) else [])])
     text = getattr(kind, "__qualname__", str(kind)) if isinstance(kind, type) and not get_args(kind) else str(kind)
     text = re.sub(r"typing\.Optional\[(.*)\]$", r"\1 | None", text)
     if found := re.search(r"Callable\[\[[^\[\]]*\], (.*?)\](?= \||$)", text):

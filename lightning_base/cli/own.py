@@ -76,20 +76,21 @@ def is_findable(top: str) -> bool:
 
 
 def _folders(top: str) -> list[Path] | None:
-    """Where the modules of `models` or `datamodules` are looked for; None where their package says so itself."""
+    """Where a package's modules are looked for, the working directory first; None where the package itself says so."""
     try:
         spec = find_spec(top)
     except (ImportError, ValueError):
         return None
     if spec is None:
-        return []
+        return [Path(top).absolute()] if Path(top).is_dir() else []
     if spec.submodule_search_locations is None:
         return None
     if spec.origin and Path(spec.origin).is_file():
         text = Path(spec.origin).read_text(encoding="utf-8", errors="replace")
         if any(word in text for word in ("__path__", "__getattr__", "sys")):
             return None
-    return [Path(place) for place in spec.submodule_search_locations if Path(place).is_dir()]
+    places = dict.fromkeys(Path(place).absolute() for place in (top, *spec.submodule_search_locations))
+    return [place for place in places if place.is_dir()]
 
 
 def source_of(module: str) -> Path | None:

@@ -89,14 +89,13 @@ def options_of(parser: LightningArgumentParser) -> list[Action]:
 
 
 def declare(parser: LightningArgumentParser) -> dict[str, Any]:
-    """A verb: what it does, its options and its keys."""
+    """A verb's options and keys."""
     found = [a for a in options_of(parser) if not a.dest.startswith("trainer.")]
     common = ("config", "name", "audit", "search", "seed_everything", "model", "data")
     order = [*(a for a in found if a.dest not in common), *(a for a in found if a.dest in common)]
     dotted = list(parser.get_defaults(skip_validation=True).keys())
     keys = [key for key in dotted if not key.startswith("trainer.")]
     return {
-        "about": parser.description or "",
         "options": [{**option(a), "owner": "every verb" if a.dest in common else ""} for a in order],
         "keys": ["trainer", *keys],
     }

@@ -81,7 +81,7 @@ def test_a_mistake_in_the_file_is_one_line_that_names_key_file_and_mend(
 
 OPTIONS = {
     "no such file": (["--config", "nope.yaml"], "nope.yaml", "give the path"),
-    "no config": ([], "required", "data"),
+    "no config": ([], "data: missing", "give --config"),
     "an unknown option": (
         ["--config", DIGITS, "--trainer.max_epoch", "3"],
         "trainer.max_epoch:",
