@@ -40,7 +40,6 @@ import pandas as pd
 import torch
 import yaml
 
-from lightning_base.cli.command import open_experiment
 from lightning_base.folds.executors.options import Execution
 from lightning_base.folds.loop import crossval
 from lightning_base.splitters.paired import Paired
@@ -50,6 +49,7 @@ from lightning_base.stats.estimates import clipped, estimate
 from lightning_base.stats.intervals import corrected_interval
 from lightning_base.stats.nested import nested_intervals, sample_errors
 from lightning_base.training.experiment import Experiment
+from lightning_base.verbs.opening import open_experiment
 from models.mlp import MLP
 
 Floats = npt.NDArray[np.float64]

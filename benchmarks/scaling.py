@@ -144,7 +144,7 @@ def predict(case: Case, devices: int, sharded: bool) -> tuple[float, float, floa
 def main() -> None:
     """Prints the measurements, where there is data, and the predictions."""
     if len(sys.argv) > 1:
-        import lightning_base.cli.command  # noqa: F401  (once, before the forks)
+        import lightning_base.verbs.parser  # noqa: F401  (once, before the forks)
 
         torch.set_num_threads(1)
         print("strategy  ranks  ms/step  fastest  bytes/weight  all-reduce of 1 kB, 1 MB, 16 MB in ms")

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn import datasets
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError, one_line, suggest
-from lightning_base.samples.payload import hash_payload
-from lightning_base.tools.cache import kept_folder
+from lightning_base.errors import ConfigError, DataError, one_line, suggest
+from lightning_base.sources.arrays import inputs_alone, need, to_samples
 
 EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 
@@ -49,20 +47,26 @@ class Arrays(BaseDataModule):
             arrays = read_embedded(self.source) if self.source in EMBEDDED else read_arrays(self.source)
         if source == "predict":
             if "x_predict" not in arrays:
-                raise UserError(f"{self.source} has no `x_predict`; name an .npz with data.predict")
-            x = numeric(arrays["x_predict"], "x_predict", self.predict or self.source)
-            table = pd.DataFrame({"id": row_ids(len(x))})
-            return Samples(x, table, hashes=stored_hashes(x), origin=self.predict or self.source)
+                raise DataError(f"{self.source} has no `x_predict`; name an .npz with data.predict")
+            return inputs_alone(arrays["x_predict"], "x_predict", self.predict or self.source)
         if self.seals and "x_test" in arrays:
-            raise UserError(
+            raise ConfigError(
                 f"data.test_size or data.split: {self.source} has an `x_test` of its own; do not seal another share"
             )
         pool = to_samples(arrays, "", self.source)
         if source == "pool":
             return pool
         if "x_test" not in arrays:
-            raise UserError(f"{self.source} has no test samples; seal a share with data.test_size, e.g. 0.2")
+            raise DataError(f"{self.source} has no test samples; seal a share with data.test_size, e.g. 0.2")
         return to_samples(arrays, "_test", self.source, pool.classes)
+
+    def given(self, x: Any) -> Samples:
+        """Samples of an array (N, ...).
+
+        Raises:
+            DataError: where it is none.
+        """
+        return inputs_alone(x, "x", "predict")
 
 
 def read_embedded(name: str) -> dict[str, npt.NDArray[Any]]:
@@ -86,28 +90,16 @@ def read_arrays(path: str) -> dict[str, npt.NDArray[Any]]:
         try:
             arrays[file.stem] = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            raise UserError(f"{file} is not a readable .npy of plain numbers ({one_line(error)})") from error
+            raise DataError(f"{file} is not a readable .npy of plain numbers ({one_line(error)})") from error
         if mapped and arrays[file.stem].dtype not in (np.uint8, np.float32):
-            raise UserError(f"{file}: type {arrays[file.stem].dtype}; write uint8 or float32, which stay on the disk")
+            raise DataError(f"{file}: type {arrays[file.stem].dtype}; write uint8 or float32, which stay on the disk")
     return arrays
-
-
-def stored_hashes(x: npt.NDArray[Any]) -> npt.NDArray[np.uint64] | None:
-    """The content hashes of a memory-mapped array, kept in the cache folder by its file's path, size and time."""
-    if not isinstance(x, np.memmap) or x.filename is None:
-        return None
-    file = Path(x.filename)
-    status = file.stat()
-    settings = f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
-    folder = kept_folder("arrays", settings, lambda folder: np.save(folder / "hashes.npy", hash_payload(x)))
-    hashes: npt.NDArray[np.uint64] = np.load(folder / "hashes.npy", allow_pickle=False)
-    return hashes
 
 
 def read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an `.npz`; pickled objects in it are refused."""
     if not Path(path).is_file():
-        raise UserError(
+        raise ConfigError(
             f"data.source: no file {path}, and no embedded data set of that name ({', '.join(EMBEDDED)})"
             f"{suggest(path, EMBEDDED)}"
         )
@@ -115,60 +107,6 @@ def read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
         with np.load(path, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
     except (ValueError, OSError, AttributeError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(
+        raise DataError(
             f"{path} is not a readable .npz of plain arrays ({one_line(error)}); write it with numpy.savez(x=…, y=…)"
         ) from error
-
-
-def need(arrays: dict[str, npt.NDArray[Any]], key: str, path: str) -> npt.NDArray[Any]:
-    """The array of that key, which must be there."""
-    if key not in arrays:
-        raise UserError(f"{path} has no array {key!r}, only {', '.join(sorted(arrays)) or 'nothing'}")
-    return arrays[key]
-
-
-def numeric(x: npt.NDArray[Any], key: str, path: str) -> npt.NDArray[Any]:
-    """The inputs as uint8 where they are, else as float32."""
-    if x.ndim < 2 or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
-        raise UserError(f"{path}: {key} has shape {x.shape} and type {x.dtype}; inputs are numbers (N, …)")
-    return x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
-
-
-def row_ids(n: int) -> list[str]:
-    """Row numbers as strings of one length, so that their order is the rows'."""
-    return [f"{i:0{len(str(max(n - 1, 0)))}d}" for i in range(n)]
-
-
-def to_samples(
-    arrays: dict[str, npt.NDArray[Any]], suffix: str, origin: str, classes: tuple[str, ...] | None = None
-) -> Samples:
-    """The samples of `x<suffix>`, `y<suffix>` and the optional arrays beside them.
-
-    Without declared classes, those found in `y` are the classes, unless `classes` (the pool's) are given.
-    """
-    x = numeric(need(arrays, f"x{suffix}", origin), f"x{suffix}", origin)
-    y = need(arrays, f"y{suffix}", origin)
-    columns: dict[str, Any] = {"id": row_ids(len(x)), "target": y}
-    folds = [key for key in arrays if key.startswith("fold") and not suffix]
-    for key in ("id", "group", "time", "time_end", *folds):
-        if f"{key}{suffix}" in arrays:
-            columns[key] = arrays[f"{key}{suffix}"]
-    for key, values in columns.items():
-        if np.ndim(values) != 1 or len(values) != len(x):
-            name = {"target": "y"}.get(key, key) + suffix
-            raise UserError(f"{origin}: {name} has shape {np.shape(values)} where x{suffix} has {len(x)} rows")
-    table = pd.DataFrame(columns)
-    table["id"] = table["id"].astype(str)
-    if "classes" in arrays:
-        classes = tuple(map(str, arrays["classes"]))
-        if np.issubdtype(y.dtype, np.integer):  # class numbers already
-            return Samples(x, table, classes, origin, hashes=stored_hashes(x))
-    elif np.issubdtype(y.dtype, np.floating):
-        return Samples(x, table, (), origin, hashes=stored_hashes(x))
-    elif classes is None:
-        classes = tuple(map(str, np.unique(y)))
-    number = {name: i for i, name in enumerate(classes)}
-    if unknown := sorted({str(v) for v in y} - number.keys()):
-        raise UserError(f"{origin}: y{suffix} has {unknown[0]!r}, which is none of the classes {', '.join(classes)}")
-    table["target"] = [number[str(v)] for v in y]
-    return Samples(x, table, classes, origin, hashes=stored_hashes(x))

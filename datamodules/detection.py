@@ -11,7 +11,7 @@ import pandas as pd
 
 from datamodules.image_folder import check_size, predict_samples
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Ragged
 from lightning_base.sources.annotations import Annotations, problem, read_coco, read_voc
 from lightning_base.sources.image_pack import Pack, pack_images
@@ -69,16 +69,16 @@ class Detection(BaseDataModule):
             return predict_samples(self.predict, self.mode, self.image_size, self.pack)
         root = Path(self.root)
         if not root.is_dir():
-            raise UserError(f"data.root: no folder {root}; unpack the images there, or name their folder")
+            raise ConfigError(f"data.root: no folder {root}; unpack the images there, or name their folder")
         pool = root / "train" if (root / "train").is_dir() else root
         said = self._read_annotations(check_inside(root, pool))
         classes = tuple(self.class_names or said.names)
         if not classes:
-            raise UserError(f"{pool}: no boxes that have a class; detection needs some")
+            raise DataError(f"{pool}: no boxes that have a class; detection needs some")
         if source == "pool":
             return self._boxed(said, classes, self.image_size)
         if not (root / "test").is_dir():
-            raise UserError(
+            raise DataError(
                 f"{root} has no folder test, so no test samples; seal a share with data.test_size, e.g. 0.2"
             )
         size = self.image_size or self._packed(said, None).size
@@ -96,9 +96,9 @@ class Detection(BaseDataModule):
                 if self.images is None and not images.is_dir():
                     images = path.parent if path.parent.name != "annotations" else home
                 if not images.is_dir():
-                    raise UserError(f"data.images: no folder {images}; name COCO's folder of images")
+                    raise ConfigError(f"data.images: no folder {images}; name COCO's folder of images")
                 return read_coco(path, check_inside(folder, images))
-        raise UserError(
+        raise DataError(
             f"{folder}: holds neither VOC's Annotations and JPEGImages nor COCO's annotations*.json; name the folder "
             "that does, or data.annotations"
         )
@@ -111,7 +111,7 @@ class Detection(BaseDataModule):
         found = sorted([*home.glob("*annotations*.json"), *home.glob("annotations/*.json")])
         if len(found) > 1:
             names = ", ".join(str(path.relative_to(home)) for path in found)
-            raise UserError(f"{home}: more than one file of annotations ({names}); name one with data.annotations")
+            raise DataError(f"{home}: more than one file of annotations ({names}); name one with data.annotations")
         return check_inside(home, found[0]) if found else None
 
     def _packed(self, said: Annotations, size: Size | None) -> Pack:
@@ -120,7 +120,7 @@ class Detection(BaseDataModule):
         files = files[files["name"].isin(said.boxes.keys())].reset_index(drop=True)
         if files.empty:
             found = "; ".join(f"{name}: {detail}" for name, _, detail in said.findings[:1])
-            raise UserError(f"{said.folder}: no annotated images{found and f' ({found})'}; mend the annotations")
+            raise DataError(f"{said.folder}: no annotated images{found and f' ({found})'}; mend the annotations")
         return pack_images(said.folder, files, self.mode, size, self.pack, part="annotated")
 
     def _boxed(self, said: Annotations, classes: tuple[str, ...], size: Size | None) -> Samples:

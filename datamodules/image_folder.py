@@ -10,7 +10,7 @@ import pandas as pd
 from torchvision.datasets import CIFAR10
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.sources.image_pack import pack_images
 from lightning_base.sources.images import SUFFIXES, Mode, Size
 from lightning_base.sources.listing import check_inside, list_files
@@ -64,7 +64,7 @@ class ImageFolder(BaseDataModule):
             try:
                 CIFAR10(self.root, download=True)
             except (OSError, RuntimeError) as error:
-                raise UserError(
+                raise ConfigError(
                     f"data.download: CIFAR-10 cannot be fetched into {self.root} ({one_line(error)}); put class "
                     f"folders or {CIFAR10_FOLDER} there by hand"
                 ) from error
@@ -75,7 +75,7 @@ class ImageFolder(BaseDataModule):
             return predict_samples(self.predict, self.mode, self.image_size, self.pack)
         root = Path(self.root)
         if not root.is_dir():
-            raise UserError(f"data.root: no folder {root}; unpack the images there, or name their folder")
+            raise ConfigError(f"data.root: no folder {root}; unpack the images there, or name their folder")
         if (root / CIFAR10_FOLDER).is_dir():
             return self._cifar10(root, source)
         parts = pool_parts(root)
@@ -88,7 +88,7 @@ class ImageFolder(BaseDataModule):
                 samples = replace(samples, table=samples.table.assign(role=role))
             return samples
         if parts == [""] or not (root / "test").is_dir():
-            raise UserError(
+            raise DataError(
                 f"{root} has no folders train and test, so no test samples; make them, or seal a share with "
                 "data.test_size, e.g. 0.2"
             )
@@ -119,13 +119,13 @@ class ImageFolder(BaseDataModule):
     def _cifar10(self, root: Path, source: Source) -> Samples:
         """CIFAR-10's training images as the pool, its test images as the test source."""
         if self.mode != "RGB" or self.image_size not in (None, (32, 32)):
-            raise UserError(
+            raise DataError(
                 f"{root / CIFAR10_FOLDER}: is read as RGB images of 32x32; leave data.mode and data.image_size out"
             )
         try:
             data: Any = CIFAR10(str(root), train=source == "pool")
         except RuntimeError as error:
-            raise UserError(
+            raise DataError(
                 f"{root / CIFAR10_FOLDER}: files are missing or damaged (their MD5 sums differ); fetch them again "
                 "with data.download: true"
             ) from error
@@ -138,19 +138,19 @@ class ImageFolder(BaseDataModule):
 def check_size(size: Size | None) -> None:
     """Refuses an image size that is none."""
     if size is not None and min(size) < 1:
-        raise UserError(f"data.image_size: {list(size)} is no height and width; give two positive numbers, or null")
+        raise ConfigError(f"data.image_size: {list(size)} is no height and width; give two positive numbers, or null")
 
 
 def predict_samples(predict: str | None, mode: Mode, size: Size | None, keep: bool) -> Samples:
     """The images below a folder, without targets; without a size, in the most common one among them."""
     if predict is None:
-        raise UserError("data.predict: not given; name a folder of images")
+        raise ConfigError("data.predict: not given; name a folder of images")
     folder = Path(predict)
     if not folder.is_dir():
-        raise UserError(f"data.predict: no folder {folder}; name a folder of images")
+        raise ConfigError(f"data.predict: no folder {folder}; name a folder of images")
     files, found = list_files(folder, SUFFIXES)
     if files.empty:
-        raise UserError(f"{folder}: no images ({', '.join(SUFFIXES)}); name a folder that has some")
+        raise DataError(f"{folder}: no images ({', '.join(SUFFIXES)}); name a folder that has some")
     pack = pack_images(folder, files, mode, size, keep)
     rows = pack.readable
     return Samples(
@@ -169,7 +169,7 @@ def pool_parts(root: Path) -> list[str]:
         return ["train", "val"] if (root / "val").is_dir() else ["train"]
     for part in ("val", "test"):
         if (root / part).is_dir():
-            raise UserError(f"{root}: a folder {part} but none named train; put the training images into train")
+            raise DataError(f"{root}: a folder {part} but none named train; put the training images into train")
     return [""]
 
 
@@ -196,12 +196,12 @@ def _classes(
     names = (path.name for path in (folder / prefix).iterdir() if path.is_dir() and not path.name.startswith("."))
     classes = sorted(name for name in names if prefix + name not in left_out)
     if len(classes) < 2:
-        raise UserError(
+        raise DataError(
             f"{folder / prefix}: {len(classes)} class folders; classification needs two or more, one per class"
         )
     named = _named(folder, files, classes, depth=len(parts) - 1)
     if empty := sorted(set(classes) - set(named)):
-        raise UserError(
+        raise DataError(
             f"{folder / prefix / empty[0]}: no images ({', '.join(SUFFIXES)}) in this class; put some there, or remove "
             "the folder"
         )
@@ -214,7 +214,7 @@ def _named(folder: Path, files: pd.DataFrame, classes: list[str], depth: int) ->
     for name in files["name"]:
         steps = name.split("/")
         if len(steps) < depth + 2 or steps[depth] not in known:
-            raise UserError(
+            raise DataError(
                 f"{folder / name}: stands in no folder of the classes {', '.join(classes)}; move or remove it"
             )
         named.append(steps[depth])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, DataError
 from lightning_base.preprocess import Preprocess, TablePreprocess
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout
@@ -63,11 +63,11 @@ class Ratings(BaseDataModule):
             "predict": (self.predict, "data.predict"),
         }[source]
         if path is None and source == "test":
-            raise UserError(
+            raise DataError(
                 f"{self.path} has no test ratings; seal a share with data.test_size, e.g. 0.2, or data.test_path"
             )
         if path is None:
-            raise UserError("data.predict: not given; name a file of users and items")
+            raise ConfigError("data.predict: not given; name a file of users and items")
         known = source != "predict"
         lacking = () if known else tuple(name for name in (self.rating, self.time) if name is not None)
         return read_table(

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.signal import resample_poly
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.preprocess import Preprocess
 from lightning_base.preprocess.spectrogram import LogMel
 from lightning_base.samples.payload import Ragged, hash_payload
@@ -71,32 +71,32 @@ class Sound(BaseDataModule):
         """The sounds of a source: Ragged int16 waves of one sample rate."""
         if source == "predict":
             if self.predict is None:
-                raise UserError("data.predict: not given; name a folder of sounds")
+                raise ConfigError("data.predict: not given; name a folder of sounds")
             return self._folder(Path(self.predict), "data.predict", source)
         root = Path(self.root)
         if not root.is_dir():
-            raise UserError(f"data.root: no folder {root}; unpack the sounds there, or name their folder")
+            raise ConfigError(f"data.root: no folder {root}; unpack the sounds there, or name their folder")
         if (root / "train").is_dir():
             if source == "pool":
                 return self._folder(root / "train", "data.root", source)
             if (root / "test").is_dir():
                 return self._folder(root / "test", "data.root", source)
         if source == "test":
-            raise UserError(f"{root} has no test sounds; seal a share with data.test_size, e.g. 0.2")
+            raise DataError(f"{root} has no test sounds; seal a share with data.test_size, e.g. 0.2")
         return self._folder(root, "data.root", source)
 
     def _folder(self, root: Path, key: str, source: Source) -> Samples:
         """The sounds below a folder, with classes unless they are to be predicted; `key` begins messages."""
         if not root.is_dir():
-            raise UserError(f"{key}: no folder {root}; mend the path")
+            raise DataError(f"{key}: no folder {root}; mend the path")
         files, findings = list_files(root, (".wav",))
         if files.empty:
-            raise UserError(f"{key}: {root} has no .wav files")
+            raise DataError(f"{key}: {root} has no .wav files")
         values, rows = packed(root, files, self.sample_rate)
         good = rows[rows["error"] == ""]
         if good.empty:
             first = rows.iloc[0]
-            raise UserError(f"{root / first['name']}: {first['error']}, as are all files; give PCM WAV files")
+            raise DataError(f"{root / first['name']}: {first['error']}, as are all files; give PCM WAV files")
         bad, other = rows[rows["error"] != ""], good[good["rate"] != self.sample_rate]
         notes = [f"{rate} Hz where data.sample_rate is {self.sample_rate}" for rate in other["rate"]]
         found = [findings, _found(bad["name"], "unreadable", bad["error"]), _found(other["name"], "rate", notes)]
@@ -128,10 +128,10 @@ class Sound(BaseDataModule):
         for name in ids:
             if self._pattern is None:
                 if "/" not in name:
-                    raise UserError(f"{root / name}: it is in no class's folder; move it, or give data.pattern")
+                    raise DataError(f"{root / name}: it is in no class's folder; move it, or give data.pattern")
                 names.append({"target": name.split("/")[0]})
             elif (match := self._pattern.fullmatch(name)) is None:
-                raise UserError(
+                raise DataError(
                     f"{root / name}: it does not fit data.pattern {self.pattern!r}; mend the name or the pattern"
                 )
             else:
@@ -155,11 +155,11 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(expression)
     except re.error as error:
-        raise UserError(
+        raise ConfigError(
             f"data.pattern: {pattern!r} has a name that is empty, none, or there twice ({error})"
         ) from error
     if "target" not in compiled.groupindex:
-        raise UserError(f"data.pattern: {pattern!r} has no {{target}}; say where the class stands")
+        raise ConfigError(f"data.pattern: {pattern!r} has no {{target}}; say where the class stands")
     return compiled
 
 
@@ -204,7 +204,7 @@ def read_wav(path: Path) -> tuple[npt.NDArray[np.int16], int]:
             channels, width, rate, n = file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()
             raw = file.readframes(n)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); mend its rights") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); mend its rights") from error
     except (wave.Error, EOFError) as error:
         raise ValueError(f"not a PCM WAV file ({one_line(error) or 'it ends in its header'})") from error
     if len(raw) < n * channels * width:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.samples.payload import content_hash
 from lightning_base.tools.cache import kept_folder
 
@@ -37,7 +37,7 @@ class Shards:
         try:
             import litdata
         except ImportError as error:
-            raise UserError("data: Streaming needs litdata; pip install 'litdata>=0.2.60'") from error
+            raise ConfigError("data: Streaming needs litdata; pip install 'litdata>=0.2.60'") from error
         self.location = location
         try:
             self.data = litdata.StreamingDataset(location, cache_dir=cache, max_cache_size=max_cache_size)
@@ -45,12 +45,12 @@ class Shards:
             index = json.loads((Path(self.data.input_dir.path) / "index.json").read_text())  # fetched where remote
             chunks, formats = index["chunks"], index["config"]["data_format"]
         except Exception as error:  # litdata raises many kinds for a missing or broken index
-            raise UserError(
+            raise ConfigError(
                 f"data.shards: {location} cannot be read as litdata shards ({one_line(error)[:200]}); write them with "
                 "litdata.optimize"
             ) from error
         if unsafe := sorted({str(f).split(":")[0] for f in formats} - SAFE):
-            raise UserError(
+            raise ConfigError(
                 f"data.shards: {location} stores {', '.join(unsafe)}, which is not read safely; write items as dicts "
                 "of NumPy arrays, numbers and strings"
             )
@@ -58,11 +58,11 @@ class Shards:
         self.blocks: npt.NDArray[np.int64] = np.repeat(np.arange(len(sizes)), sizes)
         self.identity = json.dumps([location, index], sort_keys=True)
         if len(self.blocks) != n:
-            raise UserError(f"data.shards: {location} has {n} items, its index {len(self.blocks)}; write it again")
+            raise ConfigError(f"data.shards: {location} has {n} items, its index {len(self.blocks)}; write it again")
         self._lock = threading.Lock()  # litdata's reader is made for one thread
         first = self.item(0)
         if not isinstance(first, dict) or "x" not in first:
-            raise UserError(f"data.shards: items of {location} have no 'x'; write dicts with x, y and, if known, id")
+            raise ConfigError(f"data.shards: items of {location} have no 'x'; write dicts with x, y and, if known, id")
         self._first = np.asarray(first["x"])
 
     def item(self, row: int) -> Any:
@@ -123,13 +123,13 @@ class Streaming(BaseDataModule):
         location = {"pool": self.shards, "test": self.test_shards, "predict": self.predict}[source]
         if location is None:
             key = "test_shards" if source == "test" else "predict"
-            raise UserError(f"data.{key}: not given; name the folder or URL of litdata shards")
+            raise ConfigError(f"data.{key}: not given; name the folder or URL of litdata shards")
         shards = Shards(location, self.cache, self.max_cache_size)
         table, hashes = self._table(shards)
         if source == "predict":
             table = table.drop(columns="target", errors="ignore")
         elif "target" not in table:
-            raise UserError(f"data.shards: items of {location} have no 'y'; write it")
+            raise ConfigError(f"data.shards: items of {location} have no 'y'; write it")
         return Samples(shards, table, self.class_names or (), location, hashes=hashes)
 
     def _table(self, shards: Shards) -> tuple[pd.DataFrame, npt.NDArray[np.uint64]]:

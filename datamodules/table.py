@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, DataError
 from lightning_base.preprocess import Preprocess, TablePreprocess
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout, Task
+from lightning_base.sources.frames import frame_form, read_frame
 from lightning_base.sources.records import NA_VALUES, Format
 from lightning_base.sources.tables import read_table
 
@@ -80,7 +81,7 @@ class Table(BaseDataModule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.normalize not in ("standard", "none"):
-            raise UserError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
+            raise ConfigError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
 
     def make_preprocess(self) -> Preprocess:
         """Imputing, scaling and encoding of the columns."""
@@ -109,7 +110,7 @@ class Table(BaseDataModule):
             )
         if source == "test":
             if self.test_path is None:
-                raise UserError(
+                raise DataError(
                     f"{self.path} has no test rows; seal a share with data.test_size, e.g. 0.2, or data.test_path"
                 )
             return read_table(
@@ -128,10 +129,18 @@ class Table(BaseDataModule):
                 )
             )
         if self.predict is None:
-            raise UserError("data.predict: not given; name a file of rows")
+            raise ConfigError("data.predict: not given; name a file of rows")
         return read_table(
             Layout(form=self._form(self.predict, "data.predict"), features=self._features(), ids=self.ids)
         )
+
+    def given(self, x: Any) -> Samples:
+        """Samples of a DataFrame that has the columns of the inputs; its index names them where it is unique.
+
+        Raises:
+            DataError: for anything else, or a column that is not there.
+        """
+        return read_frame(x, Layout(form=frame_form("predict"), features=self._features(), ids=self.ids))
 
     def _form(self, path: str, key: str) -> Format:
         """How a file is written; one to predict may lack the target."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.preprocess import Preprocess, Vocabulary
 from lightning_base.samples.payload import Ragged, content_hash
 from lightning_base.samples.samples import Feature, findings_table
@@ -91,15 +91,15 @@ class Text(BaseDataModule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.path is None) == (self.files is None):
-            raise UserError("data.path: give either data.path or data.files (a file for each class)")
+            raise ConfigError("data.path: give either data.path or data.files (a file for each class)")
         try:
             self._token = re.compile(self.token)
         except re.error as error:
-            raise UserError(f"data.token: {self.token!r} is no regular expression ({error})") from error
+            raise ConfigError(f"data.token: {self.token!r} is no regular expression ({error})") from error
         try:
             "".encode(self.encoding)
         except LookupError as error:
-            raise UserError(
+            raise ConfigError(
                 f"data.encoding: {self.encoding!r} is not an encoding; give e.g. utf-8 or latin-1"
             ) from error
 
@@ -116,8 +116,8 @@ class Text(BaseDataModule):
         }[source]
         if path is None and files is None:
             if source == "predict":
-                raise UserError("data.predict: not given; name a folder or file of texts")
-            raise UserError(
+                raise ConfigError("data.predict: not given; name a folder or file of texts")
+            raise ConfigError(
                 "data: no test texts; seal a share with data.test_size, e.g. 0.2, or give data.test_path or test_files"
             )
         corpus, key = Corpus(), {"pool": "data.path", "test": "data.test_path", "predict": "data.predict"}[source]
@@ -149,7 +149,7 @@ class Text(BaseDataModule):
         elif source == "predict":
             self._lines(corpus, path, key, None)
         else:
-            raise UserError(f"{key}: {path} is neither a folder nor a table ({', '.join(TABLES)}); mend the path")
+            raise DataError(f"{key}: {path} is neither a folder nor a table ({', '.join(TABLES)}); mend the path")
 
     def _decode(self, corpus: Corpus, raw: bytes, id_: str, place: str) -> str | None:
         """The text, or None and a finding."""
@@ -165,7 +165,7 @@ class Text(BaseDataModule):
         try:
             lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
         except OSError as error:
-            raise UserError(
+            raise DataError(
                 f"{key}: {path} cannot be read ({error.strerror}); put it there or mend the path"
             ) from error
         for number, line in enumerate(lines, start=1):
@@ -179,7 +179,7 @@ class Text(BaseDataModule):
         corpus.findings += findings.itertuples(index=False, name=None)
         for name in found["name"]:
             if classes and "/" not in name:
-                raise UserError(f"{root / name}: it is in no class's folder; move it into one")
+                raise DataError(f"{root / name}: it is in no class's folder; move it into one")
             try:
                 raw = (root / name).read_bytes()
             except OSError as error:
@@ -205,7 +205,7 @@ class Text(BaseDataModule):
                 corpus.add(id_, text or "", None if target is None else chunk.columns[target][i])
                 if group is not None:
                     if chunk.columns[group][i] is None:
-                        raise UserError(
+                        raise DataError(
                             f"{path}: line {chunk.lines[i]} has no {group!r} (data.group); give every row one"
                         )
                     corpus.groups.append(chunk.columns[group][i])

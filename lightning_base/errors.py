@@ -1,4 +1,15 @@
-"""The one exception whose message is meant for the user, and how a message is kept to one line."""
+"""The exceptions whose messages are meant for the user, by kind, and how a message is kept to one line.
+
+UserError
+├── ConfigError      a key, an option, an argument or a class that does not fit
+├── DataError        samples that cannot be read, divided or trusted
+│   └── AuditError   leaks that `audit: fail` refuses
+├── CheckpointError  a checkpoint that cannot be read, or is another run's
+├── ArtefactError    a directory or a file that a run should have left
+├── FoldsFailed      folds that failed while others went on
+├── ProcessFailed    a process that ran a verb and failed
+└── Stopped          a run that a signal stopped at a place to go on from
+"""
 
 import difflib
 from collections.abc import Iterable
@@ -13,13 +24,43 @@ class UserError(Exception):
     status = 2
 
 
+class ConfigError(UserError):
+    """A key, an option, an argument or a class that does not fit."""
+
+
+class DataError(UserError):
+    """Samples that cannot be read, divided or trusted."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that cannot be read, or is another run's."""
+
+
+class ArtefactError(UserError):
+    """A directory or a file that a run should have left, and that is not there or does not fit."""
+
+
 class FoldsFailed(UserError):
     """Folds that failed while others went on; the command line exits with status 1."""
 
     status = 1
 
 
-class AuditError(UserError):
+class ProcessFailed(UserError):
+    """A process that ran a verb and failed; the command line exits with its status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Stopped(UserError):
+    """A run that a signal stopped at a place to go on from; the same call goes on."""
+
+    status = 75
+
+
+class AuditError(DataError):
     """Leaks that `audit: fail` refuses; the command line exits with status 1."""
 
     status = 1

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from models.resnet import BasicBlock
 
 
@@ -42,7 +42,7 @@ class CentreNet(nn.Module):
     ) -> None:
         super().__init__()
         if not widths or min(num_classes, in_channels, *widths, blocks, head) < 1:
-            raise UserError("model.network: num_classes, in_channels, widths, blocks and head must be 1 or more")
+            raise ConfigError("model.network: num_classes, in_channels, widths, blocks and head must be 1 or more")
         stem = max(widths[0] // 2, 1)
         self.stem = nn.Sequential(*_convolution(in_channels, stem, stride=2))
         stages, channels = [], stem

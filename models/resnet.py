@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 
 IMAGENET_BLOCKS = {
     18: (2, 2, 2, 2),
@@ -111,11 +111,11 @@ class ResNet(nn.Module):
         small = depth in CIFAR_DEPTHS
         if not small and depth not in IMAGENET_BLOCKS:
             known = ", ".join(map(str, sorted((*CIFAR_DEPTHS, *IMAGENET_BLOCKS))))
-            raise UserError(f"network.depth: no ResNet of depth {depth}; take one of {known}")
+            raise ConfigError(f"network.depth: no ResNet of depth {depth}; take one of {known}")
         if small and stem == "imagenet":
-            raise UserError(f"network.stem: imagenet does not go with the CIFAR depth {depth}; take stem cifar")
+            raise ConfigError(f"network.stem: imagenet does not go with the CIFAR depth {depth}; take stem cifar")
         if pretrained is not None and (small or stem != "imagenet" or in_channels != 3):
-            raise UserError(
+            raise ConfigError(
                 "network.pretrained: weights exist for depths 18, 34, 50, 101, 152 with stem imagenet and 3 channels"
             )
         widths = (16, 32, 64) if small else (64, 128, 256, 512)
@@ -157,7 +157,7 @@ class ResNet(nn.Module):
         """Takes torchvision's weights, but for the last layer where the classes differ in number."""
         known = torchvision.models.get_model_weights(f"resnet{depth}")
         if name not in known.__members__:
-            raise UserError(
+            raise ConfigError(
                 f"network.pretrained: resnet{depth} has no weights {name!r}; take one of {', '.join(known.__members__)}"
             )
         weights = known[name]
@@ -165,7 +165,7 @@ class ResNet(nn.Module):
             state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         except OSError as error:  # URLError is one
             file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rsplit('/', 1)[-1]}"
-            raise UserError(
+            raise ConfigError(
                 f"network.pretrained: {name} is not at {file} and cannot be downloaded ({one_line(error)}); put the "
                 "file there, or train from random weights with pretrained: null"
             ) from error

@@ -1,5 +1,6 @@
 """The gate before training: the audit that begins `fit` and `crossval`, and what was found and split, written."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +10,13 @@ from lightning_base.auditing.report import Leak, show_leaks
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import AuditError
 from lightning_base.splitters.manifest import write_manifest
-from lightning_base.tools.console import console
+from lightning_base.tools.console import Level, console, level
 from lightning_base.tools.files import write_parquet
+from lightning_base.tools.process import is_main
+
+
+class LeakWarning(UserWarning):
+    """A way in which held-out samples are known in training."""
 
 
 def findings(data: BaseDataModule) -> pd.DataFrame:
@@ -58,7 +64,7 @@ def find_leaks(root: Path, data: BaseDataModule) -> list[Leak]:
 
 
 def tell(policy: str, leaks: list[Leak]) -> None:
-    """Prints the table of leaks, where there are some.
+    """Prints the table of leaks, where there are some; where nothing is printed, each is a warning.
 
     Raises:
         AuditError: where the policy is "fail".
@@ -66,7 +72,11 @@ def tell(policy: str, leaks: list[Leak]) -> None:
     if not leaks:
         return
     console().print(show_leaks(leaks))
+    if policy != "fail" and level() == Level.SILENT and is_main():
+        for leak in leaks:
+            warnings.warn(f"audit: {leak.kind}: {leak.detail}", LeakWarning, stacklevel=2)
     if policy == "fail":
         kinds = ", ".join(dict.fromkeys(leak.kind for leak in leaks))
         count = f"{len(leaks)} leak{'s' if len(leaks) > 1 else ''}"
-        raise AuditError(f"audit: {count} ({kinds}); mend as the table says, or set audit: warn")
+        told = "; ".join(leak.detail for leak in leaks) if level() == Level.SILENT else "mend as the table says"
+        raise AuditError(f"audit: {count} ({kinds}); {told}, or set audit: warn")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lightning_base.auditing.report import EXAMPLES, Hit, counted, named
 from lightning_base.clean.near_duplicates import near_duplicates
-from lightning_base.errors import UserError
+from lightning_base.errors import DataError
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import Fold
@@ -162,7 +162,7 @@ def future(joined: Joined, after: bool = False) -> list[Hit]:
         both, moments = pd.factorize(time, sort=True)
     except TypeError as error:
         origins = " and ".join(dict.fromkeys(s.origin for s in joined.sources))
-        raise UserError(
+        raise DataError(
             f"{origins}: the values of `time` in pool and test are of different kinds; give all in one format"
         ) from error
     codes, ends = both[: len(joined.ids)], both[-len(joined.ids) :]

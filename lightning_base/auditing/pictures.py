@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from lightning_base.data.check import try_augmentations
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.preprocess.standardize import Standardize
 from lightning_base.preprocess.table import TablePreprocess
@@ -47,7 +48,7 @@ def draw_samples(data: BaseDataModule, path: Path, n: int = 8, copies: int = 7) 
     """
     if not data.preprocess.fitted:
         data.setup("fit")
-    data.check()
+    try_augmentations(data)
     rows, loader = pick(data, n), data.loader("train")
     before = data.transform(loader.gather(rows))
     batches = [before, *(data.transform(loader.gather(rows, epoch), epoch) for epoch in range(copies))]

@@ -14,7 +14,7 @@ from rich.table import Table
 from lightning_base.auditing.pictures import grid, image, shades, shortened
 from lightning_base.clean.corrections import read_labels
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ArtefactError, ConfigError, one_line
 from lightning_base.results.finished import demand_finished
 from lightning_base.results.summary import SUMMARY, Summary, read_summary
 from lightning_base.samples.batch import Batch
@@ -50,7 +50,7 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
     data.prepare_data()
     pool, out = data.samples("pool"), console()
     if pool.fingerprint != summary.data_fingerprint:
-        raise UserError(
+        raise ArtefactError(
             f"--labels: {directory} was trained on other data than {pool.origin} is now (data fingerprint "
             f"{summary.data_fingerprint[:12]}, now {pool.fingerprint[:12]}); give the data and data.labels that it "
             "was trained with"
@@ -103,18 +103,18 @@ def held_out(directory: Path) -> tuple[pd.DataFrame, Summary]:
     try:
         oof = pd.read_parquet(directory / "oof.parquet")
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(
+        raise ArtefactError(
             f"--labels: {directory / 'oof.parquet'} cannot be read ({one_line(error)}); run crossval again"
         ) from error
     columns = [f"prob_{c}" for c in range(len(summary.classes))]
     if len(columns) < 2 or not {"id", "target", *columns} <= set(oof.columns):
-        raise UserError(
+        raise ArtefactError(
             f"--labels: {directory} is not a classifier's (oof.parquet has no probability for each class); give the "
             "crossval directory of one"
         )
     bad = ~np.isfinite(oof[columns].to_numpy()).all(axis=1)
     if bad.any():
-        raise UserError(
+        raise ArtefactError(
             f"--labels: {directory / 'oof.parquet'}: id {oof['id'][bad].iloc[0]!r} has no finite probabilities; train "
             "again, with a lower learning rate if it diverged"
         )
@@ -134,7 +134,7 @@ def confident_learning() -> Any:
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:
-        raise UserError("--labels: cleaning labels needs cleanlab; pip install 'cleanlab>=2.8'") from error
+        raise ConfigError("--labels: cleaning labels needs cleanlab; pip install 'cleanlab>=2.8'") from error
 
     def find(target: npt.NDArray[np.int64], prob: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         if len(np.unique(target)) < 2:  # nothing to confuse, and cleanlab refuses it

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_base.augment.draw import Draw
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 
 Stage = Literal["raw", "ready"]
@@ -60,7 +60,7 @@ class Augmentation(ABC):
             UserError: naming the op, the argument, what it must be and what it is.
         """
         if not ok:
-            raise UserError(f"{type(self).__name__}: `{argument}` must be {wanted}, not {value!r}")
+            raise ConfigError(f"{type(self).__name__}: `{argument}` must be {wanted}, not {value!r}")
 
     def check_range(
         self, argument: str, value: tuple[float, float], low: float = -float("inf"), high: float = float("inf")
@@ -85,7 +85,7 @@ class Augmentation(ABC):
         kind = {None: "", True: "floating-point ", False: "integer "}[floating]
         if batch.x.ndim != axes.count(",") + 1 or floating not in (None, batch.x.is_floating_point()):
             got = f"{str(batch.x.dtype).removeprefix('torch.')} of shape {tuple(batch.x.shape)}"
-            raise UserError(f"{type(self).__name__} needs {kind}inputs of shape ({axes}), but these are {got}")
+            raise ConfigError(f"{type(self).__name__} needs {kind}inputs of shape ({axes}), but these are {got}")
 
 
 def augment(batch: Batch, ops: Sequence[Augmentation], stage: Stage, seed: int, epoch: int, context: Context) -> Batch:
@@ -109,7 +109,7 @@ def augment(batch: Batch, ops: Sequence[Augmentation], stage: Stage, seed: int, 
         if op.stage != stage or op.p == 0:
             continue
         if op.mixes and batch.partner is None:
-            raise UserError(
+            raise ConfigError(
                 f"{type(op).__name__} (number {position + 1} of the augmentations) mixes each sample with another, "
                 "but there is no other left: keep one of MixUp and CutMix, and list SwapNoise before it"
             )

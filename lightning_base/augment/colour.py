@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lightning_base.augment.base import Augmentation, Context, column, floating, only, total, within
 from lightning_base.augment.draw import Draw
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 
 
@@ -90,7 +90,7 @@ class ColorJitter(Augmentation):
         self.need(batch, "B, C, H, W")
         channels = batch.x.shape[1]
         if channels not in (1, 3) and (self.saturation or self.hue):
-            raise UserError(
+            raise ConfigError(
                 f"ColorJitter: `saturation` and `hue` need images of 1 or 3 channels, but these have {channels}"
             )
         chosen = draw.chosen(self.p)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from lightning_base.augment.base import Augmentation, Context, Stage, column
 from lightning_base.augment.draw import Draw
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Boxes
 
 
@@ -54,7 +54,7 @@ class Mix(Augmentation):
         """The batch with each chosen sample mixed with its partner."""
         partner = batch.partner
         if partner is None:
-            raise UserError(f"{type(self).__name__} needs batch.partner")
+            raise ConfigError(f"{type(self).__name__} needs batch.partner")
         chosen = draw.chosen(self.p)
         x, other = padded_alike(batch.x, partner.x)
         lengths = batch.lengths
@@ -74,7 +74,9 @@ class Mix(Augmentation):
         """The targets as float32: probabilities (B, num_classes) of classes, values as they are."""
         if not isinstance(y, Tensor):
             what = "no targets" if y is None else "boxes"
-            raise UserError(f"{type(self).__name__} mixes targets that are classes or values, but this data has {what}")
+            raise ConfigError(
+                f"{type(self).__name__} mixes targets that are classes or values, but this data has {what}"
+            )
         if num_classes and not y.is_floating_point():
             return functional.one_hot(y, num_classes).float()
         return y.float()
@@ -94,7 +96,7 @@ class MixUp(Mix):
     def mix(self, x: Tensor, other: Tensor, share: Tensor, extent: Tensor | None, draw: Draw) -> tuple[Tensor, Tensor]:
         """The weighted mean of both (B, ...), and the shares (B,) as they were drawn."""
         if not x.is_floating_point():
-            raise UserError(
+            raise ConfigError(
                 f"MixUp needs inputs of floating-point numbers, but these are {x.dtype}, "
                 "which have no mean: CutMix can mix them"
             )

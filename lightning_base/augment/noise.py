@@ -6,7 +6,7 @@ from torch import Tensor
 from lightning_base.augment.base import Augmentation, Context, column, floating, only, within
 from lightning_base.augment.draw import Draw
 from lightning_base.augment.shift import pad
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 
 
@@ -56,7 +56,7 @@ class GaussianBlur(Augmentation):
         height, width = batch.x.shape[-2:]
         half = self.kernel_size // 2
         if half >= min(height, width):
-            raise UserError(
+            raise ConfigError(
                 f"GaussianBlur: `kernel_size` {self.kernel_size} is too large for images of {height} by {width}"
             )
         chosen = draw.chosen(self.p)

@@ -12,7 +12,7 @@ from lightning_base.augment.base import Augmentation, Context, only, rounded
 from lightning_base.augment.boxes import affine, move
 from lightning_base.augment.colour import brightened, contrasted, saturated
 from lightning_base.augment.draw import Draw
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Boxes
 
 LARGEST = 30.0  # the magnitude at which each op is at its strongest
@@ -106,7 +106,7 @@ class RandAugment(Augmentation):
         """The batch with the chosen images changed, and their boxes moved along."""
         self.need(batch, "B, C, H, W")
         if batch.x.dtype != torch.uint8 or batch.x.shape[1] not in (1, 3):
-            raise UserError(
+            raise ConfigError(
                 f"RandAugment needs uint8 images of 1 or 3 channels, but these are {batch.x.dtype} of "
                 f"{batch.x.shape[1]}: list it before ops that give float32, such as ColorJitter"
             )

@@ -8,7 +8,7 @@ from torch import Tensor
 from lightning_base.augment.base import Augmentation, Context, only
 from lightning_base.augment.boxes import affine, move
 from lightning_base.augment.draw import Draw
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Boxes
 
 Mode = Literal["zero", "reflect", "edge"]
@@ -88,7 +88,9 @@ class Crop(Augmentation):
         self.need(batch, "B, C, H, W")
         if self.mode == "reflect" and self.padding >= min(batch.x.shape[-2:]):
             size = " by ".join(str(n) for n in batch.x.shape[-2:])
-            raise UserError(f"Crop: `padding` {self.padding} is too much to reflect about the edge of images of {size}")
+            raise ConfigError(
+                f"Crop: `padding` {self.padding} is too much to reflect about the edge of images of {size}"
+            )
         chosen = draw.chosen(self.p)
         down, right = (self.padding - draw.integers(2 * self.padding + 1, 2)).unbind(1)
         return shifted(batch, chosen, down, right, (self.padding, self.padding), self.mode)

@@ -6,7 +6,7 @@ import torch
 
 from lightning_base.augment.base import Augmentation, Context, Stage
 from lightning_base.augment.draw import Draw
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 
 
@@ -57,6 +57,6 @@ class SwapNoise(Augmentation):
         """The batch with values of the chosen rows replaced."""
         self.need(batch, "B, F")
         if batch.partner is None:
-            raise UserError("SwapNoise needs batch.partner")
+            raise ConfigError("SwapNoise needs batch.partner")
         swapped = draw.chosen(self.p)[:, None] & (draw.uniform(batch.x.shape[1]) < self.ratio)
         return batch._replace(x=torch.where(swapped, batch.partner.x, batch.x))

@@ -19,7 +19,7 @@ from lightning_base.clean.findings import (
     outliers,
     targets,
 )
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.samples.payload import Derived, Payload, Rows, hash_payload
 from lightning_base.samples.samples import Samples, findings_table
 
@@ -87,11 +87,13 @@ class Cleaning:
     def __post_init__(self) -> None:
         for name, (low, high) in (self.ranges or {}).items():
             if low is not None and high is not None and low > high:
-                raise UserError(f"data.clean.ranges: {name}: {low} is above {high}; give [lowest, highest]")
+                raise ConfigError(f"data.clean.ranges: {name}: {low} is above {high}; give [lowest, highest]")
         if self.iqr is not None and self.iqr <= 0:
-            raise UserError(f"data.clean.iqr: {self.iqr} is not positive; 3 is usual")
+            raise ConfigError(f"data.clean.iqr: {self.iqr} is not positive; 3 is usual")
         if self.outlier != "keep" and self.ranges is None and self.iqr is None:
-            raise UserError(f"data.clean.outlier: {self.outlier} has no rule; give data.clean.ranges or data.clean.iqr")
+            raise ConfigError(
+                f"data.clean.outlier: {self.outlier} has no rule; give data.clean.ranges or data.clean.iqr"
+            )
 
 
 class Mended(Derived):
@@ -167,7 +169,7 @@ def _acted(found: pd.DataFrame, policy: Cleaning) -> pd.DataFrame:
     """The findings with a column `action`."""
     known = {f.name for f in fields(policy)} - {"ranges", "iqr"}
     if strange := sorted(set(found["kind"]) - known):
-        raise UserError(
+        raise ConfigError(
             f"data.clean: reading found {strange[0]!r}, which is no kind of finding; one of {sorted(known)}"
         )
     return found.assign(action=pd.Series([getattr(policy, kind) for kind in found["kind"]], dtype=str))
@@ -183,7 +185,7 @@ def _fail(samples: Samples, found: pd.DataFrame) -> None:
     others = "".join(f", {n} of kind {other}" for other, n in count.items() if other != kind)
     told = ((samples.findings["id"] == name) & (samples.findings["detail"] == detail)).any()
     where = f"{name}: {detail}" if told else f"{'column' if kind in COLUMN_KINDS else 'row'} {name!r} has {detail}"
-    raise UserError(
+    raise DataError(
         f"{samples.origin}: {one_line(where)} ({count[kind]} of kind {kind}{others}); mend the data, or set "
         f"data.clean.{kind}: {MENDS.get(kind, 'drop to leave them out')}"
     )
@@ -196,7 +198,7 @@ def _fix(samples: Samples, found: pd.DataFrame, low: Any, high: Any) -> Samples:
         return samples
     infinite = bool((fixed["kind"] == "non_finite").any())
     if infinite and not is_table(samples):
-        raise UserError(
+        raise ConfigError(
             f"data.clean.non_finite: fix makes infinite values of a table missing, and {samples.origin} is no table: "
             f"row {fixed['id'].iloc[0]!r} has NaN or infinite inputs; set it to drop, or mend the data"
         )
@@ -219,7 +221,7 @@ def _drop(samples: Samples, found: pd.DataFrame) -> Samples:
     if columns:
         left = np.array([i for i, f in enumerate(samples.features) if f.name not in columns], dtype=np.int64)
         if len(left) == 0:
-            raise UserError(f"{samples.origin}: every column is constant; give columns that differ between samples")
+            raise DataError(f"{samples.origin}: every column is constant; give columns that differ between samples")
         free = np.full(len(left), np.inf, dtype=samples.inputs.dtype)
         samples = replace(
             samples,
@@ -232,7 +234,7 @@ def _drop(samples: Samples, found: pd.DataFrame) -> Samples:
     gone = samples.table["id"].isin(going["id"][~going["kind"].isin(apart)]).to_numpy()
     if gone.all():
         kinds = ", ".join(sorted(set(going["kind"])))
-        raise UserError(f"{samples.origin}: cleaning leaves no samples: all are dropped for {kinds}; mend the data")
+        raise DataError(f"{samples.origin}: cleaning leaves no samples: all are dropped for {kinds}; mend the data")
     return samples.take(np.flatnonzero(~gone)) if gone.any() else samples
 
 
@@ -242,4 +244,4 @@ def _check_classes(samples: Samples, dropped: bool) -> None:
         return
     how = "cleaning leaves only samples of" if dropped else "all samples are of"
     name = samples.classes[int(seen[0])]
-    raise UserError(f"{samples.origin}: {how} class {name!r}; a classifier needs samples of two classes")
+    raise DataError(f"{samples.origin}: {how} class {name!r}; a classifier needs samples of two classes")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.errors import ConfigError, DataError, one_line, suggest
 from lightning_base.samples.samples import Samples
 
 
@@ -19,11 +19,11 @@ def read_labels(path: str) -> list[tuple[str, str]]:
     try:
         table = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path, dtype=str, na_filter=False)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(
+        raise ConfigError(
             f"data.labels: {path} cannot be read ({one_line(error)}); give a CSV or Parquet file"
         ) from error
     if missing := {"id", "target"} - set(table.columns):
-        raise UserError(
+        raise ConfigError(
             f"data.labels: {path} has no column {min(missing)!r}, only {', '.join(map(str, table.columns))}; give id "
             "and target"
         )
@@ -44,7 +44,9 @@ def correct(samples: Samples, path: str) -> Samples:
         UserError: for samples without classes, an id that no sample has, a target that is no class, or two for one id.
     """
     if not samples.classes or "target" not in samples.table:
-        raise UserError(f"data.labels: {samples.origin} has no class for each sample to correct; leave data.labels out")
+        raise ConfigError(
+            f"data.labels: {samples.origin} has no class for each sample to correct; leave data.labels out"
+        )
     number, found = {name: i for i, name in enumerate(samples.classes)}, samples.findings
     known = {*samples.table["id"], *found["id"]}
     what = "image" if len(samples.inputs.shape) == 4 else "sample"
@@ -52,14 +54,14 @@ def correct(samples: Samples, path: str) -> Samples:
     for row, (name, target) in enumerate(read_labels(path), start=1):
         where = f"{path}: row {row} (id {name!r})"
         if name not in known:
-            raise UserError(f"{where}: no such {what} in {samples.origin}; mend the row")
+            raise DataError(f"{where}: no such {what} in {samples.origin}; mend the row")
         if target not in number:
-            raise UserError(
+            raise DataError(
                 f"{where}: target {target!r} is none of the classes {', '.join(number)}{suggest(target, number)}; "
                 "mend the row"
             )
         if targets.setdefault(name, number[target]) != number[target]:
-            raise UserError(f"{where}: another row gives this id another target; remove one")
+            raise DataError(f"{where}: another row gives this id another target; remove one")
     pairs = zip(samples.table["id"], samples.table["target"], strict=True)
     corrected = pd.Series([targets.get(name, old) for name, old in pairs], index=samples.table.index)
     mended = (found["kind"] == "target") & found["id"].isin(targets.keys())

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import UserError, suggest
+from lightning_base.errors import ConfigError, suggest
 from lightning_base.samples.payload import Rows, blocks, fitting, gather
 from lightning_base.samples.samples import Samples, findings_table
 from lightning_base.tools.cache import kept
@@ -79,7 +79,7 @@ def bounds(
         UserError: for samples without columns of floating-point numbers, or a range of a column that is none.
     """
     if len(samples.inputs.shape) != 2 or not np.issubdtype(samples.inputs.dtype, np.floating):
-        raise UserError(
+        raise ConfigError(
             f"data.clean: the samples of {samples.origin} are no table of numbers; leave ranges and iqr out"
         )
     n = samples.inputs.shape[1]
@@ -99,7 +99,7 @@ def bounds(
     for name, (lowest, highest) in ranges.items():
         if name not in names or words[names.index(name)]:
             why = "is no number" if name in names else f"is no column of {samples.origin}{suggest(name, names)}"
-            raise UserError(f"data.clean.ranges: {name!r} {why}; name a column of numbers")
+            raise ConfigError(f"data.clean.ranges: {name!r} {why}; name a column of numbers")
         i = names.index(name)
         low[i], high[i] = -np.inf if lowest is None else lowest, np.inf if highest is None else highest
     return low, high

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.sparse import csr_array
 from torch.nn.functional import adaptive_avg_pool2d
 
-from lightning_base.errors import UserError
+from lightning_base.errors import DataError
 from lightning_base.samples.payload import Rows, blocks, gather
 from lightning_base.samples.samples import Samples
 from lightning_base.tools.cache import kept
@@ -121,7 +121,7 @@ class _Pairs:
             self.keys = [np.unique(np.concatenate(self.keys))]
             self.count = len(self.keys[0])
         if self.count > MOST:
-            raise UserError(
+            raise DataError(
                 f"{self.origin}: more than {MOST:,} pairs are nearly duplicates, too many to tell; "
                 "set data.clean.near_duplicate: skip and audit: off"
             )

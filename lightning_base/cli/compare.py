@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.results.compare import ROPE, compare, show
 from lightning_base.tools.files import replace, to_json
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> None:
     ropes = _ropes(options.rope)
     out = Path(options.out) if options.out else None
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise UserError(f"--out: {out} is no file in an existing folder; give the path of a file to write")
+        raise ConfigError(f"--out: {out} is no file in an existing folder; give the path of a file to write")
     found = compare([Path(directory) for directory in options.directory], options.metric, ropes)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     show(found, console)
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"compare: {one_line(message)}; `lightning-base compare --help` shows the options")
+        raise ConfigError(f"compare: {one_line(message)}; `lightning-base compare --help` shows the options")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,6 +76,6 @@ def _ropes(options: Sequence[str]) -> dict[str | None, float]:
         except ValueError:
             width = -1.0
         if not (isfinite(width) and width >= 0):
-            raise UserError(f"--rope: {option!r} is no width; give a number, 0 or more, or NAME=NUMBER")
+            raise ConfigError(f"--rope: {option!r} is no width; give a number, 0 or more, or NAME=NUMBER")
         ropes[name or None] = width
     return ropes

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from lightning_base.cli.arguments import configs
 from lightning_base.doctor.look import look
-from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.errors import ConfigError, one_line, suggest
+from lightning_base.verbs.words import configs
 
 if TYPE_CHECKING:  # help needs no torch
     from lightning_base.training.experiment import Experiment
@@ -26,24 +26,24 @@ def main(arguments: Sequence[str]) -> int:
     options, rest = _parser().parse_known_args(list(arguments))
     out = Path(options.json) if options.json else None
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise UserError(f"--json: {out} is no file in an existing folder; give the path of a file to write")
+        raise ConfigError(f"--json: {out} is no file in an existing folder; give the path of a file to write")
     if rest and not configs(rest):
         word = rest[0].split("=")[0]
-        raise UserError(f"doctor: {word} needs --config FILE.yaml{suggest(word, OPTIONS)}")
+        raise ConfigError(f"doctor: {word} needs --config FILE.yaml{suggest(word, OPTIONS)}")
     if rest and options.nodes:
-        raise UserError("--nodes looks at no configuration; leave --config out, or --nodes")
+        raise ConfigError("--nodes looks at no configuration; leave --config out, or --nodes")
     return look(options.nodes, (lambda: _open(rest)) if rest else None, out)
 
 
 def _open(words: Sequence[str]) -> "Experiment":
-    from lightning_base.cli.command import open_experiment
+    from lightning_base.verbs.opening import open_experiment
 
     return open_experiment(["crossval", *words])
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"doctor: {one_line(message)}; `lightning-base doctor --help` shows the options")
+        raise ConfigError(f"doctor: {one_line(message)}; `lightning-base doctor --help` shows the options")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,10 +12,9 @@ from typing import Any
 
 import yaml
 
-from lightning_base.cli.arguments import CONFIG, configs
 from lightning_base.cli.described import Described, Verb, table
 from lightning_base.cli.own import Missing, look_up
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.training.config_errors import (
     no_class,
     no_file,
@@ -25,6 +24,7 @@ from lightning_base.training.config_errors import (
     not_subclass,
     not_yaml,
 )
+from lightning_base.verbs.words import CONFIG, configs
 
 ROOTS = {"model": "BaseModule", "data": "BaseDataModule"}  # and what stands there
 KINDS = {"tasks": "BaseModule", "data": "BaseDataModule"}
@@ -40,22 +40,32 @@ def check(arguments: Sequence[str]) -> None:
         arguments: the verb and its options.
 
     Raises:
-        UserError: in the parser's words.
+        ConfigError: in the parser's words.
     """
     verb = table().verbs.get(arguments[0])
     words = list(arguments[1:])
     if verb is None or "--" in words or any(word.startswith("--print_config") for word in words):
         return
     checked = Checked(verb, configs(words))
+    if any(is_of_objects(Path(file)) for file in checked.files):
+        return
     for name, value in options(words):
         if f"--{name}" in CONFIG or name == "c":
             checked.file(value)
         else:
             checked.given(name, value)
     if not checked.files and not any(name.partition(".")[0] == "data" for name, _ in options(words)):
-        raise UserError("data: missing; give --config FILE.yaml with data.class_path")
+        raise ConfigError("data: missing; give --config FILE.yaml with data.class_path")
     if checked.unknown:
-        raise UserError(no_key(checked.unknown[0], checked.files, checked.known))
+        raise ConfigError(no_key(checked.unknown[0], checked.files, checked.known))
+
+
+def is_of_objects(path: Path) -> bool:
+    """Whether a file is the saved configuration of what Python functions make: it has a parser of its own."""
+    try:
+        return re.search(r"^objects:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -91,17 +101,17 @@ class Checked:
         """Checks a configuration file.
 
         Raises:
-            UserError: for one that is not there or does not parse, and for what it names.
+            ConfigError: for one that is not there or does not parse, and for what it names.
         """
         path = Path(name).expanduser()
         if not name or name.startswith("-") or re.search(r"[\s{}\[\]:]", name) or path.is_dir():
             return  # no plain path: the parser takes text too
         if not path.exists():
-            raise UserError(no_file(str(path.absolute())))
+            raise ConfigError(no_file(str(path.absolute())))
         try:
             content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # a safe one
         except yaml.YAMLError as error:
-            raise UserError(not_yaml(self.files, error)) from error
+            raise ConfigError(not_yaml(self.files, error)) from error
         except (OSError, ValueError):
             return
         if isinstance(content, dict) and all(isinstance(key, str) for key in content):
@@ -132,7 +142,7 @@ class Checked:
         """Checks what stands where a class is expected: {class_path, init_args}, or its path alone.
 
         Raises:
-            UserError: for a class that is not there, or an option that it has not.
+            ConfigError: for a class that is not there, or an option that it has not.
         """
         if isinstance(value, str):
             self.name(key, value)
@@ -148,7 +158,7 @@ class Checked:
                 continue
             option = found.option(name)
             if option is None:
-                raise UserError(no_option(f"{key}.{name}", found.path, self.files, found.names))
+                raise ConfigError(no_option(f"{key}.{name}", found.path, self.files, found.names))
             if option.holds in ("networks", "splitters"):
                 self.instance(f"{key}.{name}", one)
 
@@ -156,7 +166,7 @@ class Checked:
         """Checks an option of the command line, whose name may lead into classes.
 
         Raises:
-            UserError: for a class that is not there, or an option that it has not.
+            ConfigError: for a class that is not there, or an option that it has not.
         """
         head, *rest = (part for part in name.split(".") if part not in INNER)
         if name.endswith(".help") or head == "help" or "dict_kwargs" in name.split("."):
@@ -170,7 +180,7 @@ class Checked:
                 return
             option = found.option(part)
             if option is None:
-                raise UserError(no_option(f"{key}.{part}", found.path, self.files, found.names))
+                raise ConfigError(no_option(f"{key}.{part}", found.path, self.files, found.names))
             if option.holds not in ("networks", "splitters"):
                 return
             key = f"{key}.{rest[i]}"
@@ -181,7 +191,7 @@ class Checked:
         """Takes a class path for a key.
 
         Raises:
-            UserError: for one that cannot be imported.
+            ConfigError: for one that cannot be imported.
         """
         if path is None:
             return
@@ -192,11 +202,11 @@ class Checked:
         found = look_up(path)
         if isinstance(found, Missing):
             if not found.name:
-                raise UserError(no_module(key, found.module, self.files))
-            raise UserError(no_class(key, found.module, found.name, self.files, found.names))
+                raise ConfigError(no_module(key, found.module, self.files))
+            raise ConfigError(no_class(key, found.module, found.name, self.files, found.names))
         wanted = ROOTS.get(key)
         if isinstance(found, Described) and wanted and KINDS.get(found.kind) != wanted:
-            raise UserError(not_subclass(key, found.path, wanted, self.files))
+            raise ConfigError(not_subclass(key, found.path, wanted, self.files))
         self.classes[key] = path
 
     def described(self, key: str) -> Described | None:

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from lightning_base import __version__
-from lightning_base.cli.arguments import given, only_directory, with_saved_config
-from lightning_base.errors import UserError, suggest
+from lightning_base.errors import ConfigError, UserError, suggest
+from lightning_base.tools.console import Level, speaking
+from lightning_base.verbs.words import given, only_directory, with_saved_config
 
 VERBS = {
     "prepare": "fetch what the data declares, clean it, pack it, split it, and show what was found",
@@ -59,6 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if os.getcwd() not in sys.path:  # models/ and datamodules/ are the working directory's
         sys.path.insert(0, os.getcwd())
+    with speaking(Level.NORMAL):
+        return run(arguments)
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; returns the exit status."""
     try:
         if arguments[0] == "compare":
             from lightning_base.cli.compare import main as compare
@@ -80,7 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return doctor(arguments[1:])
         if arguments[0] not in VERBS:
             verbs = [*VERBS, *ARTEFACT_VERBS]
-            raise UserError(f"no verb {arguments[0]!r}; the verbs are {', '.join(verbs)}{suggest(arguments[0], verbs)}")
+            raise ConfigError(
+                f"no verb {arguments[0]!r}; the verbs are {', '.join(verbs)}{suggest(arguments[0], verbs)}"
+            )
         if arguments[0] == "crossval" and given(arguments, "--status"):
             from lightning_base.results.states import show_status
 

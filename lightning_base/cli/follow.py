@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from lightning_base.distributed.slurm import FINAL
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.tools.console import console
 from lightning_base.tools.files import last_line
 
@@ -42,7 +42,7 @@ def follow(job: str, logs: Path) -> int:
         if known and all(told["JobState"] in FINAL for told in known.values()):
             return max(status(told) for told in known.values())
         if seen is not None and not known:
-            raise UserError(f"launch slurm: Slurm knows of no job {job} any more; what it printed stands in {logs}")
+            raise ConfigError(f"launch slurm: Slurm knows of no job {job} any more; what it printed stands in {logs}")
         time.sleep(min(1 + (time.monotonic() - began) / 60, 15))  # seconds: each question is a load on the cluster
 
 

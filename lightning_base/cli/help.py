@@ -5,11 +5,11 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from lightning_base.cli.arguments import given
 from lightning_base.cli.described import KINDS, Described, Option, table
 from lightning_base.cli.listing import SHOWN, classes, table_of
 from lightning_base.cli.own import look_up
-from lightning_base.errors import UserError, suggest
+from lightning_base.errors import ConfigError, suggest
+from lightning_base.verbs.words import given
 
 EXAMPLES = {
     "prepare": "--config configs/digits_cnn.yaml",
@@ -58,7 +58,7 @@ def show(verb: str, about: str, subject: str) -> str:
         subject: what help is asked on.
 
     Raises:
-        UserError: for a subject that there is none of.
+        ConfigError: for a subject that there is none of.
     """
     if not subject:
         return of_verb(verb, about)
@@ -68,7 +68,7 @@ def show(verb: str, about: str, subject: str) -> str:
     if isinstance(found, Described):
         return of_class(found)
     near = suggest(subject, [*(one.path for one in known()), *(one.path.rpartition(".")[2] for one in known())])
-    raise UserError(f"--help: there is no class {subject!r}{near or '; `lightning-base list` shows them'}")
+    raise ConfigError(f"--help: there is no class {subject!r}{near or '; `lightning-base list` shows them'}")
 
 
 def known() -> list[Described]:

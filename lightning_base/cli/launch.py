@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from jsonargparse import ArgumentParser, Namespace
 
 from lightning_base.cli import torchrun
-from lightning_base.cli.arguments import given, with_saved_config
-from lightning_base.cli.command import open_experiment
 from lightning_base.cli.follow import follow
 from lightning_base.cli.torchrun import Torchrun
 from lightning_base.distributed.process import leave_allocation
 from lightning_base.distributed.slurm import TASK, Slurm, script, submit
-from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.errors import ConfigError, one_line, suggest
 from lightning_base.tools.console import console, quiet
 from lightning_base.tools.files import write_text
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build, preflight
+from lightning_base.verbs.opening import open_experiment
+from lightning_base.verbs.words import given, with_saved_config
 
 ASKER = "launch slurm: "
 VERBS = ("fit", "crossval", "validate", "test", "predict")
@@ -80,11 +80,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     kinds = {"slurm": slurm, "torchrun": on_hosts, "tpu": on_tpu}
     if given[0] not in kinds:
-        raise UserError(f"launch {given[0]!r}: give {', '.join(kinds)}{suggest(given[0], kinds)}")
+        raise ConfigError(f"launch {given[0]!r}: give {', '.join(kinds)}{suggest(given[0], kinds)}")
     options = parse(given[0], given[1:])
     leave_allocation()
     if not words:
-        raise UserError(
+        raise ConfigError(
             f"launch {given[0]}: no verb; it stands after --: launch {given[0]} … -- fit --config FILE.yaml"
         )
     return kinds[given[0]](options, words)
@@ -118,7 +118,7 @@ def parse(kind: str, arguments: Sequence[str]) -> Namespace:
     try:
         return parser.parse_args(list(arguments))
     except ArgumentError as error:
-        raise UserError(
+        raise ConfigError(
             f"launch {kind}: {one_line(error)}; `lightning-base launch {kind} --help` shows them"
         ) from error
 
@@ -130,12 +130,12 @@ def open_job(words: Sequence[str]) -> Job:
         UserError: where it does not.
     """
     if words[0] not in VERBS:
-        raise UserError(f"launch: {words[0]!r} is none of {', '.join(VERBS)}{suggest(words[0], VERBS)}")
+        raise ConfigError(f"launch: {words[0]!r} is none of {', '.join(VERBS)}{suggest(words[0], VERBS)}")
     arguments = [word.replace(TASK, "0") for word in words]
     with quiet():
         experiment = open_experiment(with_saved_config(arguments))
         if words[0] == "crossval" and experiment.config.executor != "inline":
-            raise UserError(
+            raise ConfigError(
                 f"launch: crossval --executor {experiment.config.executor} starts processes itself; leave it out"
             )
         run = build(experiment.on_cpu(), 0, experiment.root / words[0], quiet=True, training=False)
@@ -193,16 +193,16 @@ def tasks(array: str | None, job: Job) -> list[int] | None:
     """
     if array is None:
         if any(TASK in word for word in job.words):
-            raise UserError(f"launch slurm: {TASK} is an array's; give --array 0-9 or such")
+            raise ConfigError(f"launch slurm: {TASK} is an array's; give --array 0-9 or such")
         return None
     if array == "folds":
         if job.verb != "crossval" or given(job.words, "--folds"):
-            raise UserError("launch slurm: --array folds is for crossval without --folds; give numbers such as 0-9")
+            raise ConfigError("launch slurm: --array folds is for crossval without --folds; give numbers such as 0-9")
         return list(range(job.folds))
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", array):
-        raise UserError(f"launch slurm: --array {array!r} is neither folds nor numbers such as 0-9,12")
+        raise ConfigError(f"launch slurm: --array {array!r} is neither folds nor numbers such as 0-9,12")
     if not any(TASK in word for word in job.words):
-        raise UserError(f"launch slurm: --array {array}: its jobs are all the same; {TASK} stands for a job's number")
+        raise ConfigError(f"launch slurm: --array {array}: its jobs are all the same; {TASK} stands for a job's number")
     spans = [part.partition("-") for part in array.split(",")]
     return sorted({n for low, _, high in spans for n in range(int(low), int(high or low) + 1)})
 

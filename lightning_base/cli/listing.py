@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightning_base.cli.described import Described, table
 from lightning_base.cli.own import FOLDERS, Source, is_ours
-from lightning_base.errors import UserError, suggest
+from lightning_base.errors import ConfigError, suggest
 
 SHOWN = {
     "tasks": "tasks",
@@ -30,14 +30,14 @@ def main(arguments: Sequence[str]) -> None:
     """Prints the kinds that the arguments name; all without arguments.
 
     Raises:
-        UserError: for a kind that there is not.
+        ConfigError: for a kind that there is not.
     """
     if arguments[:1] and arguments[0] in ("-h", "--help"):
         print(f"usage: lightning-base list [{'|'.join(SHOWN)}]\n\nLists what YAML can name, a line each.")
         return
     for kind in arguments:
         if kind not in SHOWN:
-            raise UserError(f"list {kind!r}: give {', '.join(SHOWN)}{suggest(kind, SHOWN)}")
+            raise ConfigError(f"list {kind!r}: give {', '.join(SHOWN)}{suggest(kind, SHOWN)}")
     print("\n\n".join(listing(kind) for kind in arguments or SHOWN))
 
 

@@ -21,15 +21,16 @@ from lightning.pytorch.cli import LightningArgumentParser
 from torch import nn
 
 from lightning_base.augment import Augmentation
-from lightning_base.cli.command import Command
 from lightning_base.cli.described import TABLE, digest
 from lightning_base.cli.entry import VERBS
 from lightning_base.cli.introspect import argument, plain, type_text, value_text
 from lightning_base.cli.own import parts
 from lightning_base.data import BaseDataModule
+from lightning_base.data.memory import Memory
 from lightning_base.preprocess import Preprocess
 from lightning_base.splitters import TableSplitter
 from lightning_base.tasks import BaseModule
+from lightning_base.verbs.parser import Parser
 
 BASES: dict[str, type] = {  # the first that fits is a class's kind
     "tasks": BaseModule,
@@ -66,7 +67,7 @@ class _Made(Exception):  # carries a parser out of LightningCLI before it parses
         self.parser = parser
 
 
-class _Declared(Command):
+class _Declared(Parser):
     """A verb's parser, made and not used."""
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -114,11 +115,11 @@ def option(action: Action) -> dict[str, Any]:
 
 
 def shipped() -> Iterator[tuple[str, type]]:
-    """Every class that the configuration may name, by the shortest dotted name that it has."""
+    """Every class that YAML may name, by the shortest dotted name that it has; Memory takes what YAML cannot hold."""
     for face in FACES:
         module = importlib.import_module(f"lightning_base.{face}")
         for name in module.__all__:
-            if isinstance(found := getattr(module, name), type) and kind_of(found):
+            if isinstance(found := getattr(module, name), type) and kind_of(found) and found is not Memory:
                 yield f"lightning_base.{face}.{name}", found
     for folder in FOLDERS:
         for entry in pkgutil.iter_modules(importlib.import_module(folder).__path__):
@@ -190,8 +191,9 @@ def of_init(found: type) -> list[str]:
 
 
 def names(module: str) -> list[str]:
-    """The public names of a module."""
-    return [name for name in dir(importlib.import_module(module)) if not name.startswith("_")]
+    """The public names of a package, and its modules, imported or not."""
+    package = importlib.import_module(module)
+    return sorted({*package.__all__, *(entry.name for entry in pkgutil.iter_modules(package.__path__))})
 
 
 def text() -> str:

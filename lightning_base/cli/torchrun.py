@@ -12,7 +12,7 @@ from types import FrameType
 
 from lightning_base.distributed.process import STATUS, is_foreign
 from lightning_base.distributed.slurm import Slurm
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.tools.process import thread_variables
 
 
@@ -42,17 +42,19 @@ class Torchrun:
         """
         for host in self.hosts:
             if not re.fullmatch(r"[\w.-]+", host):
-                raise UserError(f"launch torchrun: --hosts: {host!r} is no host's name; give such as --hosts [n1, n2]")
+                raise ConfigError(
+                    f"launch torchrun: --hosts: {host!r} is no host's name; give such as --hosts [n1, n2]"
+                )
         if self.max_restarts < 0 or not 0 <= (self.port or 0) < 2**16:
-            raise UserError("launch torchrun: --max_restarts from 0 and --port from 0 to 65535")
+            raise ConfigError("launch torchrun: --max_restarts from 0 and --port from 0 to 65535")
         nodes = max(len(self.hosts), 1)
         if nodes != num_nodes:
-            raise UserError(
+            raise ConfigError(
                 f"launch torchrun: trainer.num_nodes is {num_nodes}, hosts are {nodes}; name as many by --hosts"
             )
         ranks = Slurm().ranks(devices, accelerator)
         if self.processes not in (None, ranks):
-            raise UserError(
+            raise ConfigError(
                 f"launch torchrun: --processes is {self.processes}, but trainer.devices gives {ranks}; leave it out, "
                 f"or set trainer.devices to {self.processes}"
             )

@@ -7,8 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_base.cli.command import open_experiment
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, UserError
 from lightning_base.folds.fold import attempt
 from lightning_base.folds.plan import Plan
 from lightning_base.results import states
@@ -16,6 +15,7 @@ from lightning_base.tools.console import quiet
 from lightning_base.tools.files import read_json
 from lightning_base.training.preempt import leave_if_raised, listening
 from lightning_base.training.run import build
+from lightning_base.verbs.opening import open_experiment
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,7 +60,7 @@ def open_plan(directory: Path) -> tuple[Plan, bool]:
     data.prepare_data()
     stored = read_json(directory / "identity.json", needs={"split_hash": str})["split_hash"]
     if data.folds.hash != stored:
-        raise UserError(f"{directory} was begun on another split ({stored[:12]}, now {data.folds.hash[:12]})")
+        raise ConfigError(f"{directory} was begun on another split ({stored[:12]}, now {data.folds.hash[:12]})")
     return Plan(experiment, directory, data), first.trainer.world_size == 1
 
 

@@ -16,7 +16,7 @@ from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data.pool import Division, Pool, Pools, Source, Sources
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import CheckpointError, ConfigError, DataError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.preprocess.standardize import Normalize, Standardize
 from lightning_base.samples.batch import Batch
@@ -90,12 +90,12 @@ class BaseDataModule(LightningDataModule, ABC):
         super().__init__()
         for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
             if size is not None and size < 1:
-                raise UserError(f"data.{key}: {size} is below 1; give a positive number or null")
+                raise ConfigError(f"data.{key}: {size} is below 1; give a positive number or null")
         for key, part in (("test_size", self.test_size), ("inner_val", self.inner_val)):
             if part is not None and not 0 < part < 1:
-                raise UserError(f"data.{key}: {part} is not between 0 and 1; give a share such as 0.2 or null")
+                raise ConfigError(f"data.{key}: {part} is not between 0 and 1; give a share such as 0.2 or null")
         if self.workers < 0:
-            raise UserError(f"data.workers: {self.workers} is negative; give 0 or more threads")
+            raise ConfigError(f"data.workers: {self.workers} is negative; give 0 or more threads")
         self.fold = 0
         self.seed = 0
         self.fold_seed = 0
@@ -112,6 +112,20 @@ class BaseDataModule(LightningDataModule, ABC):
         Raises:
             UserError: where the data has no such source.
         """
+
+    def given(self, x: Any) -> Samples:
+        """Samples that are in memory, to be predicted: what `predict(x)` hands over.
+
+        Args:
+            x: what a subclass takes, as an array or a DataFrame.
+
+        Raises:
+            DataError: where this data module takes none.
+        """
+        raise DataError(
+            f"predict: {type(self).__name__} takes no {type(x).__name__} from memory; name files in its configuration "
+            "(overrides), or implement `given`"
+        )
 
     def make_preprocess(self) -> Preprocess:
         """What a subclass fits on a fold's training role: by default mean and standard deviation."""
@@ -200,7 +214,7 @@ class BaseDataModule(LightningDataModule, ABC):
         if self.fold < len(split.folds):  # WHOLE, which is -1, too
             ours = (split.fold_hash(self.fold), self.fold)
         if theirs != ours:
-            raise UserError(
+            raise CheckpointError(
                 f"the checkpoint was trained on fold {theirs[1]} of another split ({theirs[0][:12]}), this run is fold "
                 f"{ours[1]} ({ours[0][:12]}): held-out samples would have been trained on; give the data, data.split "
                 "and seed that the checkpoint was trained with"
@@ -215,7 +229,7 @@ class BaseDataModule(LightningDataModule, ABC):
         """(N,) int64 rows, in the source's sample table, of a role in this fold."""
         if source_of(role) == "pool":
             if self.fold != WHOLE and not 0 <= self.fold < len(self.folds.folds):
-                raise UserError(f"fold {self.fold} does not exist: data.split has {len(self.folds.folds)} folds")
+                raise DataError(f"fold {self.fold} does not exist: data.split has {len(self.folds.folds)} folds")
             fold = self.folds.whole if self.fold == WHOLE else self.folds.folds[self.fold]
             if role == "val":
                 return fold.val
@@ -258,7 +272,9 @@ class BaseDataModule(LightningDataModule, ABC):
 
     def _need_fit(self) -> None:
         if not self.preprocess.fitted:
-            raise UserError("the data's preprocessing is not fitted: fit first, or give --ckpt_path of a trained run")
+            raise CheckpointError(
+                "the data's preprocessing is not fitted: fit first, or give --ckpt_path of a trained run"
+            )
 
     def train_dataloader(self) -> BatchLoader:
         """The training role's batches (Lightning's hook)."""
@@ -303,20 +319,6 @@ class BaseDataModule(LightningDataModule, ABC):
         partner = batch.partner
         batch = self.preprocess.apply(batch)._replace(partner=partner and self.preprocess.apply(partner))
         return augment(batch, self.augment, "ready", self.fold_seed, epoch, context)
-
-    def check(self) -> None:
-        """Tries two training samples through the whole path.
-
-        Raises:
-            UserError: where an augmentation does not fit the data.
-        """
-        if not self.augment:
-            return
-        try:
-            self.transform(self.loader("train").gather(self.rows("train")[:2]), epoch=0)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            names = ", ".join(type(op).__name__ for op in self.augment)
-            raise UserError(f"data.augment: {names} do not fit: {one_line(error)}; mend data.augment") from error
 
     @property
     def from_checkpoint(self) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lightning_base.clean.cleaning import Cleaning, clean
 from lightning_base.clean.corrections import as_read, correct
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.base import TableSplitter
@@ -112,6 +112,11 @@ class Pool:
         pool._samples, pool.__dict__["folds"] = dict(samples), folds
         return pool
 
+    def give(self, asked: Samples) -> None:
+        """Takes samples for the source "predict" in place of those that are read; they are cleaned as these are."""
+        cleaned, self.sources.findings["predict"] = clean(asked, self.sources.policy, pool=False)
+        self._samples["predict"] = replace(cleaned, inputs=read_only(cleaned.inputs))
+
     def samples(self, source: Source) -> Samples:
         """The samples of a source: "pool" without those that are sealed, "test" with them, or "predict".
 
@@ -135,7 +140,7 @@ class Pool:
         table = whole.table if uncorrected is None else as_read(whole, uncorrected)
         if isinstance(splitter, TableSplitter) and splitter.seals:
             if size is not None:
-                raise UserError("data.test_size: data.split names the test samples already; leave test_size out")
+                raise ConfigError("data.test_size: data.split names the test samples already; leave test_size out")
             sealed = splitter.sealed(table, self.division.test_seed)
         else:
             assert size is not None
@@ -149,7 +154,7 @@ class Pool:
             return pool
         rows = np.flatnonzero(pool.table["id"].isin(only))
         if len(rows) < len(only):
-            raise UserError(f"{pool.origin}: {len(only) - len(rows)} samples of the outer fold are not there")
+            raise DataError(f"{pool.origin}: {len(only) - len(rows)} samples of the outer fold are not there")
         return pool.take(rows)
 
     @property

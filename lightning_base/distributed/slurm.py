@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lightning_base.distributed.process import STATUS, is_foreign
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.tools.process import thread_variables
 
 # squeue(1), JOB STATE CODES: those that a job does not leave; a requeued one goes back to PENDING without them
@@ -94,9 +94,9 @@ class Slurm:
         for option in self.extra:
             name = re.fullmatch(r"--([a-z-]+)(=.+)?", option)
             if name is None:
-                raise UserError(f"{prefix}extra: {option!r} is no option; give one such as --constraint=a100")
+                raise ConfigError(f"{prefix}extra: {option!r} is no option; give one such as --constraint=a100")
             if re.fullmatch(OWN, name[1]):
-                raise UserError(f"{prefix}extra: --{name[1]} is what the script itself says; leave it out")
+                raise ConfigError(f"{prefix}extra: --{name[1]} is what the script itself says; leave it out")
         gpus, ranks = self.gpus_per_node, self.ranks(devices, accelerator)
         for key, asked, expected, source in (
             ("nodes", self.nodes, num_nodes, "trainer.num_nodes"),
@@ -104,12 +104,12 @@ class Slurm:
             ("gpus_per_node", None if gpus is None else count(gpus), ranks, "trainer.devices"),
         ):
             if asked is not None and asked != expected:
-                raise UserError(
+                raise ConfigError(
                     f"{prefix}{key} is {asked}, but {source} gives {expected}; leave it out, or set {source} to {asked}"
                 )
         for program in ("sbatch", "squeue") if submits else ():
             if shutil.which(program) is None:
-                raise UserError(f"{asker}no {program} here; run it where a cluster's jobs are submitted")
+                raise ConfigError(f"{asker}no {program} here; run it where a cluster's jobs are submitted")
         if gpus is None and accelerator in ("gpu", "cuda") and not any(re.match("--g(res|pus)", o) for o in self.extra):
             gpus = ranks
         return replace(self, nodes=num_nodes, tasks_per_node=ranks, gpus_per_node=gpus)
@@ -118,7 +118,7 @@ class Slurm:
         """Refuses a value that does not match the pattern."""
         value = getattr(self, key)
         if value is not None and not re.fullmatch(pattern, str(value), re.IGNORECASE):
-            raise UserError(f"{prefix}{key}: {value!r} is {otherwise}")
+            raise ConfigError(f"{prefix}{key}: {value!r} is {otherwise}")
 
     def ranks(self, devices: int | str | Sequence[int], accelerator: str) -> int:
         """Processes per node, as Lightning reads trainer.devices: a number, numbers of devices, or all there are."""
@@ -132,7 +132,7 @@ class Slurm:
         if self.gpus_per_node is not None:
             return count(self.gpus_per_node)
         if accelerator not in ("auto", "cpu"):
-            raise UserError(
+            raise ConfigError(
                 f"trainer.devices: what a node has is not known here ({devices!r}); give a number of devices"
             )
         return 1
@@ -241,7 +241,7 @@ def submit(path: Path, asker: str = "--executor slurm: ") -> str:
         ["sbatch", "--parsable", *options, str(path)], env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise UserError(f"{asker}sbatch refused {path}: {one_line(done.stderr.replace('sbatch: error: ', ''))}")
+        raise ConfigError(f"{asker}sbatch refused {path}: {one_line(done.stderr.replace('sbatch: error: ', ''))}")
     return done.stdout.strip().partition(";")[0]
 
 

@@ -20,7 +20,7 @@ from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, Ro
 from torchmetrics import Metric
 
 from lightning_base.distributed.tpu import on_tpu
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 
 Plan: TypeAlias = dict[str, Literal["column", "row"]]
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -50,7 +50,9 @@ class Sharded(ModelParallelStrategy):
 
     def __init__(self, tensor_parallel_size: int = 1, activation_checkpointing: bool = False) -> None:
         if tensor_parallel_size < 1:
-            raise UserError(f"trainer.strategy.tensor_parallel_size: {tensor_parallel_size} is below 1; give 1 or more")
+            raise ConfigError(
+                f"trainer.strategy.tensor_parallel_size: {tensor_parallel_size} is below 1; give 1 or more"
+            )
         super().__init__(tensor_parallel_size=tensor_parallel_size, save_distributed_checkpoint=False)
         self.tensor_parallel_size, self.activation_checkpointing = tensor_parallel_size, activation_checkpointing
 
@@ -59,7 +61,7 @@ class Sharded(ModelParallelStrategy):
         """How many shares a batch is divided into."""
         processes, rest = divmod(self.num_nodes * self.num_processes, self.tensor_parallel_size)
         if rest:
-            raise UserError(
+            raise ConfigError(
                 f"trainer.strategy.tensor_parallel_size: {self.tensor_parallel_size} does not divide "
                 f"{self.num_nodes * self.num_processes} processes; give a divisor, or another trainer.devices"
             )
@@ -123,10 +125,10 @@ def check(trainer: Trainer, network: nn.Module, batch_size: int | None) -> None:
     """
     strategy = trainer.strategy
     if on_tpu(trainer) and trainer.num_devices > 1:  # its world size is 1 until there are processes
-        raise UserError(f"trainer.devices: {trainer.num_devices} TPU cores gather no metrics together yet; give 1")
+        raise ConfigError(f"trainer.devices: {trainer.num_devices} TPU cores gather no metrics together yet; give 1")
     size = strategy.data_parallel_size if isinstance(strategy, Sharded) else trainer.world_size
     if isinstance(strategy, Sharded) and strategy.tensor_parallel_size > 1 and not isinstance(network, Parallel):
-        raise UserError(
+        raise ConfigError(
             f"trainer.strategy.tensor_parallel_size: {type(network).__name__} states no parallel_plan; leave it out"
         )
     if batch_size is not None and batch_size % size:
@@ -134,15 +136,15 @@ def check(trainer: Trainer, network: nn.Module, batch_size: int | None) -> None:
         sizes = f"{low} or {low + size}" if low else str(size)
         steps = trainer.accumulate_grad_batches
         each = f"; each of the {steps} batches that a step accumulates is divided" if steps > 1 else ""
-        raise UserError(
+        raise ConfigError(
             f"data.batch_size: {batch_size} is the size over all processes, and cannot be divided among {size}{each}; "
             f"give {sizes}"
         )
     synced = getattr(strategy, "_layer_sync", None) is not None
     if synced and strategy.root_device.type == "cpu":
-        raise UserError("trainer.sync_batchnorm: torch has none for CPUs; leave it out")
+        raise ConfigError("trainer.sync_batchnorm: torch has none for CPUs; leave it out")
     if synced and isinstance(strategy, ModelParallelStrategy):
-        raise UserError("trainer.sync_batchnorm: it is for ddp, not for a sharded network; leave it out")
+        raise ConfigError("trainer.sync_batchnorm: it is for ddp, not for a sharded network; leave it out")
 
 
 def shard(network: nn.Module, strategy: ModelParallelStrategy) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, distributed
 from lightning_base import __version__
 from lightning_base.doctor.finding import Finding, duration, size
 from lightning_base.doctor.launcher import Launch, host
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 
 AREA = "processes"
 SIZES = (4, 2**16, 2**20, 2**24, 2**26)  # bytes
@@ -42,7 +42,7 @@ def nodes(launch: Launch) -> list[Finding]:
         UserError: where this process is alone.
     """
     if launch.kind not in ("torchrun", "srun"):
-        raise UserError(f"--nodes: no launcher started this process; {START}")
+        raise ConfigError(f"--nodes: no launcher started this process; {START}")
     address, port = meeting_point(launch)
     device = torch.device("cpu")
     if torch.cuda.is_available() and distributed.is_nccl_available():

@@ -10,7 +10,7 @@ import yaml
 from lightning_base.auditing.gate import write_split
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.slurm import queue
-from lightning_base.errors import UserError
+from lightning_base.errors import ArtefactError
 from lightning_base.results import states
 from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.results.summary import SUMMARY
@@ -18,6 +18,7 @@ from lightning_base.splitters.manifest import hash_table, read_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.training.experiment import Experiment
+from lightning_base.training.objects import demand_identified, is_identified
 
 # keys that change what is shown and nothing that is computed: a run may be continued with others
 FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary")
@@ -41,6 +42,8 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         experiment.save(path)
         write_json(stamp, identity)
         return
+    if experiment.objects is not None:
+        demand_identified(experiment.objects.identity, str(directory))
     stored, changed = read_json(stamp), changes(path, experiment)
     other = [key for key in changed if not key.startswith(SPLIT_KEY)]
     same_data = all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint"))
@@ -50,11 +53,14 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         return
     if changed:
         key = (other or list(changed))[0]
+        if key.startswith("objects."):
+            what = f"the function {key.split('.')[1]}, or a value that it takes with it, has changed"
+            raise ArtefactError(f"{directory} holds another experiment: {what}; {mend}")
         was, now = changed[key]
-        raise UserError(f"{directory} holds another experiment: {key} was {was!r}, is now {now!r}; {mend}")
+        raise ArtefactError(f"{directory} holds another experiment: {key} was {was!r}, is now {now!r}; {mend}")
     for key, what in (("n", "the number of samples"), ("data_fingerprint", "the data"), ("split_hash", "the split")):
         if stored.get(key) != identity[key]:
-            raise UserError(
+            raise ArtefactError(
                 f"{directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is now "
                 f"{identity[key]!r}); {mend}"
             )
@@ -68,13 +74,13 @@ def clear(directory: Path, labels: str | None) -> None:
         UserError: where the data's labels stand there, or folds are being trained there.
     """
     if labels is not None and Path(labels).resolve().is_relative_to(directory.resolve()):
-        raise UserError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
+        raise ArtefactError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
     running = [path.name for path in directory.glob("fold_*") if states.runs_here(path)]
     script = directory.resolve() / "slurm" / "crossval.sh"
     queued = (queue(script) or []) if script.is_file() and shutil.which("squeue") else []
     if running or any(not task.ended for task in queued):
         which = f"process trains {running[0]}" if running else "job of the cluster trains folds"
-        raise UserError(f"--overwrite: a {which} in {directory}; end it first, or give another --name")
+        raise ArtefactError(f"--overwrite: a {which} in {directory}; end it first, or give another --name")
     shutil.rmtree(directory)
 
 
@@ -107,7 +113,10 @@ def changes(path: Path, experiment: Experiment) -> dict[str, tuple[Any, Any]]:
     """The keys, in alphabetical order, in which the experiment differs from a saved one: what was, and what is now."""
     theirs, ours = flatten(yaml.safe_load(path.read_text())), flatten(experiment.dump())
     keys = [key for key in sorted(theirs.keys() | ours.keys()) if key not in FREE_KEYS]
-    return {key: (theirs.get(key), ours.get(key)) for key in keys if theirs.get(key) != ours.get(key)}
+    found = {key: (theirs.get(key), ours.get(key)) for key in keys if theirs.get(key) != ours.get(key)}
+    if experiment.objects is not None and not is_identified(experiment.objects.identity):
+        found["objects"] = ("unknown", "unknown")
+    return found
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

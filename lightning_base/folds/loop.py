@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from lightning_base.auditing.gate import inspect
-from lightning_base.errors import FoldsFailed, UserError
+from lightning_base.distributed.process import leave_allocation
+from lightning_base.errors import ConfigError, FoldsFailed
 from lightning_base.folds.directory import claim, clear
 from lightning_base.folds.executors.options import Execution
 from lightning_base.folds.executors.runner import Runner, computing_threads, runner
@@ -45,6 +46,8 @@ def crossval(
             holds another experiment.
     """
     out, execution = console(), execution or Execution()
+    if execution.executor == "slurm":
+        leave_allocation()
     first = open_first(experiment, execution)
     plan = Plan(experiment, experiment.root / "crossval", first.datamodule)
     chosen = chosen_folds(plan, folds)
@@ -93,7 +96,7 @@ def chosen_folds(plan: Plan, folds: Sequence[int] | None) -> list[int]:
     chosen = list(range(plan.k)) if folds is None else sorted(set(folds))
     for fold in chosen:
         if not 0 <= fold < plan.k:
-            raise UserError(f"--folds: fold {fold} does not exist, data.split has folds 0 to {plan.k - 1}")
+            raise ConfigError(f"--folds: fold {fold} does not exist, data.split has folds 0 to {plan.k - 1}")
     return chosen
 
 
@@ -114,7 +117,7 @@ def checked_runner(execution: Execution, experiment: Experiment, first: Run, ref
     """
     check_search(experiment, first.datamodule)
     if execution.executor == "vectorized" and experiment.search is not None:
-        raise UserError("--executor vectorized: a search trains each fold by itself; take inline, process or slurm")
+        raise ConfigError("--executor vectorized: a search trains each fold by itself; take inline, process or slurm")
     if refitting:
         check_refit(experiment, execution.executor == "inline")
     return runner(execution, experiment, first)

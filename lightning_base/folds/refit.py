@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import yaml
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.folds.fold import run_fold
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import choose
@@ -40,14 +40,16 @@ def check(experiment: Experiment, inline: bool) -> None:
         optimizers = run.model.configure_optimizers()
         scheduler = optimizers.get("lr_scheduler", {}) if isinstance(optimizers, dict) else {}
         if (monitor := scheduler.get("monitor")) is not None and not str(monitor).startswith("train"):
-            raise UserError(
+            raise ConfigError(
                 f"--refit: model.scheduler follows {monitor}, and a refit holds nothing out to have it from; take a "
                 "scheduler that goes by epochs, let it monitor train_loss, or leave --refit out"
             )
         if run.trainer.max_steps != -1:
-            raise UserError("--refit: trainer.max_steps counts steps, a refit epochs; give trainer.max_epochs instead")
+            raise ConfigError(
+                "--refit: trainer.max_steps counts steps, a refit epochs; give trainer.max_epochs instead"
+            )
         if run.trainer.world_size > 1 and not inline:
-            raise UserError("--refit: on several devices it needs --executor inline; give it once the folds are done")
+            raise ConfigError("--refit: on several devices it needs --executor inline; give it once the folds are done")
 
 
 def refit(plan: Plan) -> RefitResult:

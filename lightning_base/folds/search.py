@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import UserError, suggest
+from lightning_base.errors import ConfigError, UserError, suggest
 from lightning_base.results.fold_result import FoldResult, is_done, read_result
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.files import read_json, write_json
@@ -93,17 +93,17 @@ def check(experiment: Experiment, data: BaseDataModule) -> None:
             run = build(candidate, 0, nowhere, quiet=True)
             preflight(run)
             if run.datamodule.folds.hash != data.folds.hash:
-                raise UserError("it changes which samples there are, or the folds, that all candidates must share")
+                raise ConfigError("it changes which samples there are, or the folds, that all candidates must share")
     for fold, assignment in enumerate(data.folds.folds):
         run = build(inner(experiment, tried[0], fold, data.folds.ids[assignment.train]), 0, nowhere, quiet=True)
         try:
             if run.datamodule.seals and run.datamodule.test_size is None:
-                raise UserError("it names test samples, which are sealed before any fold; take one that does not")
+                raise ConfigError("it names test samples, which are sealed before any fold; take one that does not")
             _ = run.datamodule.folds
             if fold == 0:
                 preflight(run)
         except UserError as error:
-            raise UserError(f"search.inner, in the training part of fold {fold}: {error}") from error
+            raise ConfigError(f"search.inner, in the training part of fold {fold}: {error}") from error
         if fold == 0:
             best_is_largest(run, search)
 
@@ -117,10 +117,10 @@ def best_is_largest(run: Run, search: Search) -> bool:
     metrics = dict(run.model.metrics().items())
     if search.metric not in metrics:
         hint = suggest(search.metric, metrics)
-        raise UserError(f"search.metric: no metric {search.metric!r}, the task has {', '.join(metrics)}{hint}")
+        raise ConfigError(f"search.metric: no metric {search.metric!r}, the task has {', '.join(metrics)}{hint}")
     larger = metrics[search.metric].higher_is_better if search.mode is None else search.mode == "max"
     if larger is None:
-        raise UserError(f"search.mode: {search.metric} does not say which value is best; give max or min")
+        raise ConfigError(f"search.mode: {search.metric} does not say which value is best; give max or min")
     return bool(larger)
 
 
@@ -159,7 +159,7 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
         all_results.append(results)
     means = sign * np.array([line["mean"] for line in lines])
     if np.isnan(means).all():
-        raise UserError(f"search.metric: {search.metric} is not a number for any candidate; take another metric")
+        raise ConfigError(f"search.metric: {search.metric} is not a number for any candidate; take another metric")
     best = int(np.nanargmax(means))
     seconds = float(sum(result.seconds for results in all_results for result in results))
     write_json(

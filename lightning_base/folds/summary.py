@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ArtefactError
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import describe
 from lightning_base.results.fold_result import FoldResult, read_result
@@ -47,7 +47,7 @@ def read_folds(plan: Plan) -> tuple[list[FoldResult], list[pd.DataFrame]]:
         directory = plan.fold_directory(fold)
         results.append(read_result(directory))
         if results[-1].split_hash != plan.data.folds.hash:
-            raise UserError(f"{directory} was trained on another split; delete it and run again")
+            raise ArtefactError(f"{directory} was trained on another split; delete it and run again")
         part = pd.read_parquet(directory / "predictions.parquet")
         part.insert(1, "fold", fold)
         part.insert(2, "repeat", assignment.repeat)

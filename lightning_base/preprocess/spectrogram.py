@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import Rows, blocks
@@ -66,14 +66,14 @@ class LogMel(Preprocess):
     ) -> None:
         for key, value in (("sample_rate", sample_rate), ("seconds", seconds), ("window", window), ("hop", hop)):
             if not value > 0:
-                raise UserError(f"data.{key}: {value} is not positive")
+                raise ConfigError(f"data.{key}: {value} is not positive")
         self.longest = round(seconds * sample_rate)
         self.width, self.hop = round(window * sample_rate), max(round(hop * sample_rate), 1)
         self.n_fft = 1 << max(self.width - 1, 1).bit_length()
         self.floor = floor
         filters = mel_filters(mels, self.n_fft, sample_rate, 0.0, sample_rate / 2)
         if mels < 1 or (filters.sum(axis=1) == 0).any():
-            raise UserError(
+            raise ConfigError(
                 f"data.mels: {mels} filters are not from 1 to what a window of {window} s can tell apart; give fewer"
             )
         self.filters = torch.from_numpy(filters.astype(np.float32))

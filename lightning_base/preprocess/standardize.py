@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.preprocess.base import Preprocess, inputs_of
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import Rows
@@ -43,7 +43,7 @@ class Standardize(Preprocess):
             mean, std = torch.zeros(1), torch.ones(1)
             if self.normalize == "imagenet":
                 if len(samples.inputs.shape) != 4 or samples.inputs.shape[1] != 3:
-                    raise UserError(
+                    raise ConfigError(
                         f"data.normalize: imagenet needs images of 3 channels, {samples.origin} has samples of shape "
                         f"{samples.inputs.shape[1:]}; use standard"
                     )

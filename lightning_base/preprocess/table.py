@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lightning_base.errors import UserError
+from lightning_base.errors import DataError
 from lightning_base.preprocess.base import Preprocess, inputs_of
 from lightning_base.preprocess.standardize import moments
 from lightning_base.samples.batch import Batch, Encoder
@@ -83,7 +83,7 @@ class TablePreprocess(Preprocess):
         """
         features = {feature.name: (i, feature.categories) for i, feature in enumerate(samples.features)}
         if missing := [name for name in self._state["columns"] if name not in features]:
-            raise UserError(
+            raise DataError(
                 f"{samples.origin}: no column {missing[0]!r}, which the model was trained on; give the same columns"
             )
         wanted = {name: i for i, name in enumerate(self._state["columns"])}
@@ -92,7 +92,7 @@ class TablePreprocess(Preprocess):
             fitted, given = self._state["categories"].get(name), features[name][1]
             if (fitted is None) != (given is None):
                 kind = "numeric" if given is None else "categorical"
-                raise UserError(
+                raise DataError(
                     f"{samples.origin}: column {name!r} is {kind} here and was not in training; declare it in "
                     "data.categorical or data.numeric"
                 )

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.payload import Rows, blocks
@@ -24,9 +24,9 @@ class Vocabulary(Preprocess):
     def __init__(self, max_words: int = 20_000, min_count: int = 1, max_length: int | None = 256) -> None:
         for key, value, least in (("max_words", max_words, 3), ("min_count", min_count, 1)):
             if value < least:
-                raise UserError(f"data.{key}: {value} is below {least}")
+                raise ConfigError(f"data.{key}: {value} is below {least}")
         if max_length is not None and max_length < 1:
-            raise UserError(f"data.max_length: {max_length} is below 1; give a number of words or null")
+            raise ConfigError(f"data.max_length: {max_length} is below 1; give a number of words or null")
         self.max_words, self.min_count, self.longest = max_words, min_count, max_length
         self.words: list[str] = []
 

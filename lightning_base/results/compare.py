@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lightning_base.errors import UserError, suggest
+from lightning_base.errors import ArtefactError, ConfigError, suggest
 from lightning_base.results.finished import Finished, check_same_split, load
 from lightning_base.stats.differences import Difference, compare_folds, holm, mcnemar
 from lightning_base.stats.metrics import compared_first, higher_is_better
@@ -87,23 +87,23 @@ def compare(
         UserError: for runs that are not finished, on different splits, or without a metric.
     """
     if len(directories) < 2:
-        raise UserError(f"compare: needs two crossval directories or more, got {len(directories)}")
+        raise ArtefactError(f"compare: needs two crossval directories or more, got {len(directories)}")
     resolved = [directory.resolve() for directory in directories]
     for i, directory in enumerate(directories):
         if resolved[i] in resolved[:i]:
-            raise UserError(f"compare: {directory} is given twice; name different runs")
+            raise ArtefactError(f"compare: {directory} is given twice; name different runs")
     runs = dict(zip(_labels(directories), map(load, directories), strict=True))
     first, *others = runs.values()
     for other in others:
         check_same_split(first, other)
     shared = [name for name in first.metrics if all(name in other.metrics for other in others)]
     if not metrics and not shared:
-        raise UserError(f"compare: {first.directory} and the others share no metric; compare runs of one task")
+        raise ArtefactError(f"compare: {first.directory} and the others share no metric; compare runs of one task")
     chosen = list(dict.fromkeys(metrics or [compared_first(shared) or shared[0]]))
     widths = {None: ROPE, **(ropes or {})}
     for name in widths:
         if name is not None and name not in chosen:
-            raise UserError(f"--rope: {name} is not compared, {', '.join(chosen)} is{suggest(name, chosen)}")
+            raise ConfigError(f"--rope: {name} is not compared, {', '.join(chosen)} is{suggest(name, chosen)}")
     tests = []
     for name in chosen:
         folds = {label: run.folds(name) for label, run in runs.items()}

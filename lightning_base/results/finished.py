@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.errors import ArtefactError, ConfigError, one_line, suggest
 from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.results.summary import SUMMARY, Summary, read_summary
 from lightning_base.tools.files import read_json
@@ -49,10 +49,12 @@ class Finished:
         """
         if name not in self.metrics:
             known = ", ".join(self.metrics)
-            raise UserError(f"--metric: {self.directory} has no {name!r}, it has {known}{suggest(name, self.metrics)}")
+            raise ConfigError(
+                f"--metric: {self.directory} has no {name!r}, it has {known}{suggest(name, self.metrics)}"
+            )
         values = np.array(self.summary.metrics[name].folds, dtype=np.float64)
         if (gone := np.flatnonzero(np.isnan(values))).size:
-            raise UserError(f"--metric: {name} of {self.directory / f'fold_{gone[0]}'} is not a number; take another")
+            raise ConfigError(f"--metric: {name} of {self.directory / f'fold_{gone[0]}'} is not a number; take another")
         return values
 
 
@@ -65,16 +67,16 @@ def load(directory: Path) -> Finished:
     if not (directory / "identity.json").is_file():
         nested = directory / "crossval"
         mend = f"name {nested}" if (nested / "identity.json").is_file() else "name one: runs/NAME/crossval"
-        raise UserError(f"{directory} is no crossval directory (it has no identity.json); {mend}")
+        raise ArtefactError(f"{directory} is no crossval directory (it has no identity.json); {mend}")
     demand_finished(directory, "compare", [SUMMARY, "oof.parquet"])
     identity, summary = read_json(directory / "identity.json", needs={"split_hash": str}), read_summary(directory)
     results = [read_result(directory / f"fold_{fold}") for fold in range(summary.k)]
     if len({identity["split_hash"], summary.split_hash, *(result.split_hash for result in results)}) > 1:
-        raise UserError(f"{directory} holds folds of different splits; run it again with --overwrite true")
+        raise ArtefactError(f"{directory} holds folds of different splits; run it again with --overwrite true")
     try:
         oof = pd.read_parquet(directory / "oof.parquet").sort_values(["repeat", "id"], ignore_index=True)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(
+        raise ArtefactError(
             f"{directory / 'oof.parquet'}: cannot be read ({one_line(error)}); delete it, run crossval again"
         ) from error
     n_train, n_val = (float(np.mean([getattr(result, key) for result in results])) for key in ("n_train", "n_val"))
@@ -97,7 +99,7 @@ def demand_finished(directory: Path, key: str, names: Sequence[str]) -> None:
     missing = [name for name in names if not (directory / name).is_file()]
     if unfinished or missing:
         why = f"unfinished: {', '.join(unfinished)}" if unfinished else f"it has no {missing[0]}"
-        raise UserError(f"{key}: {directory} is no finished crossval directory ({why}); run crossval to its end")
+        raise ArtefactError(f"{key}: {directory} is no finished crossval directory ({why}); run crossval to its end")
 
 
 def check_same_split(first: Finished, other: Finished) -> None:
@@ -109,10 +111,10 @@ def check_same_split(first: Finished, other: Finished) -> None:
     names = f"{first.directory} and {other.directory}"
     one, two = first.summary.split_hash, other.summary.split_hash
     if one != two:
-        raise UserError(
+        raise ArtefactError(
             f"{names} are on different splits ({one[:8]}, {two[:8]}); run one again with the other's split.parquet, "
             "by data.split lightning_base.splitters.Manifest"
         )
     keys = ["repeat", "id", *(["target"] if "target" in first.oof else [])]
     if not set(keys) <= set(other.oof.columns) or not first.oof[keys].equals(other.oof[keys]):
-        raise UserError(f"{names} have different samples or targets in oof.parquet; compare runs on the same data")
+        raise ArtefactError(f"{names} have different samples or targets in oof.parquet; compare runs on the same data")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.tools.files import demand, read_json, write_json, write_text
 
@@ -104,7 +104,7 @@ def states(directory: Path) -> list[dict[str, Any]]:
     """
     path = directory / "split.parquet"
     if not path.is_file():
-        raise UserError(f"--status: {directory} is no crossval directory (it has no split.parquet); name one")
+        raise ConfigError(f"--status: {directory} is no crossval directory (it has no split.parquet); name one")
     k = max(pq.read_table(path, columns=["fold"])["fold"].to_pylist()) + 1
     return [read(directory / f"fold_{fold}") for fold in range(k)]
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ArtefactError
 from lightning_base.stats.intervals import Estimate
 from lightning_base.tools.files import write_json
 from lightning_base.tools.records import read_record
@@ -96,5 +96,5 @@ def read_summary(directory: Path) -> Summary:
     summary = read_record(Summary, path, MEND)
     for name, metric in summary.metrics.items():
         if len(metric.folds) != summary.k:
-            raise UserError(f"{path}: {name} has {len(metric.folds)} folds of {summary.k}; {MEND}")
+            raise ArtefactError(f"{path}: {name} has {len(metric.folds)} folds of {summary.k}; {MEND}")
     return summary

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import UserError
+from lightning_base.errors import DataError
 from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen, hash_payload
 
 
@@ -60,11 +60,11 @@ class Samples:
 
     def __post_init__(self) -> None:
         if len(self.inputs) == 0:
-            raise UserError(f"{self.origin}: no samples")
+            raise DataError(f"{self.origin}: no samples")
         if len(self.table) != len(self.inputs):
-            raise UserError(f"{self.origin}: {len(self.inputs)} inputs but {len(self.table)} rows of targets")
+            raise DataError(f"{self.origin}: {len(self.inputs)} inputs but {len(self.table)} rows of targets")
         if (twice := self.table["id"].duplicated()).any():
-            raise UserError(f"{self.origin}: id {self.table['id'][twice].iloc[0]!r} stands in two rows")
+            raise DataError(f"{self.origin}: id {self.table['id'][twice].iloc[0]!r} stands in two rows")
 
     def __len__(self) -> int:
         return len(self.table)

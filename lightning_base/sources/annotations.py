@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import DataError, one_line
 from lightning_base.sources.images import SUFFIXES
 from lightning_base.sources.listing import check_inside, list_files
 
@@ -74,7 +74,7 @@ def read_voc(home: Path) -> Annotations:
     """
     folder = check_inside(home, home / "JPEGImages")
     if not folder.is_dir():
-        raise UserError(f"{home}: a folder Annotations but none JPEGImages; put the images there")
+        raise DataError(f"{home}: a folder Annotations but none JPEGImages; put the images there")
     out = Annotations(folder)
     listed, out.findings = listing(folder)
     stems = {name.rsplit(".", 1)[0]: name for name in sorted(listed)}
@@ -171,7 +171,7 @@ def read_coco(path: Path, folder: Path) -> Annotations:
             elif not thing.get("iscrowd") and (name := posixpath.normpath(images[image])) in out.boxes:
                 out.boxes[name].append(_coco_box(thing.get("bbox"), classes.get(category)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
+        raise DataError(
             f"{path}: is not read as COCO's JSON ({type(error).__name__}: {one_line(error)}); it needs images (id, "
             "file_name), annotations (image_id, category_id, bbox) and categories (id, name)"
         ) from error

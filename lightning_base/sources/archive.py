@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NoReturn, Protocol
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import DataError, UserError, one_line
 
 STATE = ".fetch"  # the folder of `fetch` beside the content; no archive may write there
 SUFFIXES = {".tar": "tar", ".tar.gz": "tar", ".tgz": "tar", ".tar.bz2": "tar", ".tar.xz": "tar", ".zip": "zip"}
@@ -70,10 +70,10 @@ def unpack(archive: Path, name: str, folder: Path, max_bytes: int, report: Calla
                     writer.file(single, content)
                 return Unpacked(1, writer.size, single)
             case _:
-                raise UserError(f"{archive}: is no tar, zip or gz archive; set data.fetch.unpack to false")
+                raise DataError(f"{archive}: is no tar, zip or gz archive; set data.fetch.unpack to false")
         writer.make_links()
         if not any(folder.iterdir()):
-            raise UserError(f"{archive}: is an archive of nothing; mend data.fetch.url")
+            raise DataError(f"{archive}: is an archive of nothing; mend data.fetch.url")
     except OSError as error:
         if error.errno is not None:  # the disk's, not the decompressor's
             raise
@@ -85,7 +85,7 @@ def unpack(archive: Path, name: str, folder: Path, max_bytes: int, report: Calla
 
 def _damaged(archive: Path, error: Exception) -> UserError:
     why = one_line(error) or type(error).__name__
-    return UserError(f"{archive}: cannot be unpacked ({why}); it is damaged or of another format: fetch it again")
+    return DataError(f"{archive}: cannot be unpacked ({why}); it is damaged or of another format: fetch it again")
 
 
 def _kind_of_content(archive: Path) -> str | None:
@@ -117,7 +117,7 @@ class _Writer:
         self.told = time.monotonic()
 
     def refuse(self, entry: str, why: str, mend: str = "get a clean archive, or unpack it by hand") -> NoReturn:
-        raise UserError(f"{self.archive}: entry {entry!r} {why}; {mend}")
+        raise DataError(f"{self.archive}: entry {entry!r} {why}; {mend}")
 
     def count_entry(self, entry: str) -> None:
         """Counts an entry, and refuses one too many."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.records import Format, Records, Values, to_numbers
 
@@ -136,7 +136,7 @@ def plan(layout: Layout, records: Records) -> Plan:
         tally = tallies[name]
         numeric = name not in declared and _numeric(layout, name, tally)
         if not numeric and tally.values is None:
-            raise UserError(
+            raise ConfigError(
                 f"data.categorical: column {name!r} has over {MOST_VALUES} distinct values; declare it in data.numeric"
             )
         features.append(Feature(name, None if numeric else tuple(sorted(tally.values or ()))))
@@ -166,7 +166,7 @@ def _tally(
             tally.add(chunk.columns[name], chunk.lines)
         rows += len(chunk)
     if rows == 0:
-        raise UserError(f"{layout.form.path}: no records; give a file that has some")
+        raise DataError(f"{layout.form.path}: no records; give a file that has some")
     return rows, tallies
 
 
@@ -177,20 +177,20 @@ def _inputs(layout: Layout, records: Records) -> list[str]:
     for key in ("columns", "categorical", "numeric", "split_columns"):
         records.require(getattr(layout, key) or (), f"data.{key}")
     if taken := set(layout.split_columns) & {"id", "target", "group", "time", "time_end", "role"}:
-        raise UserError(
+        raise ConfigError(
             f"data.split_columns: {min(taken)!r} is a name of our own; name the column otherwise in the file"
         )
     if both := set(layout.categorical) & set(layout.numeric):
-        raise UserError(f"data.categorical: {min(both)!r} stands in data.numeric too; leave it in one of them")
+        raise ConfigError(f"data.categorical: {min(both)!r} stands in data.numeric too; leave it in one of them")
     if layout.features is not None:
         records.require([feature.name for feature in layout.features], "data")
         return [feature.name for feature in layout.features]
     names = list(layout.columns) if layout.columns is not None else list(records.names)
     names = [name for name in names if layout.columns is not None or name not in layout.special]
     if layout.target in names:
-        raise UserError(f"data.columns: {layout.target!r} is the target; leave it out of the inputs")
+        raise ConfigError(f"data.columns: {layout.target!r} is the target; leave it out of the inputs")
     if not names:
-        raise UserError(
+        raise DataError(
             f"{layout.form.path}: no columns beside {', '.join(layout.special)}; name inputs in data.columns"
         )
     return names

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import DataError, UserError, one_line
 from lightning_base.sources.archive import STATE, Unpacked, kind, unpack
 from lightning_base.sources.transfer import digest, download, mismatch, write_json
 
@@ -71,7 +71,7 @@ def fetch(resource: Resource, report: Callable[[str], None] = _say) -> Path:
                 done = _finished(resource, local, name) or _collect(resource, local, name, report)
     except OSError as error:
         mend = "make room, make it writable, or give another data.fetch.into"
-        raise UserError(f"{resource.url}: cannot be fetched into {into} ({one_line(error)}): {mend}") from error
+        raise DataError(f"{resource.url}: cannot be fetched into {into} ({one_line(error)}): {mend}") from error
     return into / done.content.single if done.content.single else into
 
 
@@ -79,22 +79,22 @@ def _source(resource: Resource) -> tuple[Path | None, str]:
     """The path of a local file (None for a download) and the file's name."""
     url, sha256 = resource.url, resource.sha256
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise UserError(f"{url}: data.fetch.sha256 is {sha256!r}, not 64 hexadecimal digits")
+        raise DataError(f"{url}: data.fetch.sha256 is {sha256!r}, not 64 hexadecimal digits")
     try:
         parsed = urllib.parse.urlsplit(url)
     except ValueError as error:
-        raise UserError(f"{url}: is not a URL ({one_line(error)}); mend data.fetch.url") from error
+        raise DataError(f"{url}: is not a URL ({one_line(error)}); mend data.fetch.url") from error
     if parsed.scheme in ("http", "https") and parsed.netloc:
         local, name = None, urllib.parse.unquote(parsed.path).rpartition("/")[2]
     elif "://" not in url or (parsed.scheme == "file" and parsed.netloc in ("", "localhost")):
         local = Path(urllib.request.url2pathname(parsed.path) if parsed.scheme == "file" else url)
         name = local.name
     else:
-        raise UserError(f"{url}: only http(s)://, file:/// and local paths are fetched; mend data.fetch.url")
+        raise DataError(f"{url}: only http(s)://, file:/// and local paths are fetched; mend data.fetch.url")
     if name in ("", ".", "..") or name.casefold() == STATE or not name.isprintable():
-        raise UserError(f"{url!r}: does not end in a file name; mend data.fetch.url")
+        raise DataError(f"{url!r}: does not end in a file name; mend data.fetch.url")
     if local is None and sha256 is None:
-        raise UserError(f"{url}: has no SHA-256; give data.fetch.sha256, as published or as sha256sum prints it")
+        raise DataError(f"{url}: has no SHA-256; give data.fetch.sha256, as published or as sha256sum prints it")
     return local, name
 
 
@@ -118,7 +118,7 @@ def _finished(resource: Resource, local: Path | None, name: str) -> _Done | None
         wanted = done.sha256 if same else digest(local)
     if wanted != done.sha256 and there:
         what = f"{into / min(there)}: is from {done.url} with SHA-256 {done.sha256}, not {wanted}"
-        raise UserError(f"{what}; delete it or give another data.fetch.into")
+        raise DataError(f"{what}; delete it or give another data.fetch.into")
     single, size = done.content.single, done.content.size
     whole = len(there) == len(done.entries) and (single is None or (into / single).stat().st_size == size)
     return done if whole and wanted == done.sha256 and done.unpacked == _unpacks(resource, name) else None
@@ -158,7 +158,7 @@ def _obtain(resource: Resource, local: Path | None, name: str, report: Callable[
     sha256 = resource.sha256.lower() if resource.sha256 else ""
     if local is not None:
         if not local.is_file():
-            raise UserError(f"{resource.url}: is not a file; mend data.fetch.url")
+            raise DataError(f"{resource.url}: is not a file; mend data.fetch.url")
         found = digest(local)
         if sha256 and found != sha256:
             raise mismatch(resource.url, found, sha256)
@@ -231,7 +231,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _in_the_way(path: Path) -> UserError:
-    return UserError(f"{path}: exists with other content and is not overwritten; move it or change data.fetch.into")
+    return DataError(f"{path}: exists with other content and is not overwritten; move it or change data.fetch.into")
 
 
 @contextlib.contextmanager

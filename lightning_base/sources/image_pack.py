@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from filelock import FileLock
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import DataError, one_line
 from lightning_base.samples.payload import Payload
 from lightning_base.sources.images import Decoded, ImageFiles, Mode, Size, decode, probe, strict_pillow
 from lightning_base.tools.cache import cache_root
@@ -114,7 +114,7 @@ def pack_images(
             with FileLock(home / "lock"), strict_pillow():
                 pack = store.load(home / _digest(files)) or store.build(files)
     except OSError as error:
-        raise UserError(
+        raise DataError(
             f"{home}: the packed images of {folder} cannot be written ({one_line(error)}); make room, or set the "
             "environment variable LIGHTNING_BASE_CACHE to a folder that has it"
         ) from error
@@ -167,7 +167,7 @@ class _Store:
         try:
             rows = self._write(temporary, listing, size, known, old)
             if (rows["error"] != "").all():
-                raise UserError(
+                raise DataError(
                     f"{self.folder / rows['name'][0]}: {rows['error'][0]}; no file of {self.folder} ({len(rows)} "
                     "images by their names) can be read: mend them"
                 )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import DataError, one_line
 from lightning_base.samples.payload import content_hash
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -151,6 +151,6 @@ class ImageFiles:
             with Image.open(self.folder / name) as image:
                 return to_array(convert(image, self.mode, self.size))
         except Exception as error:  # as in `decode`
-            raise UserError(
+            raise DataError(
                 f"{self.folder / name}: changed since the run began ({_reason(error)}); start the run again"
             ) from error

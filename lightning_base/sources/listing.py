@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lightning_base.errors import UserError
+from lightning_base.errors import DataError
 
 
 def list_files(root: Path, suffixes: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,7 +51,7 @@ def check_inside(root: Path, path: Path) -> Path:
         UserError: where a symbolic link in it does.
     """
     if not _inside(target := os.path.realpath(path), os.path.realpath(root)):
-        raise UserError(f"{path}: leads to {target}, outside {root}; put the data itself there, or name another root")
+        raise DataError(f"{path}: leads to {target}, outside {root}; put the data itself there, or name another root")
     return path
 
 
@@ -62,7 +62,7 @@ def _walk(
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
-        raise UserError(f"folder {folder} cannot be read ({error.strerror}); mend its path or rights") from error
+        raise DataError(f"folder {folder} cannot be read ({error.strerror}); mend its path or rights") from error
     for entry in entries:
         if entry.name.startswith("."):
             continue

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.errors import ConfigError, DataError, one_line, suggest
 
 Values = npt.NDArray[Any]  # (n,) object of str, None where missing; or float64, NaN where missing
 PARQUET = (".parquet", ".pq")
@@ -94,7 +94,7 @@ def open_text(path: Path, encoding: str, key: str) -> TextIO:
     try:
         return open(path, encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding, newline="")
     except OSError as error:
-        raise UserError(f"{key}: {path} cannot be read ({error.strerror}); mend the path") from error
+        raise DataError(f"{key}: {path} cannot be read ({error.strerror}); mend the path") from error
 
 
 def check_encoding(encoding: str) -> None:
@@ -102,7 +102,7 @@ def check_encoding(encoding: str) -> None:
     try:
         codecs.lookup(encoding)
     except LookupError as error:
-        raise UserError(f"data.encoding: {encoding!r} is not an encoding; give e.g. utf-8 or latin-1") from error
+        raise ConfigError(f"data.encoding: {encoding!r} is not an encoding; give e.g. utf-8 or latin-1") from error
 
 
 class Records:
@@ -125,19 +125,22 @@ class Records:
             try:
                 self._schema = pq.read_schema(form.path)
             except (OSError, pa.ArrowException) as error:
-                raise UserError(f"{form.key}: {form.path} is not readable Parquet ({one_line(error)})") from error
+                raise DataError(f"{form.key}: {form.path} is not readable Parquet ({one_line(error)})") from error
             self.names = [str(name) for name in self._schema.names]
         else:
             self.names = self._csv_names()
+        self._demand_distinct()
+
+    def _demand_distinct(self) -> None:
         if twice := [name for i, name in enumerate(self.names) if name in self.names[:i]]:
-            raise UserError(f"{form.path}: two columns are named {twice[0]!r}; give names with data.header: [...]")
+            raise DataError(f"{self.form.path}: two columns are named {twice[0]!r}; give names with data.header: [...]")
 
     def require(self, names: Iterable[str | None], key: str) -> None:
         """Raises a UserError for a name that is no column."""
         for name in names:
             if name is not None and name not in self.names:
                 shown = ", ".join(self.names[:20]) + (", …" if len(self.names) > 20 else "")
-                raise UserError(
+                raise DataError(
                     f"{key}: {self.form.path} has no column {name!r}, only {shown}{suggest(name, self.names)}"
                 )
 
@@ -153,9 +156,9 @@ class Records:
             yield from self._parquet(text, numbers) if self.form.parquet else self._csv(text, numbers)
         except UnicodeDecodeError as error:
             place = undecodable(self.form.path, self.form.encoding)
-            raise UserError(f"{self.form.path}: {place}") from error
+            raise DataError(f"{self.form.path}: {place}") from error
         except (csv.Error, pa.ArrowException, OSError) as error:
-            raise UserError(f"{self.form.path}: cannot be read ({one_line(error)}); mend the file") from error
+            raise DataError(f"{self.form.path}: cannot be read ({one_line(error)}); mend the file") from error
 
     def bytes(self) -> int:
         """About how much memory the numbers will take: a CSV's size, or 4 bytes per value of Parquet."""
@@ -196,9 +199,9 @@ class Records:
                     self.separator = best if best in line else "whitespace"
                 first = next(self._fields([line]), [])
         except UnicodeDecodeError as error:
-            raise UserError(f"{form.path}: {undecodable(form.path, form.encoding)}") from error
+            raise DataError(f"{form.path}: {undecodable(form.path, form.encoding)}") from error
         if not first:
-            raise UserError(f"{form.path}: no records; give a file that has some")
+            raise DataError(f"{form.path}: no records; give a file that has some")
         if form.header is True:
             return [name.strip() for name in first]
         if form.header is False:
@@ -207,7 +210,7 @@ class Records:
             names = [name for name in form.header if name not in form.optional[:n]]
             if len(names) == len(first):
                 return names
-        raise UserError(f"data.header: {len(form.header)} names for the {len(first)} fields of {form.path}")
+        raise ConfigError(f"data.header: {len(form.header)} names for the {len(first)} fields of {form.path}")
 
     def _fields(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """The fields of each record; none for a blank line."""
@@ -217,7 +220,7 @@ class Records:
         try:
             return csv.reader(lines, delimiter=self.separator, skipinitialspace=self.separator != "\t")
         except TypeError as error:
-            raise UserError(f"data.separator: {self.separator!r} is not one character, nor 'whitespace'") from error
+            raise ConfigError(f"data.separator: {self.separator!r} is not one character, nor 'whitespace'") from error
 
     def _csv(self, text: Sequence[str], numbers: Sequence[str]) -> Iterator[Chunk]:
         """The chunks of a CSV; notes findings on the way."""

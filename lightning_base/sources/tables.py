@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import UserError
+from lightning_base.errors import DataError
 from lightning_base.samples.payload import content_hash, mixed
 from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.columns import Layout, Plan, plan, row_id
@@ -76,7 +76,7 @@ def _table(
             values = chunk.columns[name]
             if (gone := pd.isna(values)).any():
                 line = chunk.lines[int(np.argmax(gone))]
-                raise UserError(f"{layout.form.path}: line {line} has no {name!r} (data.{option}); give every row one")
+                raise DataError(f"{layout.form.path}: line {line} has no {name!r} (data.{option}); give every row one")
             columns[key] = values
     columns = {"id": columns.pop("ids", ids), **columns}
     for key in ("time", "time_end"):
@@ -114,10 +114,10 @@ def to_time(values: Values, where: str, lines: npt.NDArray[np.int64]) -> npt.NDA
     try:
         moments = pd.to_datetime(pd.Series(values, dtype=object), errors="coerce", format="ISO8601", utc=True)
     except ValueError as error:
-        raise UserError(f"{where} has times that cannot be read; write them as 2024-12-31T23:59 or numbers") from error
+        raise DataError(f"{where} has times that cannot be read; write them as 2024-12-31T23:59 or numbers") from error
     if moments.isna().any():
         at = int(np.argmax(moments.isna()))
-        raise UserError(
+        raise DataError(
             f"{where} has {values[at]!r} in line {lines[at]}, which is no time; write 2024-12-31T23:59 or a number"
         )
     return np.asarray(moments.dt.tz_localize(None).to_numpy())
@@ -142,6 +142,15 @@ def read_table(layout: Layout) -> Samples:
     records = Records(layout.form)
     if records.bytes() > IN_MEMORY:
         return _packed(layout, records)
+    return read_records(layout, records)
+
+
+def read_records(layout: Layout, records: Records) -> Samples:
+    """The samples of records, in memory.
+
+    Raises:
+        DataError: for columns that are not there, or values that do not fit.
+    """
     made = plan(layout, records)
     parts = list(encode(layout, records, made))
     return Samples(

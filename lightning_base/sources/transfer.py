@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import DataError, UserError, one_line
 
 TIMEOUT = 60.0  # seconds without a byte
 TRIES = 4  # in a row that bring nothing new
@@ -45,7 +45,7 @@ def download(url: str, file: Path, sha256: str, report: Callable[[str], None]) -
             most = max(most, size)
             if tries >= TRIES:
                 mend = "check the network and data.fetch.url, then run again: it goes on from there"
-                raise UserError(
+                raise DataError(
                     f"{url}: cannot be downloaded ({one_line(error)}), {size:,} bytes are; {mend}"
                 ) from error
             pause = PAUSE * 2 ** (tries - 1)
@@ -69,7 +69,7 @@ def digest(path: Path) -> str:
 def mismatch(url: str, found: str, expected: str) -> UserError:
     """The error for a file with another SHA-256 than the user gave."""
     what = f"{url}: SHA-256 is {found}, expected {expected}; the file has changed or is damaged"
-    return UserError(f"{what}: mend data.fetch.sha256 or the URL")
+    return DataError(f"{what}: mend data.fetch.sha256 or the URL")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -105,9 +105,9 @@ def _attempt(url: str, part: Path, note: Path, sha256: str, report: Callable[[st
             if error.code in (408, 425, 429) or error.code >= 500:
                 raise _BrokenError(f"HTTP {error.code} {error.reason}") from error
             why = f"the server answers {error.code} {one_line(error.reason)}"
-            raise UserError(f"{url}: {why}; check data.fetch.url") from error
+            raise DataError(f"{url}: {why}; check data.fetch.url") from error
     except (http.client.InvalidURL, ValueError) as error:
-        raise UserError(f"{url}: is not a URL ({one_line(error)}); mend data.fetch.url") from error
+        raise DataError(f"{url}: is not a URL ({one_line(error)}); mend data.fetch.url") from error
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(getattr(error, "reason", None) or error) from error
     with response:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedGroupKFold, StratifiedShuffleSplit
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import DataError, one_line
 from lightning_base.samples.payload import Rows
 
 
@@ -53,7 +53,7 @@ def share(table: pd.DataFrame, size: float, by: str, stratify: bool, seed: int, 
         UserError: where the table lacks the column, or the share cannot be taken.
     """
     if by in ("group", "time") and by not in table:
-        raise UserError(f"{where}: by {by}, but the data has no `{by}` column; name one, or take by: random")
+        raise DataError(f"{where}: by {by}, but the data has no `{by}` column; name one, or take by: random")
     order = np.argsort(table["id"].to_numpy(dtype=object), kind="stable")
     n, target = len(table), None
     if stratify and "target" in table and pd.api.types.is_integer_dtype(table["target"]):
@@ -73,7 +73,7 @@ def share(table: pd.DataFrame, size: float, by: str, stratify: bool, seed: int, 
         else:
             _, chosen = next(ShuffleSplit(1, test_size=size, random_state=seed).split(np.zeros((n, 1))))
     except ValueError as error:
-        raise UserError(f"{where} cannot be divided: {one_line(error)}") from error
+        raise DataError(f"{where} cannot be divided: {one_line(error)}") from error
     return np.sort(order[chosen])
 
 

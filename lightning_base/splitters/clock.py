@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Rows
 
 Duration: TypeAlias = int | float | str
@@ -43,15 +43,15 @@ class Clock:
             try:
                 length = pd.Timedelta(value if unit else "none") // pd.Timedelta(microseconds=1)
             except ValueError as error:
-                raise UserError(
+                raise DataError(
                     f"{key}: {value!r} is no duration, and `time` holds moments; write one such as '7 days'"
                 ) from error
         elif isinstance(value, str):
-            raise UserError(f"{key}: {value!r} is no number, and `time` holds numbers; give a number in their unit")
+            raise DataError(f"{key}: {value!r} is no number, and `time` holds numbers; give a number in their unit")
         else:
             length = int(value) if float(value).is_integer() else value
         if not 0 <= length < np.inf:
-            raise UserError(f"{key}: {value!r} is negative or without end; give a duration of 0 or more")
+            raise DataError(f"{key}: {value!r} is negative or without end; give a duration of 0 or more")
         return length
 
 
@@ -62,15 +62,15 @@ def read_clock(table: pd.DataFrame) -> Clock:
         UserError: for a table without `time`, a sample without one, or one that ends before it begins.
     """
     if "time" not in table:
-        raise UserError("data.split: the data has no `time` column; name one, or take a splitter without time")
+        raise ConfigError("data.split: the data has no `time` column; name one, or take a splitter without time")
     start, dated = _numbers(table, "time")
     if "time_end" not in table:
         return Clock(start, start, dated)
     end, ends_dated = _numbers(table, "time_end")
     if dated != ends_dated:
-        raise UserError("data.split: one of `time` and `time_end` holds numbers, the other moments; give both alike")
+        raise ConfigError("data.split: one of `time` and `time_end` holds numbers, the other moments; give both alike")
     if (wrong := end < start).any():
-        raise UserError(
+        raise ConfigError(
             f"data.split: sample {table['id'].to_numpy()[wrong][0]!r} has a `time_end` before its `time`; mend the data"
         )
     return Clock(start, end, dated)
@@ -91,7 +91,7 @@ def _numbers(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[Any], bool]:
         found = moments.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
     if bad.any():
         name, value = table["id"].to_numpy()[bad][0], str(values.to_numpy()[bad][0])
-        raise UserError(
+        raise ConfigError(
             f"data.split: sample {name!r} has {value!r} as `{column}`; give every sample a number, or a moment such as "
             "2024-12-31T23:59"
         )

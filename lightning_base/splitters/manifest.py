@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import DataError, one_line
 from lightning_base.tools.files import replace
 from lightning_base.tools.process import is_main
 
@@ -43,7 +43,7 @@ def read_manifest(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     try:
         content = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(
+        raise DataError(
             f"{path}: cannot be read as a split manifest ({one_line(error)}); give a run's split.parquet"
         ) from error
     metadata = content.schema.metadata or {}
@@ -51,7 +51,7 @@ def read_manifest(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     table = content.to_pandas()
     whole = {"id", "fold", "role"} <= set(table.columns) and hash_table(table) == signed["split_hash"]
     if not whole or signed["signature"] != _sign(signed["split_hash"], signed["data_fingerprint"]):
-        raise UserError(f"{path}: the split was changed after it was written; make it again, or restore the file")
+        raise DataError(f"{path}: the split was changed after it was written; make it again, or restore the file")
     return table, signed
 
 

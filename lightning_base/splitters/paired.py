@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, RepeatedKFold, RepeatedStratifiedKFold, StratifiedGroupKFold
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.payload import Rows
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.split import sklearn_folds
@@ -31,7 +31,7 @@ class Paired(TableSplitter):
 
     def __init__(self, n_splits: int = 5, n_repeats: int = 1, stratify: bool = True) -> None:
         if n_splits < 3 or n_repeats < 1:
-            raise UserError(
+            raise ConfigError(
                 f"data.split: Paired with {n_splits} folds and {n_repeats} repeats; two folds are held out together, "
                 "another must be left to train on: give n_splits 3 or more, and n_repeats 1 or more"
             )

@@ -23,7 +23,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.samples.payload import Rows
 from lightning_base.splitters.base import TableSplitter, share
 from lightning_base.splitters.clock import earlier
@@ -174,7 +174,7 @@ def make_split(
     repeat, seen = 0, np.zeros(len(table), dtype=bool)
     for k, (train, val) in enumerate(places):
         if len(train) == 0 or len(val) == 0 or np.intersect1d(train, val).size:
-            raise UserError(
+            raise ConfigError(
                 f"data.split: {name} gives fold {k} {len(train)} training and {len(val)} held-out samples, "
                 f"{np.intersect1d(train, val).size} of them in both; each role needs samples of its own"
             )
@@ -201,14 +201,14 @@ def sklearn_folds(
     if isinstance(splitter, PredefinedSplit):
         order = np.arange(len(table))  # it names the folds of rows
         if len(splitter.test_fold) != len(table):
-            raise UserError(
+            raise ConfigError(
                 f"data.split: PredefinedSplit names the folds of {len(splitter.test_fold)} rows, the pool has "
                 f"{len(table)}; name each row's, or take lightning_base.splitters.FoldColumn"
             )
     target = table["target"].to_numpy()[order] if "target" in table else None
     groups = table["group"].to_numpy()[order] if "group" in table else None
     if groups is None and ("Group" in name):
-        raise UserError(
+        raise ConfigError(
             f"data.split: {name} needs groups, and the data has none; give the data a `group` column, "
             "or take a splitter without groups"
         )
@@ -220,12 +220,12 @@ def sklearn_folds(
     except UserWarning as warning:
         values, counts = np.unique(table["target"], return_counts=True)
         rare = values[counts.argmin()]
-        raise UserError(
+        raise ConfigError(
             f"data.split: class {classes[rare] if len(classes) else rare!r} has {counts.min()} samples, too few for "
             f"the folds of {name} ({one_line(warning)}); take fewer folds, or add or leave out samples of that class"
         ) from warning
     except ValueError as error:
-        raise UserError(
+        raise ConfigError(
             f"data.split: {name} cannot split {len(table)} samples: {one_line(error)}; change data.split or the data"
         ) from error
     return order, _whole_times(table, order, pairs) if "TimeSeries" in name and "time" in table else pairs

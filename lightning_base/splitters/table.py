@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.samples.payload import Rows
 from lightning_base.splitters.base import TableSplitter, share
 from lightning_base.splitters.clock import earlier
@@ -31,7 +31,7 @@ class Ratio(TableSplitter):
 
     def __init__(self, val: float = 0.1, test: float | None = None, by: By = "auto", stratify: bool = True) -> None:
         if val <= 0 or (test is not None and test <= 0) or val + (test or 0) >= 1:
-            raise UserError(f"data.split: val {val} and test {test} must be positive and add up to less than 1")
+            raise ConfigError(f"data.split: val {val} and test {test} must be positive and add up to less than 1")
         self.val, self.test, self.by, self.stratify = val, test, by, stratify
 
     def __repr__(self) -> str:
@@ -80,7 +80,7 @@ class ByColumn(TableSplitter):
     def _rows(self, table: pd.DataFrame, value: str | None) -> Rows:
         """(n,) int64 rows with the value in the column."""
         if self.column not in table:
-            raise UserError(
+            raise ConfigError(
                 f"data.split: the data has no column {self.column!r}, only {', '.join(table.columns)}; name one of them"
             )
         return np.flatnonzero(table[self.column].astype(str).to_numpy() == value)
@@ -94,7 +94,9 @@ class ByColumn(TableSplitter):
         """Rows whose value is `test`."""
         rows = self._rows(table, self.test)
         if len(rows) == 0:
-            raise UserError(f"data.split: no sample has {self.column} = {self.test!r}; give test: null where none has")
+            raise ConfigError(
+                f"data.split: no sample has {self.column} = {self.test!r}; give test: null where none has"
+            )
         return rows
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
@@ -122,9 +124,11 @@ class FoldColumn(TableSplitter):
         for column in self.columns:
             if column not in table:
                 known = ", ".join(table.columns)
-                raise UserError(f"data.split: the data has no column {column!r}, only {known}; name one of them")
+                raise ConfigError(f"data.split: the data has no column {column!r}, only {known}; name one of them")
             if (gone := table[column].isna()).any():
-                raise UserError(f"data.split: sample {table['id'][gone].iloc[0]!r} has no {column!r}; give each a fold")
+                raise ConfigError(
+                    f"data.split: sample {table['id'][gone].iloc[0]!r} has no {column!r}; give each a fold"
+                )
             numbers = pd.to_numeric(table[column], errors="coerce")
             whole = bool((numbers % 1 == 0).all())
             values = (numbers.astype(np.int64) if whole else table[column].astype(str)).to_numpy()
@@ -154,9 +158,9 @@ class ByFiles(TableSplitter):
         try:
             ids = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"data.split: {path} cannot be read ({one_line(error)}); give a file of ids") from error
+            raise ConfigError(f"data.split: {path} cannot be read ({one_line(error)}); give a file of ids") from error
         if unknown := sorted(set(ids) - set(table["id"])):
-            raise UserError(f"data.split: {path} lists {unknown[0]!r}, which is no sample's id; mend the file")
+            raise ConfigError(f"data.split: {path} lists {unknown[0]!r}, which is no sample's id; mend the file")
         return np.flatnonzero(table["id"].isin(ids))
 
     @property
@@ -202,7 +206,7 @@ class Manifest(TableSplitter):
         rows = pd.Index(table["id"]).get_indexer(pd.Index(ids))
         if (rows < 0).any():
             missing = ids.to_numpy()[rows < 0]
-            raise UserError(f"{self.path}: {len(missing)} of its samples are not in the data, first {missing[0]!r}")
+            raise DataError(f"{self.path}: {len(missing)} of its samples are not in the data, first {missing[0]!r}")
         return np.sort(rows)
 
     def sealed(self, table: pd.DataFrame, seed: int) -> Rows:
@@ -212,7 +216,7 @@ class Manifest(TableSplitter):
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
         """(train, val) rows of the earlier run's folds."""
         if self.same_content and fingerprint != self.signed["data_fingerprint"]:
-            raise UserError(
+            raise DataError(
                 f"{self.path} was made on data {self.signed['data_fingerprint'][:12]}, this is {fingerprint[:12]}; "
                 "give the same data and cleaning, or data.split.same_content: false to compare ids alone"
             )

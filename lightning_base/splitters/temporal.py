@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.payload import Rows
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import Clock, Duration, read_clock
@@ -39,7 +39,7 @@ class Expanding(TableSplitter):
         self, n_splits: int = 5, test: Duration | None = None, unit: Unit = "share", gap: Duration = 0
     ) -> None:
         if n_splits < 1:
-            raise UserError(f"data.split: n_splits {n_splits} is below 1; give the number of held-out windows")
+            raise ConfigError(f"data.split: n_splits {n_splits} is below 1; give the number of held-out windows")
         self.n_splits, self.test, self.unit, self.gap = n_splits, test, unit, gap
         _check_size(test, unit, "test")
 
@@ -54,7 +54,7 @@ class Expanding(TableSplitter):
         for fold, held in enumerate(self._windows(clock)):
             known = clock.end + gap < clock.start[held].min()
             if not known.any():
-                raise UserError(
+                raise ConfigError(
                     f"data.split: {type(self).__name__} leaves fold {fold} no sample to train on; give fewer n_splits, "
                     "a smaller test or a smaller gap"
                 )
@@ -70,7 +70,7 @@ class Expanding(TableSplitter):
         else:
             size = n // (k + 1) if self.test is None else _count(self.test, self.unit, n)
             if size < 1 or k * size >= n:
-                raise UserError(
+                raise ConfigError(
                     f"data.split: {k} windows of {size} samples do not leave any of {n} to train on; give fewer "
                     "n_splits or another test"
                 )
@@ -126,7 +126,7 @@ class Sliding(Expanding):
             short = size > len(first)
             since = [] if short else [np.sort(start[train])[len(train) - size] for train, _ in pairs]
         if short:
-            raise UserError(
+            raise ConfigError(
                 f"data.split: the data begin too late for the training window of fold 0, of train {self.train!r}; "
                 "give fewer n_splits, a smaller train, test or gap, or lightning_base.splitters.Expanding"
             )
@@ -160,7 +160,7 @@ class PurgedKFold(TableSplitter):
 
     def __init__(self, n_splits: int = 5, purge: Duration = 0, embargo: Duration = 0) -> None:
         if n_splits < 2:
-            raise UserError(f"data.split: n_splits {n_splits} is below 2; give the number of held-out spans")
+            raise ConfigError(f"data.split: n_splits {n_splits} is below 2; give the number of held-out spans")
         self.n_splits, self.purge, self.embargo = n_splits, purge, embargo
 
     def __repr__(self) -> str:
@@ -171,7 +171,7 @@ class PurgedKFold(TableSplitter):
         clock = read_clock(table)
         n, k, start = len(clock.start), self.n_splits, clock.start
         if n < k:
-            raise UserError(f"data.split: {n} samples cannot be divided into {k} spans; give fewer n_splits")
+            raise ConfigError(f"data.split: {n} samples cannot be divided into {k} spans; give fewer n_splits")
         end = clock.end + clock.length(self.purge, "data.split.purge")
         embargo = clock.length(self.embargo, "data.split.embargo")
         pairs = []
@@ -179,7 +179,7 @@ class PurgedKFold(TableSplitter):
         for fold, held in enumerate(_none_empty(spans, type(self).__name__)):
             train = (end < start[held].min()) | (start > end[held].max() + embargo)
             if not train.any():
-                raise UserError(
+                raise ConfigError(
                     f"data.split: purge and embargo leave fold {fold} no sample to train on; give smaller ones, or "
                     "more n_splits"
                 )
@@ -201,7 +201,7 @@ def _none_empty(masks: list[Mask], name: str) -> list[Mask]:
     """
     for fold, held in enumerate(masks):
         if not held.any():
-            raise UserError(
+            raise ConfigError(
                 f"data.split: {name} holds out no sample in fold {fold}: a moment holds more samples than a window, or "
                 "the data have a hole there; give fewer n_splits or a larger test"
             )
@@ -224,4 +224,4 @@ def _check_size(size: Duration | None, unit: str, key: str) -> None:
     else:
         fits, wanted = not isinstance(size, str) and size >= 1 and float(size).is_integer(), "a number of samples"
     if not fits:
-        raise UserError(f"data.split: {key} {size!r} is not {wanted}, as unit: {unit} needs; mend one of them")
+        raise ConfigError(f"data.split: {key} {size!r} is not {wanted}, as unit: {unit} needs; mend one of them")

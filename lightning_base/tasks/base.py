@@ -15,7 +15,7 @@ from torchmetrics import Metric, MetricCollection
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.strategies import clip_norm, data_ranks, forget, shard, total
 from lightning_base.distributed.tpu import OnHost, on_tpu
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.samples.batch import Batch, Boxes
 
 Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
@@ -74,7 +74,7 @@ class BaseModule(LightningModule, ABC):
         super().__init__()
         for key, weight in (("l1", l1), ("l2", l2)):
             if weight < 0:
-                raise UserError(f"model.{key}: {weight} is negative; give 0 or more")
+                raise ConfigError(f"model.{key}: {weight} is negative; give 0 or more")
         self.network = network.to(memory_format=torch.channels_last) if channels_last else network
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
@@ -140,14 +140,14 @@ class BaseModule(LightningModule, ABC):
             has, take = (
                 ("no boxes", "another task") if self.takes_boxes else ("boxes", "lightning_base.tasks.Detection")
             )
-            raise UserError(f"model: {type(self).__name__} does not fit the data, which has {has}; take {take}")
+            raise ConfigError(f"model: {type(self).__name__} does not fit the data, which has {has}; take {take}")
         was_training = self.training
         self.eval()
         try:
             with torch.no_grad():
                 self.step(batch)
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            raise UserError(
+            raise ConfigError(
                 f"model.network: {type(self.network).__name__} does not fit the data, whose batch has shape "
                 f"{tuple(batch.x.shape)}: {one_line(error)}; mend model.network or the data"
             ) from error
@@ -185,7 +185,7 @@ class BaseModule(LightningModule, ABC):
             inside = set(self.network.parameters())
             outside = [name for name, p in self.named_parameters() if p.requires_grad and p not in inside]
             if outside:
-                raise UserError(
+                raise ConfigError(
                     f"trainer.strategy: only model.network is sharded, and {type(self).__name__} has {outside[0]} "
                     "outside it; take ddp"
                 )

@@ -21,7 +21,7 @@ from torchmetrics.functional.classification import binary_auroc
 from torchmetrics.utilities import dim_zero_cat
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.tasks.base import BaseModule, Output
 
@@ -112,7 +112,7 @@ class Classification(BaseModule):
     ) -> None:
         super().__init__(network, **kwargs)
         if not 0 <= label_smoothing < 1:
-            raise UserError(f"model.label_smoothing: {label_smoothing} is not in [0, 1)")
+            raise ConfigError(f"model.label_smoothing: {label_smoothing} is not in [0, 1)")
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.register_buffer("weight", None, persistent=False)
@@ -121,12 +121,12 @@ class Classification(BaseModule):
     def use(self, data: BaseDataModule) -> None:
         """Takes the class names and, where asked for, balanced weights."""
         if not data.classes:
-            raise UserError(
+            raise ConfigError(
                 f"{type(data).__name__} has no classes, its target is continuous; Classification needs classes, "
                 "take lightning_base.tasks.Regression"
             )
         if self.classes and len(self.classes) != len(data.classes):
-            raise UserError(
+            raise ConfigError(
                 f"model.num_classes: {len(self.classes)}, but the data has {len(data.classes)} classes; "
                 "leave it out or give their number"
             )
@@ -136,7 +136,7 @@ class Classification(BaseModule):
             self.weight = torch.from_numpy(count.sum() / (len(count) * np.maximum(count, 1))).float()
         elif self.class_weights is not None and self.class_weights != "balanced":
             if len(self.class_weights) != len(self.classes):
-                raise UserError(
+                raise ConfigError(
                     f"model.class_weights: {len(self.class_weights)} weights for {len(self.classes)} classes; "
                     "give one per class"
                 )
@@ -176,7 +176,7 @@ class Classification(BaseModule):
             shape = tuple(self.eval()(batch.x).shape)
             self.train(was_training)
         if shape != (want := (len(batch.x), len(self.classes))):
-            raise UserError(
+            raise ConfigError(
                 f"model.network: {type(self.network).__name__} gives logits of shape {shape}, the data's "
                 f"{want[1]} classes need {want}; set the network's number of outputs to {want[1]}"
             )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Boxes
 from lightning_base.tasks.base import BaseModule, Output, Scorer
 from lightning_base.tasks.detections import AveragePrecision, by_class, fuse, match
@@ -58,17 +58,17 @@ class Detection(BaseModule):
     ) -> None:
         super().__init__(network, **kwargs)
         if top < 1:
-            raise UserError(f"model.top: {top} is below 1; give a number of boxes, e.g. 100")
+            raise ConfigError(f"model.top: {top} is below 1; give a number of boxes, e.g. 100")
         for key, weight in (("size_weight", size_weight), ("offset_weight", offset_weight)):
             if weight < 0:
-                raise UserError(f"model.{key}: {weight} is negative; give 0 or more")
+                raise ConfigError(f"model.{key}: {weight} is negative; give 0 or more")
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.top, self.size_weight, self.offset_weight = top, size_weight, offset_weight
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the class names."""
         if self.classes and len(self.classes) != len(data.classes):
-            raise UserError(
+            raise ConfigError(
                 f"model.num_classes: {len(self.classes)}, but the data has {len(data.classes)} classes; "
                 "leave it out or give their number"
             )

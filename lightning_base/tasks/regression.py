@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.tasks.base import BaseModule, Output
 
@@ -44,7 +44,7 @@ class Regression(BaseModule):
     def use(self, data: BaseDataModule) -> None:
         """Checks that the target is continuous."""
         if data.classes:
-            raise UserError(
+            raise ConfigError(
                 f"{type(data).__name__} has {len(data.classes)} classes; Regression needs a continuous target, "
                 "take lightning_base.tasks.Classification"
             )

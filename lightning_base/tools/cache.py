@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ArtefactError
 from lightning_base.tools.files import write_parquet
 
 if TYPE_CHECKING:  # a verb's help needs none of it
@@ -48,7 +48,7 @@ def kept_folder(kind: str, settings: str, make: Callable[[Path], None]) -> Path:
             if not folder.is_dir():  # else another process was first
                 raise
     except OSError as error:
-        raise UserError(
+        raise ArtefactError(
             f"{cache_root()}: {error.strerror or error}; make room, or name another folder in the environment "
             "variable LIGHTNING_BASE_CACHE"
         ) from error

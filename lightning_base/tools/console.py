@@ -1,14 +1,19 @@
-"""Standard output as the verbs write to it, without what a user can do nothing about."""
+"""Standard output: how much is said there, in which width, and without what a user can do nothing about."""
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from enum import IntEnum
 
 from rich.console import Console
 
 from lightning_base.tools.process import is_main
+
+PIPED = 120  # columns where standard output is no terminal, and COLUMNS does not say otherwise
 
 # warnings that a user can do nothing about
 QUIET = (
@@ -20,18 +25,71 @@ QUIET = (
 )
 
 
-def console() -> Console:
-    """Standard output; a hundred columns where it is no terminal; silent in all processes but the main one."""
-    width = None if sys.stdout.isatty() else 100
-    return Console(highlight=False, width=width, quiet=not is_main())
+class Level(IntEnum):
+    """How much is said, and how much there must be said for a line to be shown."""
+
+    SILENT = 0  # nothing: functions called from Python
+    QUIET = 1  # final results, and where they are
+    NORMAL = 2  # what begins, how far it is, and what a user should know
+    VERBOSE = 3  # a line per epoch; Lightning's own notices and warnings
+
+
+_speaking: ContextVar[tuple[Level, Console] | None] = ContextVar("speaking", default=None)
+
+
+@contextmanager
+def speaking(level: Level) -> Iterator[None]:
+    """Says so much for a while; outside of any such block nothing is said. Threads begin silent."""
+    token = _speaking.set((level, make()))
+    try:
+        yield
+    finally:
+        _speaking.reset(token)
+
+
+def level() -> Level:
+    """How much is said now."""
+    said = _speaking.get()
+    return Level.SILENT if said is None else said[0]
+
+
+def console(importance: Level = Level.NORMAL) -> Console:
+    """Standard output for lines of this importance; swallows them where less is said, and in all ranks but the first.
+
+    All lines go through one Console, so that they come to stand above a progress bar that it shows.
+    """
+    said = _speaking.get()
+    if said is None or said[0] < importance or not is_main():
+        return Console(quiet=True)
+    return said[1]
+
+
+def make() -> Console:
+    """A Console on standard output, which wraps at words; it heeds NO_COLOR, FORCE_COLOR, TERM and COLUMNS."""
+    fixed = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPED
+    return Console(highlight=False, width=fixed)
+
+
+def is_live(out: Console) -> bool:
+    """Whether a bar can move there: a terminal that can, rather than a file that was promised colours."""
+    return not out.quiet and out.is_terminal and not out.is_dumb_terminal and out.file.isatty()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without notices and warnings that a user can do nothing about, and that every fold would repeat."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for message in QUIET:
+    """Without notices and warnings that a user can do nothing about, and that every fold would repeat.
+
+    Where much is said they are, too; where only results are, no warning is.
+    """
+    said = level()
+    with ExitStack() as stack:
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel({Level.VERBOSE: logging.INFO, Level.QUIET: logging.ERROR}.get(said, logging.WARNING))
+        stack.enter_context(warnings.catch_warnings())
+        for message in QUIET if said < Level.VERBOSE else ():
             warnings.filterwarnings("ignore", message=message)
+        if said == Level.QUIET:
+            warnings.simplefilter("ignore")
         yield

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ArtefactError, one_line
 from lightning_base.tools.process import is_main
 
 if TYPE_CHECKING:  # a verb's help needs none of it
@@ -62,9 +62,9 @@ def read_json(
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({one_line(error)}); {mend}") from error
+        raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); {mend}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: is no JSON object; {mend}")
+        raise ArtefactError(f"{path}: is no JSON object; {mend}")
     demand(content, needs or {}, path, mend)
     return content
 
@@ -77,7 +77,7 @@ def demand(content: Mapping[str, Any], needs: Mapping[str, type], path: Path, me
     """
     for key, kind in needs.items():
         if not isinstance(content.get(key), kind):
-            raise UserError(f"{path}: {key!r} is {str(content.get(key))[:40]!r}, no {kind.__name__}; {mend}")
+            raise ArtefactError(f"{path}: {key!r} is {str(content.get(key))[:40]!r}, no {kind.__name__}; {mend}")
 
 
 def to_json(content: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ArtefactError
 from lightning_base.tools.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read_record(kind: type[Record], path: Path, mend: str) -> Record:
     try:
         return made_of(kind, content, "")
     except Misfit as error:
-        raise UserError(f"{path}: {error}; {mend}") from error
+        raise ArtefactError(f"{path}: {error}; {mend}") from error
 
 
 class Misfit(ValueError):

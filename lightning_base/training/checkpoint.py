@@ -12,7 +12,7 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import CheckpointError, one_line
 from lightning_base.tools.console import console
 from lightning_base.tools.files import replace
 from lightning_base.tools.process import is_main
@@ -52,7 +52,7 @@ class ExactIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         """Lightning's hook; tensors stay on the CPU unless `map_location` says otherwise."""
         if "://" not in str(path) and Path(path).is_file() and (why := damage(Path(path))):
-            raise UserError(f"{path}: the checkpoint is damaged: {why}; give an earlier one, or train again")
+            raise CheckpointError(f"{path}: the checkpoint is damaged: {why}; give an earlier one, or train again")
         return super().load_checkpoint(path, map_location, weights_only)
 
 
@@ -88,7 +88,7 @@ def write(checkpoint: dict[str, Any], path: Path) -> None:
         if not no_space(error):
             raise
         free = shutil.disk_usage(path.parent).free / 1e6
-        raise UserError(
+        raise CheckpointError(
             f"{path}: no space left on the disk ({free:.0f} MB free) for a checkpoint; free some and run the same "
             "command again: it goes on from the checkpoint before"
         ) from error

@@ -32,7 +32,8 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> st
         return not_yaml(files, message.partition(":")[2])
     key = ".".join(dict.fromkeys(_KEY.findall(message)))
     if found := _OPTION.search(message) or _UNKNOWN.search(message):
-        return _unknown_option(next(filter(None, found.groups())), key, message[: found.start()], files, known)
+        option = next(filter(None, found.groups())).partition("=")[0]
+        return _unknown_option(option, key, message[: found.start()], files, known)
     if found := _MODULE.search(message):
         module, name, missing = found.groups()
         return no_module(key, missing, files) if missing else no_class(key, module, name, files, _names(module))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightning_base.data.datamodule import Role, source_of
 from lightning_base.distributed.strategies import data_ranks
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Boxes, targets
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
@@ -48,7 +48,7 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
         UserError: where trainer.limit_predict_batches leaves samples out.
     """
     if run.trainer.limit_predict_batches not in (1.0, None):
-        raise UserError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
+        raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
     run.datamodule.predict_role = role
     # Lightning types the result as one list; one per loader, and there is one loader
     batches: Any = run.trainer.predict(
@@ -70,6 +70,24 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
     if not np.array_equal(rows, run.datamodule.rows(role)):
         raise RuntimeError(f"{len(rows)} predictions for {len(run.datamodule.rows(role))} {role} samples")
     return Predictions(run.datamodule.samples(source_of(role)), rows, preds)
+
+
+def give(run: Run, x: Any, checkpoint: Path) -> None:
+    """Hands samples that are in memory to a run that predicts: encoded as the checkpoint's fold has fitted.
+
+    Args:
+        run: as built, which no other shares the pool with.
+        x: the samples, as its data module takes them.
+        checkpoint: whose preprocessing and classes count.
+
+    Raises:
+        DataError: where the data module takes no such samples.
+    """
+    data = run.datamodule
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    if state := content.get(type(data).__qualname__):
+        data.load_state_dict(state)
+    data.pool.give(data.given(x))
 
 
 def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:

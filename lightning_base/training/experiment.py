@@ -13,9 +13,10 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_base.data.pool import Pools
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, UserError
 from lightning_base.tools.files import write_text
 from lightning_base.training.config_errors import explain
+from lightning_base.training.objects import Objects
 from lightning_base.training.search_space import Search, Values, shown
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
@@ -31,12 +32,14 @@ class Experiment:
         config: the options, parsed and not instantiated.
         only: ids of the samples that its pool is restricted to: an outer fold's training part; None for all there are.
         pools: what this process has read for it and its variants.
+        objects: what makes task and data where Python functions do; None where the configuration names their classes.
     """
 
     parser: LightningArgumentParser
     config: Namespace
     only: frozenset[str] | None = None
     pools: Pools = field(default_factory=Pools, compare=False, repr=False)
+    objects: Objects | None = None
 
     @property
     def name(self) -> str:
@@ -64,6 +67,29 @@ class Experiment:
         given = self.config.get("search")
         return None if given is None else Search(grid=dict(given.grid), metric=given.metric, mode=given.mode)
 
+    def instantiate(self, config: Namespace) -> Namespace:
+        """New objects: trainer (its arguments), data and, where there is one, model.
+
+        Args:
+            config: this experiment's, or a changed copy of it.
+        """
+        made: Namespace = self.parser.instantiate(config)
+        if self.objects is not None:
+            for key, value in self.objects.make_trainer().items():
+                made.trainer[key] = value
+            made.model, made.data = self.objects.make_task(), self.objects.make_data()
+        return made
+
+    @property
+    def data_settings(self) -> dict[str, Any]:
+        """What tells the data of this experiment's variants apart: the class and the arguments of the data module."""
+        data = self.config.get("data")
+        if data is None:  # a function makes it, the same for all variants
+            return {}
+        arguments = data.get("init_args")
+        given = {} if arguments is None else arguments.as_dict()
+        return {"class_path": data.class_path, "dict_kwargs": data.get("dict_kwargs"), **given}
+
     def with_(self, changes: Mapping[str, Any] = NO_CHANGES, only: Iterable[str] | None = None) -> "Experiment":
         """The experiment with other values; what is not named stays, and so does what has been read.
 
@@ -87,7 +113,7 @@ class Experiment:
             return replace(self, config=self.parser.parse_args(words, namespace=self.config.clone()))
         except ArgumentError as error:
             known = list(self.parser.get_defaults(skip_validation=True).keys())
-            raise UserError(explain(str(error), [], known)) from error
+            raise ConfigError(explain(str(error), [], known)) from error
 
     def candidates(self) -> list["Experiment"]:
         """The experiment with each candidate's values and no search; itself alone where it does not search.
@@ -111,7 +137,8 @@ class Experiment:
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""
         everything = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, skip_validation=True))
-        return {key: everything[key] for key in SHARED_KEYS if key in everything}
+        shown = {key: everything[key] for key in SHARED_KEYS if key in everything}
+        return shown if self.objects is None else {**shown, "objects": dict(self.objects.identity)}
 
     def save(self, path: Path) -> None:
         """Writes the configuration as YAML that `--config` takes."""
@@ -124,4 +151,4 @@ def naming(values: Values) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"search.grid ({shown(values)}): {error}") from error
+        raise ConfigError(f"search.grid ({shown(values)}): {error}") from error

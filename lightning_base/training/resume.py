@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, GradientAccumulationScheduler, ModelCheckpoint, WeightAveraging
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import UserError
+from lightning_base.errors import CheckpointError
 from lightning_base.tools.console import console
 from lightning_base.training.checkpoint import RESUME, STEP
 from lightning_base.training.csv_logger import MetricsCSV
@@ -183,7 +183,7 @@ class TimedCheckpoint(Checkpoint):
     def __init__(self, every_n_minutes: float | None = None, every_n_steps: int | None = None) -> None:
         given = [value for value in (every_n_minutes, every_n_steps) if value is not None]
         if not given or min(given) <= 0:
-            raise UserError("TimedCheckpoint: give a positive every_n_minutes or every_n_steps")
+            raise CheckpointError("TimedCheckpoint: give a positive every_n_minutes or every_n_steps")
         self.every_n_minutes, self.every_n_steps = every_n_minutes, every_n_steps
         self.directory: Path | None = None  # the run's, which the run sets
         self._began, self._step = 0.0, 0

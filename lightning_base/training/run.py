@@ -12,9 +12,10 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
 
+from lightning_base.data.check import try_augmentations
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed import strategies
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
 from lightning_base.training.checkpoint import ExactIO, ExactXLAIO
@@ -80,18 +81,18 @@ def build(
     else:
         config.trainer.logger = False
     try:
-        objects = experiment.parser.instantiate(config)
+        objects = experiment.instantiate(config)
         data: BaseDataModule = objects.data
         if not isinstance(data, BaseDataModule):
-            raise UserError("data must be a BaseDataModule for this verb")
+            raise ConfigError("data must be a BaseDataModule for this verb")
         data.fold, data.seed, data.fold_seed, data.only = fold, experiment.seed, seed, experiment.only
-        data.join(experiment.pools, _settings(config.data))
+        data.join(experiment.pools, experiment.data_settings)
         arguments = dict(objects.trainer)
         if logs:
             arguments["logger"] = _loggers(arguments["logger"], directory)
         arguments["callbacks"] = [*watchers, *_callbacks(arguments["callbacks"], directory, seed)]
         if arguments["enable_checkpointing"] is False:
-            raise UserError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
+            raise ConfigError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
         if fold == WHOLE:
             _hold_nothing_out(data, arguments)
         if quiet:
@@ -99,23 +100,16 @@ def build(
         if arguments["num_sanity_val_steps"] is None:
             arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
     except (ValueError, TypeError, ImportError, OSError, RuntimeError, AssertionError) as error:
-        raise UserError(f"the experiment cannot be built: {refusal(error)}") from error
+        raise ConfigError(f"the experiment cannot be built: {refusal(error)}") from error
     try:
         trainer = Trainer(**arguments)
     except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
-        raise UserError(f"trainer: {one_line(error)}") from error
+        raise ConfigError(f"trainer: {one_line(error)}") from error
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else the YAML's, or the strategy's own
         trainer.strategy.checkpoint_io = ExactIO()
     elif type(trainer.strategy.checkpoint_io) is XLACheckpointIO:
         trainer.strategy.checkpoint_io = ExactXLAIO()
     return Run(objects.get("model"), data, trainer, directory, fold, seed)
-
-
-def _settings(data: Namespace) -> dict[str, Any]:
-    """The class and the arguments of a data module, as the configuration has them."""
-    arguments = data.get("init_args")
-    given = {} if arguments is None else arguments.as_dict()
-    return {"class_path": data.class_path, "dict_kwargs": data.get("dict_kwargs"), **given}
 
 
 def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directory: Path) -> None:
@@ -177,18 +171,18 @@ def preflight(run: Run) -> None:
             optimizer that refuses its arguments.
     """
     if not isinstance(run.model, BaseModule):
-        raise UserError("model must be a BaseModule for this verb")
+        raise ConfigError("model must be a BaseModule for this verb")
     data = run.datamodule
     strategies.check(run.trainer, run.model.network, data.batch_size)
     data.prepare_data()
     data.setup("fit")
     run.model.use(data)
     run.model.check(data.transform(data.loader("train").gather(data.rows("train")[:2])))
-    data.check()
+    try_augmentations(data)
     try:
         run.model.configure_optimizers()
     except (ValueError, TypeError) as error:
-        raise UserError(f"model.optimizer or model.scheduler: {one_line(error)}") from error
+        raise ConfigError(f"model.optimizer or model.scheduler: {one_line(error)}") from error
 
 
 def close(run: Run) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from sklearn.model_selection import ParameterGrid
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.split import Splitter
 
@@ -41,12 +41,14 @@ class Search:
             UserError: for a key that is none of model, data or trainer, or that has no values.
         """
         if not self.grid:
-            raise UserError("search.grid: names no key; give e.g. {model.optimizer.lr: [0.001, 0.01]}, or leave it out")
+            raise ConfigError(
+                "search.grid: names no key; give e.g. {model.optimizer.lr: [0.001, 0.01]}, or leave it out"
+            )
         for key, values in self.grid.items():
             if key.partition(".")[0] not in TUNABLE or "." not in key:
-                raise UserError(f"search.grid: {key!r} cannot be tuned; name a key of {', '.join(TUNABLE)}")
+                raise ConfigError(f"search.grid: {key!r} cannot be tuned; name a key of {', '.join(TUNABLE)}")
             if not values:
-                raise UserError(f"search.grid: {key} has no values; give a list of one or more")
+                raise ConfigError(f"search.grid: {key} has no values; give a list of one or more")
         return list(ParameterGrid(self.grid))
 
 

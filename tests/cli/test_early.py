@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from lightning_base.cli import early
-from lightning_base.cli.command import open_experiment
 from lightning_base.errors import UserError
+from lightning_base.verbs.opening import open_experiment
 from tests.helpers import CONFIGS, environment, run_without
 
 DIGITS = str(CONFIGS / "digits_cnn.yaml")

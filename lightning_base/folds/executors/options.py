@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lightning_base.distributed.slurm import Slurm
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 
 Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
 
@@ -32,8 +32,8 @@ class Execution:
     def __post_init__(self) -> None:
         for key, value in (("jobs", self.jobs), ("threads", self.threads)):
             if value is not None and value < 1:
-                raise UserError(f"--{key}: {value} is below 1; give a positive number, or leave it out")
+                raise ConfigError(f"--{key}: {value} is below 1; give a positive number, or leave it out")
         if self.jobs is not None and self.executor != "process":
-            raise UserError(f"--jobs is for --executor process, not {self.executor}; leave it out")
+            raise ConfigError(f"--jobs is for --executor process, not {self.executor}; leave it out")
         if self.slurm is not None and self.executor != "slurm":
-            raise UserError(f"--slurm is for --executor slurm, not {self.executor}; leave it out")
+            raise ConfigError(f"--slurm is for --executor slurm, not {self.executor}; leave it out")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lightning_base.distributed.process import STATUS
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
@@ -127,7 +127,7 @@ class Processes:
         log = log_of(plan, worker.place)
         if status == 2:
             said = last_line(log).removeprefix("lightning-base: error: ") or f"see {log}"
-            raise UserError(f"--executor process: {said}")
+            raise ConfigError(f"--executor process: {said}")
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         own = [f for f in worker.folds if states.read(plan.fold_directory(f)).get("pid") == worker.process.pid]
         # where Python is a wrapper, what trains has another number
@@ -137,7 +137,7 @@ class Processes:
             return True
         why = f"its process was {how} {count} times without a new checkpoint (out of memory? see {log})"
         if fold is None:
-            raise UserError(f"--executor process: a fold cannot begin: {why}; take fewer --jobs, or inline")
+            raise ConfigError(f"--executor process: a fold cannot begin: {why}; take fewer --jobs, or inline")
         write_json(plan.fold_directory(fold) / states.STATE, states.failed(RuntimeError(why)))
         return True
 

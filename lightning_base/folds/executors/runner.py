@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
 
 from lightning_base.distributed.slurm import Slurm
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.folds.executors.options import Execution
 from lightning_base.folds.executors.process import Processes
 from lightning_base.folds.executors.slurm import submit_and_follow
@@ -19,6 +19,7 @@ from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
 from lightning_base.training.experiment import Experiment
+from lightning_base.training.objects import demand_importable
 from lightning_base.training.preempt import leave_if_raised, listening
 from lightning_base.training.run import Run
 
@@ -37,12 +38,14 @@ def runner(execution: Execution, experiment: Experiment, first: Run) -> Runner:
         UserError: where the executor cannot serve the experiment or this machine.
     """
     trainer = first.trainer
+    if execution.executor in ("process", "slurm") and experiment.objects is not None:
+        demand_importable(experiment.objects.identity, f"executor {execution.executor}")
     if execution.executor == "inline":
         alone = trainer.world_size == 1
         return lambda plan, folds, progress: inline(plan, folds, progress, alone, execution.threads)
     environment = getattr(trainer.strategy, "cluster_environment", None)  # a single device's strategy has none
     if environment is not None and environment.creates_processes_externally:
-        raise UserError(
+        raise ConfigError(
             f"--executor {execution.executor}: this process is one of several that a launcher started; "
             "take inline there, or run crossval without the launcher"
         )
@@ -54,7 +57,7 @@ def runner(execution: Execution, experiment: Experiment, first: Run) -> Runner:
         threads = execution.threads
         return lambda plan, folds, progress: follow(plan, folds, progress, options, threads)
     if trainer.world_size > 1:
-        raise UserError("--executor vectorized: trainer.devices is more than one; take inline or process")
+        raise ConfigError("--executor vectorized: trainer.devices is more than one; take inline or process")
     check_stackable(first)
 
     def vectorized(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
@@ -93,14 +96,14 @@ def processes(execution: Execution, first: Run) -> Processes:
     ranks = trainer.num_devices
     cores = len(os.sched_getaffinity(0))
     if trainer.num_nodes > 1:
-        raise UserError("--executor process: trainer.num_nodes is more than one; take slurm, or inline")
+        raise ConfigError("--executor process: trainer.num_nodes is more than one; take slurm, or inline")
     if isinstance(trainer.accelerator, CUDAAccelerator):
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         gpus = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
         most = len(gpus) // ranks
         jobs = execution.jobs or most
         if jobs > most:
-            raise UserError(
+            raise ConfigError(
                 f"--jobs: {jobs} folds of {ranks} GPUs each need {jobs * ranks}, {len(gpus)} are there; "
                 f"give at most {most}"
             )
@@ -110,7 +113,7 @@ def processes(execution: Execution, first: Run) -> Processes:
         devices = [None] * jobs
     else:
         name = type(trainer.accelerator).__name__
-        raise UserError(f"--executor process: cannot share out devices of {name}; take inline or slurm")
+        raise ConfigError(f"--executor process: cannot share out devices of {name}; take inline or slurm")
     return Processes(devices, execution.threads or max(cores // (jobs * ranks), 1), ranks)
 
 

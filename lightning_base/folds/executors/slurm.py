@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lightning_base.distributed.slurm import TASK, Slurm, Task, queue, script, submit
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.results import states
 from lightning_base.tools.console import console
 from lightning_base.tools.files import last_line, write_json, write_text
@@ -38,7 +38,7 @@ def submit_and_follow(
     path, out = directory / "slurm" / "crossval.sh", console()
     found = queue(path)
     if found is None:
-        raise UserError("--executor slurm: squeue does not answer; try again when the cluster does")
+        raise ConfigError("--executor slurm: squeue does not answer; try again when the cluster does")
     jobs = {task.number: task.job for task in found if task.number in folds and not task.ended}
     if jobs:
         out.print(f"folds {sorted(jobs)} are in the queue already (job {', '.join(sorted(set(jobs.values())))})")

@@ -9,7 +9,7 @@ from lightning.pytorch.core.hooks import CheckpointHooks, DataHooks, ModelHooks
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.folds.executors.vectorized.stack import ELEMENTWISE, Stack, Step, tensors
 from lightning_base.samples.batch import Boxes
 from lightning_base.tasks.base import BaseModule
@@ -38,7 +38,7 @@ def check(run: Run) -> None:
     """
     reason = next(iter(_reasons(run)), None) or _misfit(run)
     if reason:
-        raise UserError(f"--executor vectorized: {reason}; take --executor inline or process")
+        raise ConfigError(f"--executor vectorized: {reason}; take --executor inline or process")
 
 
 def _reasons(run: Run) -> Iterator[str]:

@@ -19,33 +19,26 @@ from typing import IO
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError, ProcessFailed
+from lightning_base.tools.console import Level, level
 from lightning_base.tools.process import stop
 
 NAME = "ddp_spawn"
-VERBS = ("fit", "validate", "test", "predict", "crossval")
 
 
-def wanted(verb: str, trainer: Namespace) -> bool:
-    """Whether a verb is to be run in processes of its own."""
-    return verb in VERBS and trainer.strategy == NAME
-
-
-def run(arguments: Sequence[str], trainer: Namespace) -> int:
-    """Runs a command in as many processes as it asks for devices; what the first one says is printed here.
+def run(arguments: Sequence[str], trainer: Namespace) -> None:
+    """Runs a command in as many processes as it asks for devices; what the first one says is said here.
 
     Args:
         arguments: the command's, the verb first.
         trainer: its trainer's configuration.
 
-    Returns:
-        The exit status: that of a process that failed, else 0.
-
     Raises:
-        UserError: for more than one machine.
+        ConfigError: for more than one machine.
+        ProcessFailed: where a process failed.
     """
     if trainer.num_nodes > 1:
-        raise UserError(f"trainer.strategy: {NAME} is for one machine; take ddp, started on each by a launcher")
+        raise ConfigError(f"trainer.strategy: {NAME} is for one machine; take ddp, started on each by a launcher")
     n = Trainer(
         accelerator=trainer.accelerator, devices=trainer.devices, strategy="ddp", logger=False, barebones=True
     ).num_devices
@@ -66,7 +59,8 @@ def run(arguments: Sequence[str], trainer: Namespace) -> int:
         workers = [_start(command, shared, rank, others) for rank in range(n)]
         first = workers[0].stdout
         assert first is not None
-        relay = Thread(target=_relay, args=(first,))
+        told: list[str] = []
+        relay = Thread(target=_relay, args=(first, told, level() != Level.SILENT))
         relay.start()
         try:
             status = _wait(workers)
@@ -76,8 +70,15 @@ def run(arguments: Sequence[str], trainer: Namespace) -> int:
             first.close()
         if status and workers[0].returncode <= 0:
             others.seek(0)
-            print(others.read().decode(errors="replace"), end="", file=sys.stderr)
-    return status
+            told += others.read().decode(errors="replace").splitlines()
+    if status:
+        raise ProcessFailed(f"trainer.strategy: {NAME}: a process ended with status {status}: {_reason(told)}", status)
+
+
+def _reason(told: Sequence[str]) -> str:
+    """The last line that was said, without what marks it as an error."""
+    lines = [line.strip() for line in told if line.strip()]
+    return lines[-1].removeprefix("lightning-base: error: ") if lines else "it said nothing"
 
 
 def _start(
@@ -93,9 +94,13 @@ def _start(
     )
 
 
-def _relay(output: IO[bytes]) -> None:
+def _relay(output: IO[bytes], told: list[str], aloud: bool) -> None:
+    """Keeps the last lines of what a process says, and says them where that is asked for."""
     for line in output:
-        print(line.decode(errors="replace"), end="", flush=True)
+        text = line.decode(errors="replace")
+        told[:] = [*told[-20:], text]
+        if aloud:
+            print(text, end="", flush=True)
 
 
 def _wait(workers: Sequence["subprocess.Popen[bytes]"]) -> int:

@@ -46,7 +46,7 @@ class Trainer(pl.Trainer):
 
         Writes cleaning.parquet (what was found, and what was done about it) and split.parquet (the signed split).
         """
-        raise NotImplementedError("prepare is a verb of the command line: lightning_base.cli.inspect does the work")
+        raise NotImplementedError("prepare is a verb of the command line: lightning_base.verbs.inspect does the work")
 
     def audit(
         self,
@@ -61,4 +61,4 @@ class Trainer(pl.Trainer):
             show: a PNG to draw training samples into, before and after augmentation.
             labels: a classifier's finished crossval directory: look for wrong labels there instead; needs cleanlab.
         """
-        raise NotImplementedError("audit is a verb of the command line: lightning_base.cli.inspect does the work")
+        raise NotImplementedError("audit is a verb of the command line: lightning_base.verbs.inspect does the work")

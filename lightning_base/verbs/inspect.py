@@ -8,22 +8,34 @@ from rich.table import Table
 from lightning_base.auditing.audit import test_source
 from lightning_base.auditing.gate import find_leaks, findings, tell, write_split
 from lightning_base.auditing.pictures import draw_samples
+from lightning_base.auditing.report import Leak
+from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.tools.console import console
 from lightning_base.training.experiment import Experiment
+from lightning_base.training.run import build
+from lightning_base.verbs.results import Prepared
 
 SHOWN = 20  # most findings that the terminal lists; all stand in the file
 
 
-def prepare(experiment: Experiment, data: BaseDataModule) -> None:
+def open_data(experiment: Experiment, verb: str) -> BaseDataModule:
+    """The data of an experiment's first fold, fetched."""
+    data = build(experiment, 0, experiment.root / verb, quiet=True, training=False).datamodule
+    data.prepare_data()
+    return data
+
+
+def prepare(experiment: Experiment) -> Prepared:
     """Fetches, cleans, packs and splits; writes cleaning.parquet and split.parquet in runs/<name>/prepare.
 
     Raises:
         UserError: where a source cannot be had, or a finding's policy is `fail`.
     """
-    out, directory = console(), experiment.root / "prepare"
-    data.prepare_data()
-    for source, samples in (("pool", data.samples("pool")), ("test", test_source(data))):
+    out, directory, data = console(), experiment.root / "prepare", open_data(experiment, "prepare")
+    sources = {"pool": data.samples("pool"), "test": test_source(data)}
+    counts = {source: len(samples) for source, samples in sources.items() if samples is not None}
+    for source, samples in sources.items():
         if samples is not None:
             out.print(f"{source}: {len(samples)} samples from {samples.origin}", soft_wrap=True)
     write_split(directory, data)
@@ -40,6 +52,7 @@ def prepare(experiment: Experiment, data: BaseDataModule) -> None:
         f"{len(fold.val)} held-out samples\nresults: {directory}",
         soft_wrap=True,
     )
+    return Prepared(directory, counts, found, data.folds.table())
 
 
 def count_table(found: pd.DataFrame) -> Table:
@@ -53,19 +66,29 @@ def count_table(found: pd.DataFrame) -> Table:
     return table
 
 
-def audit_verb(experiment: Experiment, data: BaseDataModule, picture: Path | None) -> None:
-    """Audits, and draws augmented samples where a picture is asked for.
+def audit(experiment: Experiment, show: Path | None = None, labels: Path | None = None) -> list[Leak]:
+    """Looks for leaks, draws augmented samples where a picture is asked for, or ranks labels.
+
+    Args:
+        experiment: whose data.
+        show: a picture to draw.
+        labels: a classifier's finished crossval directory, whose labels are ranked; leaks are not looked for then.
 
     Raises:
         AuditError: for leaks, where `audit` is "fail".
     """
-    data.prepare_data()
+    data = open_data(experiment, "audit")
+    if labels is not None:
+        audit_labels(data, labels)
+        if show is None:
+            return []
     data.setup("fit")
-    if picture is not None:
-        draw_samples(data, picture)
-        console().print(f"samples before and after augmentation: {picture}", soft_wrap=True)
+    if show is not None:
+        draw_samples(data, show)
+        console().print(f"samples before and after augmentation: {show}", soft_wrap=True)
     leaks = find_leaks(experiment.root, data)
     if not leaks:
         pool, folds = data.samples("pool"), data.folds.folds
         console().print(f"no leaks found: {len(pool)} samples, {len(folds)} folds")
     tell(experiment.audit, leaks)
+    return leaks

@@ -1,49 +1,61 @@
 """The verbs fit, validate, test and predict: what they train, read, score, write and print."""
 
 import time
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from lightning_base.auditing.gate import inspect, write_split
-from lightning_base.cli.paths import describe, members_of, read_stamp
 from lightning_base.data.datamodule import Role
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 from lightning_base.folds.search import tuned
 from lightning_base.results import states
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats.tables import score_table
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.console import console
+from lightning_base.tools.console import Level, console, level
 from lightning_base.tools.files import read_json, write_json, write_parquet
 from lightning_base.training import evaluate
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.preempt import listening
-from lightning_base.training.run import Run, build, close, preflight
+from lightning_base.training.run import build, close, preflight
 from lightning_base.training.train import train
+from lightning_base.verbs.paths import describe, fit_directory, members_of, read_stamp
+from lightning_base.verbs.results import Fitted, Scored
 
 
-def fit(experiment: Experiment, run: Run, path: Path | None) -> None:
+def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
     """Trains fold 0 of data.split, and scores the samples it holds out; a run that was broken off goes on.
 
     Args:
         experiment: the configuration.
-        run: as built, in a folder of its own.
         path: a checkpoint to begin from; None for a beginning.
+
+    Returns:
+        The run; None where trainer.fast_dev_run let a few batches through.
 
     Raises:
         UserError: for what can be known to be wrong; nothing is written then.
     """
     if experiment.search is not None:
-        raise UserError(
+        raise ConfigError(
             "search: fit does not search; take crossval (one fold is enough: lightning_base.splitters.Ratio), or give "
             "--search null"
         )
+    if path is not None:
+        experiment = of_run(experiment, path)
+    directory = fit_directory(experiment.root / "fit", None if path else experiment)
+    run = build(experiment, 0, directory)
     preflight(run)
     inspect(experiment.audit, experiment.root, run.datamodule)
     if run.trainer.fast_dev_run:  # type: ignore[attr-defined]
         run.trainer.fit(run.model, datamodule=run.datamodule)
-        return
+        return None
     begun = resume_point(run.directory)
     if begun is not None:
         console().print(f"{run.directory}: goes on from {begun.name}; delete the folder to begin anew")
@@ -58,25 +70,44 @@ def fit(experiment: Experiment, run: Run, path: Path | None) -> None:
     close(run)
     report(experiment, "held-out samples of fold 0", run.model, held_out, result.metrics)
     console().print(f"scored: {result.selection}\nresults: {run.directory}")
+    return Fitted(run.directory, experiment)
 
 
-def validate(experiment: Experiment, run: Run, path: Path | None) -> None:
+def validate(experiment: Experiment, path: Path | None) -> Scored:
     """Scores a checkpoint on the samples that its fold held out.
+
+    Args:
+        experiment: the configuration that it was trained with.
+        path: of a checkpoint, or of the directory of a fit.
 
     Raises:
         UserError: where the path names no checkpoint of a fold.
     """
-    if path is None or path.is_dir():
-        raise UserError(
+    if path is None or (path.is_dir() and not (path / "checkpoints").is_dir()):
+        raise ConfigError(
             "validate needs --ckpt_path of one run's checkpoint; the held-out scores of a crossval directory stand in "
             "its summary.json"
         )
-    if run.fold == WHOLE:
-        raise UserError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
-    report(experiment, f"held-out samples of fold {run.fold}", run.model, evaluate.predict(run, "val", path))
+    [checkpoint], home = members_of(path, "validate")
+    fold = read_stamp(checkpoint).get("fold", 0)
+    if fold == WHOLE:
+        raise ConfigError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
+    run = build(of_run(experiment, checkpoint), fold, home, quiet=True, training=False)
+    return report(experiment, f"held-out samples of fold {fold}", run.model, evaluate.predict(run, "val", checkpoint))
 
 
-def test(experiment: Experiment, path: Path | None) -> None:
+def of_run(experiment: Experiment, path: Path) -> Experiment:
+    """The experiment with what a search chose for the run that a path names: a checkpoint, or a run's directory.
+
+    Raises:
+        ConfigError: where there is no such path.
+    """
+    if not path.exists():
+        raise ConfigError(f"--ckpt_path: no file or directory {path}")
+    return tuned(experiment, path.parent.parent if path.is_file() else path)
+
+
+def test(experiment: Experiment, path: Path | None) -> Scored:
     """Scores a checkpoint, or the ensemble of a crossval directory, on the sealed test samples; writes test.json.
 
     Raises:
@@ -87,22 +118,21 @@ def test(experiment: Experiment, path: Path | None) -> None:
     reads = read_json(record, needs={"reads": list})["reads"] if record.is_file() else []
     task, predictions = ensemble(experiment, "test", members)
     if predictions.target is None:
-        raise UserError(f"{predictions.samples.origin}: the test samples have no target; use predict")
-    scores = evaluate.scores(task, predictions)
-    intervals = report(experiment, f"test samples, {describe(members)}", task, predictions, scores)
+        raise ConfigError(f"{predictions.samples.origin}: the test samples have no target; use predict")
     reads = [*reads, time.strftime("%Y-%m-%dT%H:%M:%S%z")]
+    found = replace(report(experiment, f"test samples, {describe(members)}", task, predictions), reads=reads)
     if len(reads) > 1:
-        console().print(
+        say(
             f"the test samples were read {len(reads)} times for this run, first {reads[0]}: what was chosen in "
             "between is fitted to them"
         )
-    write_parquet(home / "test.parquet", evaluate.frame(task, predictions))
+    write_parquet(home / "test.parquet", found.predictions)
     write_json(
         record,
         {
-            "metrics": {k: {"value": v, "ci95": list(intervals[k])} for k, v in scores.items()},
+            "metrics": {k: {"value": v, "ci95": list(found.intervals[k])} for k, v in found.scores.items()},
             "details": evaluate.details(task, predictions),
-            "n": len(predictions.rows),
+            "n": found.n,
             "members": len(members),
             "interval": "accuracy: exact binomial; others: percentile bootstrap over test samples",
             "data_fingerprint": predictions.samples.fingerprint,
@@ -110,47 +140,70 @@ def test(experiment: Experiment, path: Path | None) -> None:
         },
     )
     console().print(f"results: {record}")
+    return found
 
 
-def predict(experiment: Experiment, path: Path | None) -> None:
-    """Writes the predictions of the predict source, by a checkpoint or a crossval directory's ensemble.
+def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.DataFrame:
+    """The predictions of new samples, by a checkpoint or a crossval directory's ensemble.
+
+    Args:
+        experiment: the configuration that was trained with.
+        path: a checkpoint, or the directory of a fit or a cross-validation.
+        x: the samples, as the data module takes them; None for its predict source, whose predictions are also written.
 
     Raises:
-        UserError: where the path names none, or the source cannot be read.
+        UserError: where the path names none, or the samples cannot be read.
     """
     members, home = members_of(path, "predict")
-    task, predictions = ensemble(experiment, "predict", members)
+    task, predictions = ensemble(experiment, "predict", members, x)
+    if x is not None:
+        return evaluate.frame(task, predictions)
     written = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
-    write_parquet(written, evaluate.frame(task, predictions))
-    console().print(f"{len(predictions.rows)} samples predicted by {describe(members)}\nresults: {written}")
+    found = evaluate.frame(task, predictions)
+    write_parquet(written, found)
+    console().print(f"{len(found)} samples predicted by {describe(members)}\nresults: {written}")
+    return found
 
 
-def ensemble(experiment: Experiment, role: Role, members: Sequence[Path]) -> tuple[BaseModule, evaluate.Predictions]:
+def ensemble(
+    experiment: Experiment, role: Role, members: Sequence[Path], x: Any = None
+) -> tuple[BaseModule, evaluate.Predictions]:
     """The members' predictions of a role as one, and the last one's task, which knows the classes.
 
     Args:
         experiment: the configuration that they share, but for what a search chose.
         role: which samples.
         members: checkpoints, one or more.
+        x: the samples of role "predict", in place of those that the data module reads.
     """
     found = []
     for checkpoint in members:
         home = checkpoint.parent.parent
         fold = read_stamp(checkpoint).get("fold", 0)
         run = build(tuned(experiment, home), fold, home, quiet=True, training=False)
+        if x is not None:
+            evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))
     return run.model, evaluate.ensemble(run.model, found)
 
 
 def report(
     experiment: Experiment,
-    title: str,
+    samples: str,
     task: BaseModule,
     predictions: evaluate.Predictions,
     scores: dict[str, float] | None = None,
-) -> dict[str, tuple[float, float]]:
-    """Prints the scores with their intervals; returns the intervals."""
+) -> Scored:
+    """The scores with their intervals, which are printed."""
     scores = scores or evaluate.scores(task, predictions)
-    intervals = evaluate.score_intervals(task, predictions)
-    console().print(score_table(f"{experiment.name}: {title}", scores, intervals, len(predictions.rows)))
-    return intervals
+    intervals, n = evaluate.score_intervals(task, predictions), len(predictions.rows)
+    console().print(score_table(f"{experiment.name}: {samples}", scores, intervals, n))
+    return Scored(f"{experiment.name}: {samples}", scores, intervals, n, evaluate.frame(task, predictions))
+
+
+def say(text: str) -> None:
+    """Prints a line that no reader of the numbers may miss; a warning where nothing is printed."""
+    if level() == Level.SILENT:
+        warnings.warn(text, stacklevel=2)
+    else:
+        console().print(text)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lightning_base.distributed.process import launched
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, one_line
 from lightning_base.folds.directory import changes
 from lightning_base.results import states
 from lightning_base.results.finished import demand_finished
@@ -32,7 +32,7 @@ def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
             and (directory / name / "config.yaml").is_file()
             and changes(directory / name / "config.yaml", experiment)
         ):
-            raise UserError(
+            raise ArtefactError(
                 f"{directory / name} holds a run of this launch with another configuration; give torchrun another "
                 "--rdzv-id, or this run another --name"
             )
@@ -57,7 +57,7 @@ def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:
         UserError: where it names none, or a crossval directory that is not finished.
     """
     if path is None:
-        raise UserError(f"{verb} needs --ckpt_path: a checkpoint, or a crossval directory")
+        raise ConfigError(f"{verb} needs --ckpt_path: a checkpoint, or a crossval directory")
     if path.is_file():
         return [path], path.parent.parent if path.parent.name == "checkpoints" else path.parent
     if (path / "checkpoints" / "last.ckpt").is_file():
@@ -81,7 +81,7 @@ def read_stamp(checkpoint: Path) -> dict[str, Any]:
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a broken file
-        raise UserError(
+        raise CheckpointError(
             f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {one_line(error)[:200]}"
         ) from error
     stamp = content.get(STAMP, {}) if isinstance(content, dict) else {}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_base.errors import UserError
+from lightning_base.errors import ConfigError
 
 CONFIG = ("--config", "-c")
 
@@ -31,7 +31,7 @@ def only_directory(arguments: Sequence[str], name: str) -> Path:
     """
     values = given(arguments, name)
     if len(values) != 1 or not values[0] or len(arguments) != (1 if "=" in arguments[0] else 2):
-        raise UserError(f"crossval {name}: takes one crossval directory and nothing else")
+        raise ConfigError(f"crossval {name}: takes one crossval directory and nothing else")
     return Path(values[0])
 
 
@@ -50,7 +50,7 @@ def with_saved_config(arguments: list[str]) -> list[str]:
                 if (folder / "config.yaml").is_file():
                     return [arguments[0], "--config", str(folder / "config.yaml"), *arguments[1:]]
             if option == "--labels" and arguments[0] == "audit":
-                raise UserError(
+                raise ConfigError(
                     f"--labels: {path} is no crossval directory (it has no config.yaml); give a finished one"
                 )
     return arguments

@@ -1,0 +1,166 @@
+"""Memory: a data module of arrays or a DataFrame that are in memory, for use from Python."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.data.pool import Source
+from lightning_base.errors import ConfigError, DataError
+from lightning_base.preprocess.base import Preprocess
+from lightning_base.preprocess.table import TablePreprocess
+from lightning_base.samples.samples import Feature, Samples
+from lightning_base.sources.arrays import inputs_alone, to_samples
+from lightning_base.sources.columns import Layout, Task
+from lightning_base.sources.frames import frame_form, read_frame
+
+BESIDE = ("y", "groups", "times")  # what stands beside the inputs, one value per sample
+
+
+@dataclass(kw_only=True, eq=False)
+class Memory(BaseDataModule):
+    """Inputs and targets that are in memory: an array (N, ...), or a DataFrame of N rows.
+
+    Of an array, integers or strings in `y` are classes and floating-point numbers a regression target; images are
+    (N, C, H, W). A DataFrame is read as `datamodules.table.Table` reads a Parquet file of the same columns: numbers and
+    categories, gaps imputed. Its index names the samples where it is unique and not just a count.
+
+    Args:
+        x: the inputs.
+        y: (N,) the targets; of a DataFrame also the name of a column.
+        groups: (N,) equal values must stay on one side of a split; of a DataFrame also the name of a column.
+        times: (N,) what a split must not train beyond; of a DataFrame also the name of a column.
+        columns: the inputs among a DataFrame's columns; by default all that are nothing else.
+        categorical: columns that are categories, whatever their values look like, beside those of a category dtype.
+        numeric: columns that are numbers; values that are none are findings.
+        task: "auto" takes text, and whole numbers of at most 20 distinct values, as classes. For a DataFrame.
+        impute: what takes a missing number's place, from the training role.
+        encode: categories one-hot, or as codes (0 for one not seen in training).
+        missing: add a column for each numeric column with missing values, 1 where the value was missing.
+
+    Raises:
+        ConfigError: for an option that arrays do not have.
+    """
+
+    x: Any
+    y: Any = None
+    groups: Any = None
+    times: Any = None
+    columns: list[str] | None = None
+    categorical: Sequence[str] = ()
+    numeric: Sequence[str] = ()
+    task: Task = "auto"
+    impute: Literal["mean", "median", "zero"] = "median"
+    encode: Literal["onehot", "code"] = "onehot"
+    missing: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.x, pd.DataFrame) and self.normalize not in ("standard", "none"):
+            raise ConfigError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
+        if not isinstance(self.x, pd.DataFrame) and (self.columns or self.categorical or self.numeric):
+            raise ConfigError("data.columns, categorical and numeric name columns; give x as a DataFrame")
+
+    def make_preprocess(self) -> Preprocess:
+        """Imputing, scaling and encoding of columns; mean and standard deviation of arrays."""
+        if isinstance(self.x, pd.DataFrame):
+            return TablePreprocess(self.impute, self.encode, self.normalize == "standard", self.missing)
+        return super().make_preprocess()
+
+    def dataset(self, source: Source) -> Samples:
+        """The samples in memory; what is sealed is a share of them, and what is predicted is given to `predict`.
+
+        Raises:
+            DataError: for values that do not fit each other.
+        """
+        if source == "test":
+            raise DataError("x has no test samples; seal a share: data=dict(test_size=0.2)")
+        if source == "predict":
+            raise DataError("predict: no samples are given; call predict(x)")
+        if self.y is None:
+            raise DataError("y: missing; give the targets, one per sample of x")
+        if isinstance(self.x, pd.DataFrame):
+            return self._table()
+        arrays = {"x": as_array(self.x, "x"), "y": as_array(self.y, "y")}
+        for key, values in (("group", self.groups), ("time", self.times)):
+            if values is not None:
+                arrays[key] = as_array(values, f"{key}s")
+        return to_samples(arrays, "", "x")
+
+    def given(self, x: Any) -> Samples:
+        """Samples of further inputs, of the kind that `x` is.
+
+        Raises:
+            DataError: for inputs of another kind, or a column that is not there.
+        """
+        if not isinstance(self.x, pd.DataFrame):
+            return inputs_alone(as_array(x, "x"), "x", "predict")
+        return read_frame(x, Layout(form=frame_form("predict"), features=self._features()))
+
+    def _table(self) -> Samples:
+        """The samples of the DataFrame, with what stands beside it as columns of it."""
+        frame = self.x
+        names: dict[str, str | None] = dict.fromkeys(BESIDE)
+        for key in BESIDE:
+            values = getattr(self, key)
+            if values is None or isinstance(values, str):
+                names[key] = values
+                continue
+            names[key] = name = str(getattr(values, "name", None) or key)
+            if name in map(str, frame.columns):
+                raise DataError(f"{key}: x has a column {name!r} too; take it out of x, or rename one of them")
+            frame = frame.assign(**{name: beside(frame, values, key)})
+        kinds = [str(name) for name in self.x.columns if isinstance(self.x[name].dtype, pd.CategoricalDtype)]
+        return read_frame(
+            frame,
+            Layout(
+                form=frame_form("x"),
+                target=names["y"],
+                columns=self.columns,
+                categorical=[*self.categorical, *(name for name in kinds if name not in names.values())],
+                numeric=self.numeric,
+                group=names["groups"],
+                time=names["times"],
+                task=self.task,
+            ),
+        )
+
+    def _features(self) -> tuple[Feature, ...]:
+        """The inputs and their kinds, as the model was fitted on them or else as the pool has them."""
+        if self.preprocess.fitted:
+            state = self.preprocess.state()
+            return tuple(Feature(name, None if name in state["numbers"] else ()) for name in state["columns"])
+        return self.samples("pool").features
+
+
+def beside(frame: pd.DataFrame, values: Any, key: str) -> npt.NDArray[Any]:
+    """(N,) values beside a DataFrame, in the order of its rows: by index where they have one that names the rows.
+
+    Raises:
+        DataError: where they are not as many, or their index is another.
+    """
+    found = as_array(values, key)
+    if found.ndim != 1 or len(found) != len(frame):
+        raise DataError(f"{key}: shape {found.shape} where x has {len(frame)} rows; give one value per row")
+    if isinstance(values, pd.Series) and not values.index.equals(frame.index):
+        raise DataError(f"{key}: its index is not that of x; align them: {key}.loc[x.index], or give {key}.to_numpy()")
+    return found
+
+
+def as_array(values: Any, key: str) -> npt.NDArray[Any]:
+    """The values as an array; text as an array of objects.
+
+    Raises:
+        DataError: for values that make none, such as rows of different lengths.
+    """
+    if hasattr(values, "detach"):  # a tensor
+        values = values.detach().cpu()
+    try:
+        found = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{key}: no array can be made of it ({error})") from error
+    return found.astype(str) if found.dtype == object and all(isinstance(v, str) for v in found.ravel()) else found

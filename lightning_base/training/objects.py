@@ -1,0 +1,237 @@
+"""Objects: an experiment that Python functions make, in place of a configuration's classes."""
+
+import copy
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from lightning.pytorch.loggers import Logger
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import ConfigError, UserError, one_line
+from lightning_base.tasks.base import BaseModule
+from lightning_base.training.identity import Unidentified, address, identify
+from lightning_base.training.seeds import derive_seed, seed_all
+
+Settings: TypeAlias = Mapping[str, Any]
+EXECUTORS = "processes of their own import what they train"
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What makes a run's objects, called afresh for every run, so that folds share nothing.
+
+    Attributes:
+        task: makes the LightningModule with its network; None for what needs none, as `audit`.
+        data: makes the data module.
+        trainer: the Trainer's arguments that are objects (callbacks, plugins), or a function that makes them.
+        identity: what tells them from others, for config.yaml; see `identity_of`.
+    """
+
+    task: Callable[[], BaseModule] | None
+    data: Callable[[], BaseDataModule]
+    trainer: Settings | Callable[[], Settings]
+    identity: Settings
+
+    def make_task(self) -> BaseModule | None:
+        """A new task.
+
+        Raises:
+            ConfigError: where the function fails, or gives something else.
+        """
+        return None if self.task is None else _made(self.task, "task", BaseModule)
+
+    def make_data(self) -> BaseDataModule:
+        """A new data module.
+
+        Raises:
+            ConfigError: where the function fails, or gives something else.
+        """
+        made: BaseDataModule = _made(self.data, "data", BaseDataModule)
+        return made
+
+    def make_trainer(self) -> dict[str, Any]:
+        """The Trainer's arguments that are objects, new ones."""
+        return _objects(self.trainer)
+
+
+def objects_of(
+    task: Callable[[], BaseModule] | None,
+    data: Callable[[], BaseDataModule],
+    trainer: Settings | Callable[[], Settings],
+    seed: int,
+) -> tuple[Objects, dict[str, Any]]:
+    """The objects of an experiment, and the Trainer's arguments that are plain values.
+
+    Args:
+        task: makes the task; None where none is needed.
+        data: makes the data module.
+        trainer: the Trainer's arguments, or a function that makes them.
+        seed: the experiment's.
+
+    Raises:
+        ConfigError: for functions that give no such objects, or the same ones twice: folds would share them.
+    """
+    for key, value in (("task", task), ("data", data)):
+        if value is not None and (isinstance(value, BaseModule | BaseDataModule) or not callable(value)):
+            raise ConfigError(
+                f"{key}: a {type(value).__name__} is given; every fold makes its own, so give a function that makes "
+                f"one: {key}=lambda: …"
+            )
+    given = dict(trainer()) if callable(trainer) else dict(trainer)
+    plain = {key: value for key, value in given.items() if is_plain(value)}
+    rest = {key: value for key, value in given.items() if key not in plain}
+    if not callable(trainer):
+        demand_own_loggers(rest.get("logger", []))
+    made = Objects(task, data, trainer if callable(trainer) and rest else rest, {})
+    return replace(made, identity=identity_of(made, seed)), plain
+
+
+def identity_of(objects: Objects, seed: int) -> dict[str, Any]:
+    """What tells whether a directory's run is of the same objects.
+
+    Of each function the path to import it by and the hash of what it does and captures (None where these cannot be
+    told), and the hash of the weights that fold 0 begins with.
+
+    Raises:
+        ConfigError: where the task's function gives one network twice.
+    """
+    found: dict[str, Any] = {}
+    for key, value in (("task", objects.task), ("data", objects.data), ("trainer", objects.trainer)):
+        if value:
+            found[key] = {"call": address(value) if callable(value) else None, "source": None}
+            try:
+                found[key]["source"] = identify(value)
+            except Unidentified as what:
+                found[key]["unknown"] = str(what)
+    if objects.task is not None:
+        seed_all(derive_seed(seed, 0))
+        first, second = objects.make_task(), objects.make_task()
+        assert first is not None
+        assert second is not None
+        if first is second or {id(p) for p in first.parameters()} & {id(p) for p in second.parameters()}:
+            raise ConfigError(
+                "task: the function gives the same network each time, which each fold would train further; make the "
+                "network inside the function"
+            )
+        found["weights"] = identify(dict(first.state_dict()))
+    return found
+
+
+def demand_own_loggers(loggers: Any) -> None:
+    """Refuses a logger that all folds would write to.
+
+    Raises:
+        ConfigError: naming its class.
+    """
+    for logger in loggers if isinstance(loggers, list | tuple) else [loggers]:
+        if isinstance(logger, Logger):
+            raise ConfigError(
+                f"trainer: all folds would write to one {type(logger).__name__}; give a function that makes the "
+                "arguments: trainer=lambda: dict(logger=…)"
+            )
+
+
+def _objects(trainer: Settings | Callable[[], Settings]) -> dict[str, Any]:
+    """The arguments that are no plain values; of those that are given once, copies."""
+    if callable(trainer):
+        return {key: value for key, value in trainer().items() if not is_plain(value)}
+    return copy.deepcopy(dict(trainer))
+
+
+def _made(function: Callable[[], Any], key: str, kind: type[Any]) -> Any:
+    try:
+        made = function()
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        raise ConfigError(f"{key}: the function raises {type(error).__name__}: {one_line(error)}") from error
+    if not isinstance(made, kind):
+        raise ConfigError(
+            f"{key}: the function gives a {type(made).__name__}, not a {kind.__name__}; let it return a new one"
+        )
+    return made
+
+
+def is_identified(identity: Settings) -> bool:
+    """Whether objects can be told from others."""
+    return all(entry.get("source") is not None for entry in identity.values() if isinstance(entry, Mapping))
+
+
+def demand_identified(identity: Mapping[str, Any], directory: str) -> None:
+    """Refuses to go on with a run whose objects cannot be told from others.
+
+    Raises:
+        ConfigError: naming what cannot be identified.
+    """
+    for key, entry in identity.items():
+        if isinstance(entry, Mapping) and entry.get("source") is None:
+            raise ConfigError(
+                f"{directory} holds a run, and whether it is of the same {key} cannot be told: the function takes a "
+                f"{entry.get('unknown')} with it; make that inside the function, or give another name or overwrite=True"
+            )
+
+
+def demand_importable(identity: Mapping[str, Any], what: str) -> None:
+    """Refuses objects that another process cannot make.
+
+    Args:
+        identity: of the objects.
+        what: asks for other processes, in words.
+
+    Raises:
+        ConfigError: naming the function.
+    """
+    for key, entry in identity.items():
+        if isinstance(entry, Mapping) and entry.get("call") is None:
+            raise ConfigError(
+                f"{what}: {EXECUTORS}, and {key} is no function of an importable module; put it into a file, at its "
+                "top level, and import it from there"
+            )
+
+
+def imported(identity: Mapping[str, Any], where: str) -> Objects:
+    """The objects of a saved experiment, imported anew.
+
+    Args:
+        identity: as config.yaml has it.
+        where: the file, for messages.
+
+    Raises:
+        ConfigError: where a function cannot be imported, or is not what it was.
+    """
+    for key, entry in identity.items():
+        if isinstance(entry, Mapping) and entry.get("call") is None:
+            raise ConfigError(
+                f"{where} was made from Python objects, and {key} is no function that can be imported; repeat the call "
+                "that made it, which keeps what is finished, or put the function into a file"
+            )
+    made: dict[str, Any] = {"task": None, "trainer": {}}
+    for key, entry in identity.items():
+        if not isinstance(entry, Mapping):
+            continue
+        module, _, name = str(entry["call"]).partition(":")
+        try:
+            found: Any = importlib.import_module(module)
+            for part in name.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"{where}: {key} {entry['call']} cannot be imported ({one_line(error)}); run from the folder it was in"
+            ) from error
+        if entry["source"] is not None and identify(found) != entry["source"]:
+            raise ConfigError(
+                f"{where}: {key} {entry['call']} is not what it was when the run began; run it under another name"
+            )
+        made[key] = found
+    return Objects(made["task"], made["data"], made["trainer"], identity)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value can stand in YAML."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return isinstance(value, bool | int | float | str | None)

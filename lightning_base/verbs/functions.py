@@ -1,0 +1,326 @@
+"""The verbs as functions: `import lightning_base as lb; result = lb.crossval("configs/digits_cnn.yaml")`.
+
+Nothing is printed that was not asked for (`verbose=True`), mistakes are `lightning_base.errors.UserError`s, and the
+random states of the process are left as they were. The command line calls the same functions.
+"""
+
+from __future__ import annotations  # torch's and our own classes are named here before they are imported
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import pandas as pd
+
+from lightning_base.errors import ConfigError
+from lightning_base.results import compare as comparing
+from lightning_base.verbs.results import CrossValidation, Fitted, Prepared, Scored, Trained
+from lightning_base.verbs.results import load as load_run
+
+if TYPE_CHECKING:
+    from lightning_base.auditing.report import Leak
+    from lightning_base.data.datamodule import BaseDataModule
+    from lightning_base.distributed.slurm import Slurm
+    from lightning_base.tasks.base import BaseModule
+    from lightning_base.training.experiment import Experiment
+
+Config: TypeAlias = "str | Path | Sequence[str | Path] | Experiment"
+Task: TypeAlias = "Callable[[], BaseModule]"
+Data: TypeAlias = "Callable[[], BaseDataModule] | Mapping[str, Any]"
+Settings: TypeAlias = Mapping[str, Any]
+Trainer: TypeAlias = "Settings | Callable[[], Settings]"
+Audit: TypeAlias = Literal["off", "warn", "fail"]
+Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
+Directory: TypeAlias = "str | Path | Trained"
+NOTHING: Settings = {}
+
+
+def crossval(
+    config: Config | None = None,
+    *,
+    overrides: Settings = NOTHING,
+    task: Task | None = None,
+    data: Data | None = None,
+    x: Any = None,
+    y: Any = None,
+    groups: Any = None,
+    trainer: Trainer = NOTHING,
+    name: str | None = None,
+    seed: int = 0,
+    audit: Audit = "warn",
+    folds: Sequence[int] | None = None,
+    overwrite: bool = False,
+    refit: bool = False,
+    executor: Executor = "inline",
+    jobs: int | None = None,
+    threads: int | None = None,
+    slurm: Slurm | None = None,
+    verbose: bool = False,
+) -> CrossValidation:
+    """Cross-validates: trains every fold of the data's split, and scores each on the samples it held out.
+
+    What is run comes from YAML (`config`), from functions (`task`, `data`), or from a function and data in memory
+    (`task`, `x`, `y`). Functions are called afresh for each fold, so that folds share nothing: give
+    `lambda: Classification(Net())`, not a network. Folds that an earlier call has finished in the same directory are
+    kept, and one that was broken off goes on; a directory of anything else is refused.
+
+    Args:
+        config: a configuration file, or several, each laid over those before.
+        overrides: values by dotted key, as --key=value on the command line: {"trainer.max_epochs": 3}.
+        task: makes the task with its network.
+        data: makes the data module; beside `x` instead the options of `lightning_base.data.Memory`:
+            dict(split=KFold(10), test_size=0.2, batch_size=32).
+        x: the inputs, an array (N, ...) or a DataFrame of N rows.
+        y: (N,) the targets; of a DataFrame also the name of a column.
+        groups: (N,) equal values stay on one side of a split; of a DataFrame also the name of a column.
+        trainer: the Trainer's arguments, or a function that makes them where they hold loggers.
+        name: of the results' folder, runs/NAME; needed without a config.
+        seed: everything random is drawn from it; with a config it is `seed_everything` there.
+        audit: what is done about leaks that are found before it begins; with a config it is `audit` there.
+        folds: numbers of the folds to train, from 0; all by default.
+        overwrite: delete what an earlier run left in the directory, and begin anew.
+        refit: train once more on the whole pool when all folds are done.
+        executor: where folds are trained: here one after another, in processes of their own, on a Slurm cluster, or all
+            in one batch; processes need functions that can be imported.
+        jobs: how many folds "process" trains at once.
+        threads: that a fold computes with.
+        slurm: what "slurm" asks of the cluster.
+        verbose: print what the command line prints.
+
+    Raises:
+        UserError: for a mistake in the configuration or the data (nothing is written then), or a directory that holds
+            another experiment; FoldsFailed where folds failed and the others went on.
+    """
+    from lightning_base.folds import loop
+    from lightning_base.folds.executors.options import Execution
+    from lightning_base.verbs import running
+
+    with running.guarded(verbose):
+        experiment = running.opened(
+            "crossval", config, overrides, task, running.data_of(data, x, y, groups), trainer, name, seed, audit
+        )
+        options: dict[str, Any] = {
+            "folds": None if folds is None else list(folds),
+            "overwrite": overwrite,
+            "refit": refit,
+        }
+        if running.spawns(experiment):
+            options |= {"executor": executor, "jobs": jobs, "threads": threads}
+            running.spawn("crossval", experiment, options)
+        else:
+            execution = Execution(executor, jobs, threads, slurm)
+            loop.crossval(experiment, folds, overwrite, execution, refit)
+        return CrossValidation(experiment.root / "crossval", experiment)
+
+
+def fit(
+    config: Config | None = None,
+    *,
+    overrides: Settings = NOTHING,
+    task: Task | None = None,
+    data: Data | None = None,
+    x: Any = None,
+    y: Any = None,
+    groups: Any = None,
+    trainer: Trainer = NOTHING,
+    name: str | None = None,
+    seed: int = 0,
+    audit: Audit = "warn",
+    ckpt_path: str | Path | None = None,
+    verbose: bool = False,
+) -> Fitted | None:
+    """Trains fold 0 of the data's split in runs/<name>/fit/version_<n>, and scores the samples it holds out.
+
+    Args:
+        ckpt_path: a checkpoint to begin from.
+
+    The others are those of `crossval`.
+
+    Returns:
+        The run; None where trainer.fast_dev_run only lets a few batches through.
+
+    Raises:
+        UserError: for a mistake in the configuration or the data; nothing is written then.
+    """
+    from lightning_base.verbs import running, scoring
+
+    with running.guarded(verbose):
+        experiment = running.opened(
+            "fit", config, overrides, task, running.data_of(data, x, y, groups), trainer, name, seed, audit
+        )
+        if running.spawns(experiment):
+            return running.spawned_fit(experiment, ckpt_path)
+        return scoring.fit(experiment, running.as_path(ckpt_path))
+
+
+def validate(
+    run: Directory | None, *, config: Config | None = None, overrides: Settings = NOTHING, verbose: bool = False
+) -> Scored:
+    """Scores a checkpoint on the samples that its fold held out.
+
+    Args:
+        run: a checkpoint, or the directory or result of a fit.
+        config: by default the configuration saved with the run.
+        overrides: values by dotted key.
+        verbose: print what the command line prints.
+
+    Raises:
+        UserError: where the run is none of a fold.
+    """
+    from lightning_base.verbs import running, scoring
+
+    with running.guarded(verbose):
+        experiment, path = running.reopened("validate", run, config, overrides)
+        if running.spawns(experiment):
+            experiment = running.on_one(experiment)
+        return scoring.validate(experiment, path)
+
+
+def test(
+    run: Directory | None, *, config: Config | None = None, overrides: Settings = NOTHING, verbose: bool = False
+) -> Scored:
+    """Scores a checkpoint, or the ensemble of a cross-validation, on the sealed test samples, and records that it did.
+
+    Args:
+        run: a checkpoint, or the directory or result of a fit or of a finished cross-validation.
+        config: by default the configuration saved with the run.
+        overrides: values by dotted key.
+        verbose: print what the command line prints.
+
+    Raises:
+        UserError: where there are no test samples, or the run is not finished.
+    """
+    from lightning_base.verbs import running, scoring
+
+    with running.guarded(verbose):
+        experiment, path = running.reopened("test", run, config, overrides)
+        if running.spawns(experiment):
+            experiment = running.on_one(experiment)
+        return scoring.test(experiment, path)
+
+
+def predict(
+    run: Directory | None,
+    x: Any = None,
+    *,
+    config: Config | None = None,
+    overrides: Settings = NOTHING,
+    verbose: bool = False,
+) -> pd.DataFrame:
+    """The predictions of new samples, by a checkpoint or the ensemble of a cross-validation's folds.
+
+    Args:
+        run: a checkpoint, or the directory or result of a fit or of a finished cross-validation.
+        x: the samples: a DataFrame with the columns of the inputs, or an array (N, ...). By default those that the
+            configuration names (`overrides={"data.predict": "new.csv"}`); their predictions are written too.
+        config: by default the configuration saved with the run.
+        overrides: values by dotted key.
+        verbose: print what the command line prints.
+
+    Returns:
+        One row per sample, in the order of `x` and with its index where it is a DataFrame: id, and the task's columns,
+        which are pred and, for classes, prob_0 ….
+
+    Raises:
+        UserError: where the samples cannot be read, or the run is not finished.
+    """
+    from lightning_base.verbs import running, scoring
+
+    with running.guarded(verbose):
+        experiment, path = running.reopened("predict", run, config, overrides)
+        if running.spawns(experiment):
+            experiment = running.on_one(experiment)
+        found = scoring.predict(experiment, path, x)
+        return found if x is None else running.as_given(found, x)
+
+
+def prepare(
+    config: Config | None = None,
+    *,
+    overrides: Settings = NOTHING,
+    data: Data | None = None,
+    name: str | None = None,
+    verbose: bool = False,
+) -> Prepared:
+    """Fetches, cleans, packs and splits the data; writes cleaning.parquet and split.parquet in runs/<name>/prepare.
+
+    Args:
+        config: a configuration file, or several; it needs no model.
+        overrides: values by dotted key.
+        data: makes the data module, in place of a config.
+        name: of the results' folder; needed without a config.
+        verbose: print what the command line prints.
+
+    Raises:
+        UserError: where a source cannot be had, or a finding's policy is `fail`.
+    """
+    from lightning_base.verbs import inspect, running
+
+    with running.guarded(verbose):
+        return inspect.prepare(running.opened("prepare", config, overrides, None, running.data_of(data), {}, name))
+
+
+def audit(
+    config: Config | None = None,
+    *,
+    overrides: Settings = NOTHING,
+    data: Data | None = None,
+    name: str | None = None,
+    show: str | Path | None = None,
+    labels: str | Path | None = None,
+    verbose: bool = False,
+) -> list[Leak]:
+    """Looks for leaks between training, held-out and test samples; none are found in clean data.
+
+    Args:
+        config: a configuration file, or several; it needs no model.
+        overrides: values by dotted key.
+        data: makes the data module, in place of a config.
+        name: of the results' folder; needed without a config.
+        show: a PNG to draw training samples into, before and after augmentation.
+        labels: a classifier's finished crossval directory, whose labels are ranked by how clearly its held-out
+            predictions contradict them; leaks are not looked for then. Needs cleanlab.
+        verbose: print what the command line prints.
+
+    Raises:
+        UserError: for data that cannot be read; AuditError for leaks where the config has `audit: fail`.
+    """
+    from lightning_base.verbs import inspect, running
+
+    with running.guarded(verbose):
+        experiment = running.opened("audit", config, overrides, None, running.data_of(data), {}, name)
+        return inspect.audit(experiment, running.as_path(show), running.as_path(labels))
+
+
+def compare(
+    *runs: str | Path | CrossValidation,
+    metric: str | Sequence[str] | None = None,
+    rope: float | Mapping[str, float] = comparing.ROPE,
+) -> comparing.Comparison:
+    """Tests the differences between finished cross-validations of one split; needs no torch.
+
+    Args:
+        runs: their directories or results, two or more.
+        metric: what to compare, or several; by default accuracy or r2, else the first that all runs have.
+        rope: differences within ± this count as none; of all metrics, or by name.
+
+    Raises:
+        UserError: for runs that cannot be compared.
+    """
+    paths = [run.directory if isinstance(run, CrossValidation) else Path(run) for run in runs]
+    metrics = [metric] if isinstance(metric, str) else metric
+    ropes: dict[str | None, float] = {None: comparing.ROPE}
+    for name, width in rope.items() if isinstance(rope, Mapping) else [(None, rope)]:
+        ropes[name] = width
+    if bad := [width for width in ropes.values() if not 0 <= width < float("inf")]:
+        raise ConfigError(f"rope: {bad[0]!r} is no width; give a number, 0 or more")
+    return comparing.compare(paths, metrics, ropes)
+
+
+def load(directory: str | Path) -> CrossValidation | Fitted:
+    """The run that a directory holds: a cross-validation, or a fit; needs no torch until it predicts.
+
+    Raises:
+        ArtefactError: where it holds none, or several.
+    """
+    return load_run(Path(directory))

@@ -1,0 +1,266 @@
+"""What the verbs give back in Python: scores, held-out predictions and where they stand, as tables; without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+import lightning_base
+from lightning_base.errors import ArtefactError, one_line
+from lightning_base.results import states
+from lightning_base.results.fold_result import RESULT, FoldResult, is_done, read_result
+from lightning_base.results.summary import SUMMARY, Summary, read_summary
+
+if TYPE_CHECKING:
+    from lightning_base.training.experiment import Experiment
+
+INTERVAL = ("low", "high")  # of 95 %
+
+
+class Outcome:
+    """What is shown of any result: a title, and a table."""
+
+    @property
+    def title(self) -> str:
+        """What it is, on one line."""
+        raise NotImplementedError
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row per metric."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.metrics.to_string(float_format='{:.4f}'.format)}"
+
+    def _repr_html_(self) -> str:
+        """The table as a notebook shows it."""
+        from html import escape
+
+        return f"<p>{escape(self.title)}</p>{self.metrics.to_html(float_format='{:.4f}'.format)}"
+
+
+@dataclass(frozen=True, repr=False)
+class Trained(Outcome):
+    """A run in its directory, from which further samples are predicted.
+
+    Attributes:
+        directory: where it stands.
+        experiment: what was run; None for one that was loaded, whose saved configuration is opened when it is needed.
+    """
+
+    directory: Path
+    experiment: "Experiment | None" = field(default=None, compare=False)
+
+    def predict(self, x: Any = None, **options: Any) -> pd.DataFrame:
+        """One row per sample; see `lightning_base.predict`."""
+        return lightning_base.predict(self, x, **options)
+
+    def test(self, **options: Any) -> "Scored":
+        """Scores on the sealed test samples; see `lightning_base.test`."""
+        return lightning_base.test(self, **options)
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """What cleaning found: source, id, kind, detail, action.
+
+        Raises:
+            ArtefactError: where it is not there or cannot be read.
+        """
+        return read_table(self.directory / "cleaning.parquet")
+
+
+@dataclass(frozen=True, repr=False)
+class CrossValidation(Trained):
+    """A cross-validation in its directory: `runs/<name>/crossval`."""
+
+    @property
+    def title(self) -> str:
+        """Its folds, its samples and what was scored."""
+        if not self.finished:
+            done = int((self.folds["state"] == "done").sum())
+            return f"{self.directory}: {done} of {len(self.folds)} folds are done"
+        one = self.summary
+        return f"{self.directory}: {one.k} folds, {one.n_scored} held-out samples; interval: {one.interval}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether all folds are done, and summed up."""
+        return (self.directory / SUMMARY).is_file()
+
+    @cached_property
+    def summary(self) -> Summary:
+        """summary.json, typed.
+
+        Raises:
+            ArtefactError: where folds are still to run.
+        """
+        if not self.finished:
+            raise ArtefactError(f"{self.directory}: not all folds are done; run crossval to its end")
+        return read_summary(self.directory)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row per metric over the folds: mean, std, and the 95 % interval of the mean, low to high; see `summary`.
+
+        Raises:
+            ArtefactError: where folds are still to run.
+        """
+        rows = {
+            name: {"mean": one.mean, "std": one.std, **dict(zip(INTERVAL, one.ci95, strict=True))}
+            for name, one in self.summary.metrics.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+    @property
+    def folds(self) -> pd.DataFrame:
+        """One row per fold: its state ("done", "failed", "pending", …), and of those done n_train, n_val, epochs,
+        seconds and each metric on the samples it held out.
+        """
+        rows = []
+        for number, state in enumerate(states.states(self.directory)):
+            row: dict[str, Any] = {"fold": number, "state": state["state"]}
+            if state["state"] == "done":
+                row |= {key: state[key] for key in ("n_train", "n_val", "epochs", "seconds")} | state["metrics"]
+            elif "error" in state:
+                row["error"] = one_line(state["error"])
+            rows.append(row)
+        return pd.DataFrame(rows).set_index("fold")
+
+    @cached_property
+    def oof(self) -> pd.DataFrame:
+        """One row per held-out sample and repeat: id, fold, repeat, target, pred, and for classes prob_0 ….
+
+        Raises:
+            ArtefactError: where folds are still to run.
+        """
+        return read_table(self.directory / "oof.parquet")
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self.finished else f"{self.title}\n{self.folds.to_string()}"
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() if self.finished else f"<p>{self.title}</p>{self.folds.to_html()}"
+
+
+@dataclass(frozen=True, repr=False)
+class Fitted(Trained):
+    """A training on fold 0 in its directory: `runs/<name>/fit/version_<n>`."""
+
+    @property
+    def title(self) -> str:
+        """Its samples and what was scored."""
+        one = self.result
+        return f"{self.directory}: {one.n_val} held-out samples of fold {one.fold}; scored: {one.selection}"
+
+    @cached_property
+    def result(self) -> FoldResult:
+        """result.json, typed.
+
+        Raises:
+            ArtefactError: where the run is not done.
+        """
+        if not is_done(self.directory):
+            raise ArtefactError(f"{self.directory}: the run is not done; run fit to its end")
+        return read_result(self.directory)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row per metric on the held-out samples: value. `validate` gives their intervals."""
+        return pd.DataFrame({"value": self.result.metrics}).rename_axis("metric")
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """One row per held-out sample: id, target, pred, and for classes prob_0 …."""
+        return read_table(self.directory / "predictions.parquet")
+
+    def validate(self, **options: Any) -> "Scored":
+        """Scores on the held-out samples, with their intervals; see `lightning_base.validate`."""
+        return lightning_base.validate(self, **options)
+
+
+@dataclass(frozen=True, repr=False)
+class Scored(Outcome):
+    """Scores of a model on samples of one role.
+
+    Attributes:
+        samples: which, in words.
+        scores: each metric's value.
+        intervals: each metric's 95 % interval over these samples, the model held fixed; NaN where there is none.
+        n: the number of samples.
+        predictions: one row per sample: id, target, pred, and for classes prob_0 ….
+        reads: when the test samples were read for this run, this time last; empty for other samples.
+    """
+
+    samples: str
+    scores: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    n: int
+    predictions: pd.DataFrame
+    reads: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """Which samples, and how many."""
+        return f"{self.samples}, n = {self.n}" + (f", read {len(self.reads)} times" if len(self.reads) > 1 else "")
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row per metric: value, and its 95 % interval over these samples, low to high."""
+        rows = {
+            name: {"value": value, **dict(zip(INTERVAL, self.intervals[name], strict=True))}
+            for name, value in self.scores.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data that is fetched, cleaned, packed and split.
+
+    Attributes:
+        directory: where cleaning.parquet and split.parquet stand: `runs/<name>/prepare`.
+        samples: number of samples by source.
+        findings: what cleaning found: source, id, kind, detail, action.
+        split: one row per fold and sample: id, repeat, fold, role.
+    """
+
+    directory: Path
+    samples: dict[str, int]
+    findings: pd.DataFrame
+    split: pd.DataFrame
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A Parquet file that a run has left.
+
+    Raises:
+        ArtefactError: where it is not there, or cannot be read.
+    """
+    if not path.is_file():
+        raise ArtefactError(f"{path} is not there; run the verb that writes it to its end")
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); delete it, and run again") from error
+
+
+def load(directory: Path) -> CrossValidation | Fitted:
+    """The run that a directory holds.
+
+    Raises:
+        ArtefactError: where it holds none, or several.
+    """
+    if (directory / "identity.json").is_file():
+        return CrossValidation(directory)
+    if (directory / RESULT).is_file():
+        return Fitted(directory)
+    found = [path for path in (directory / "crossval",) if (path / "identity.json").is_file()]
+    found += sorted(path.parent for path in directory.glob("fit/version_*/" + RESULT))
+    if len(found) == 1:
+        return load(found[0])
+    mend = f"name one of {', '.join(map(str, found))}" if found else "name one, as runs/NAME/crossval"
+    raise ArtefactError(f"{directory} is no run's directory; {mend}")

@@ -1,0 +1,215 @@
+"""How functions run verbs: what they are given becomes an experiment, and nothing but their result is left behind."""
+
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from lightning_base.data.memory import Memory
+from lightning_base.data.pool import Pools
+from lightning_base.errors import ConfigError, Stopped, one_line
+from lightning_base.tools.console import Level, level, quiet, speaking
+from lightning_base.training.experiment import Experiment
+from lightning_base.training.objects import demand_importable
+from lightning_base.training.preempt import Preempted
+from lightning_base.verbs import ddp_spawn
+from lightning_base.verbs.opening import as_words, open_files, open_objects
+from lightning_base.verbs.results import Fitted, Trained
+from lightning_base.verbs.results import load as load_run
+
+MadeData = Callable[[], Any] | None
+
+
+@contextmanager
+def guarded(verbose: bool) -> Iterator[None]:
+    """Runs a verb without what a user can do nothing about, and turns ends of the process into exceptions.
+
+    Raises:
+        KeyboardInterrupt: for an interrupt, which Lightning makes the process's end.
+        Stopped: where a signal stopped a training at a place to go on from.
+        ConfigError: for what the Trainer refuses.
+    """
+    from_python = level() == Level.SILENT  # the command line speaks, and ends with a signal's status
+    with ExitStack() as stack:
+        if verbose and from_python:
+            stack.enter_context(speaking(Level.NORMAL))
+        stack.enter_context(quiet())
+        stack.enter_context(same_random_states())
+        try:
+            yield
+        except MisconfigurationException as error:
+            raise ConfigError(f"trainer: {one_line(error)}") from error
+        except Preempted as stop:
+            if not from_python:
+                raise
+            raise Stopped("a signal stopped the training; the same call goes on from its checkpoint") from stop
+        except SystemExit as stop:
+            if isinstance(stop.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from stop
+            raise
+
+
+@contextmanager
+def same_random_states() -> Iterator[None]:
+    """Leaves the process's random states as they were: runs seed them."""
+    python, numbers, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numbers)  # noqa: NPY002
+        torch.set_rng_state(tensors)
+
+
+def data_of(data: Any, x: Any = None, y: Any = None, groups: Any = None) -> MadeData:
+    """What makes the data module: the function given, or one that holds what is in memory.
+
+    Raises:
+        ConfigError: for both, or for options without data.
+    """
+    if x is None:
+        if isinstance(data, Mapping):
+            raise ConfigError("data: options are given, and no x; give x, or a function that makes a data module")
+        if y is not None or groups is not None:
+            raise ConfigError(f"{'groups' if y is None else 'y'}: given without x; give the inputs as x")
+        return data if data is None or callable(data) else _no_function(data)
+    if data is not None and not isinstance(data, Mapping):
+        raise ConfigError("data: a function is given and x too; give one of them, or data=dict(…) with x's options")
+    options = dict(data or {})
+
+    def memory() -> Memory:
+        return Memory(x=x, y=y, groups=groups, **options)
+
+    return memory
+
+
+def _no_function(data: Any) -> MadeData:
+    raise ConfigError(
+        f"data: a {type(data).__name__} is given; every fold makes its own, so give a function: data=lambda: …"
+    )
+
+
+def opened(
+    verb: str,
+    config: Any,
+    overrides: Mapping[str, Any],
+    task: Any,
+    data: MadeData,
+    trainer: Any,
+    name: str | None,
+    seed: int = 0,
+    audit: str = "warn",
+) -> Experiment:
+    """The experiment of what a function was given.
+
+    Raises:
+        ConfigError: for a config and objects together, or too little.
+    """
+    if isinstance(config, Experiment):
+        return config
+    if config is not None:
+        given = {"task": task, "data": data, "trainer": trainer or None}
+        if both := [key for key, value in given.items() if value is not None]:
+            raise ConfigError(f"{both[0]}: given beside a config, which names it; give overrides, or no config")
+        more: dict[str, Any] = {} if name is None else {"name": name}
+        more |= {"seed_everything": seed} if seed else {}
+        more |= {"audit": audit} if audit != "warn" else {}
+        return open_files(verb, as_paths(config), {**more, **overrides})
+    if data is None:
+        raise ConfigError("nothing to run: give a config, or task=… with data=… or x=…, y=…")
+    if task is None and verb not in ("prepare", "audit"):
+        raise ConfigError("task: missing; give a function that makes it: task=lambda: Classification(Net())")
+    return open_objects(verb, task, data, trainer, name, seed, audit, overrides)
+
+
+def reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) -> tuple[Experiment, Path | None]:
+    """The experiment of a run, and the path of its checkpoint or directory.
+
+    Raises:
+        UserError: where the configuration that belongs to it is not there.
+    """
+    if isinstance(run, Trained):
+        path: Path | None = run.directory
+    else:
+        path = as_path(run)
+    if isinstance(config, Experiment):
+        return config, path
+    kept = run.experiment if isinstance(run, Trained) else None
+    if config is None and kept is not None:
+        experiment = replace(kept, pools=Pools())
+        return (experiment.with_values(overrides) if overrides else experiment), path
+    if config is None:
+        if path is None:
+            raise ConfigError(f"{verb}: no run; give a checkpoint, or the directory or result of a run")
+        if path.is_dir() and not (path / "config.yaml").is_file():
+            path = load_run(path).directory
+        return open_files(verb, [saved_config(path)], overrides), path
+    return open_files(verb, as_paths(config), overrides), path
+
+
+def saved_config(path: Path) -> Path:
+    """The configuration saved with a run, of whose files or directories one is given.
+
+    Raises:
+        ConfigError: where there is none.
+    """
+    for folder in (path, *path.absolute().parents)[:4]:
+        if (folder / "config.yaml").is_file():
+            return folder / "config.yaml"
+    raise ConfigError(f"{path}: no config.yaml stands beside it; give config=…")
+
+
+def as_paths(config: Any) -> list[Path]:
+    """The configuration files, in order."""
+    return [Path(config)] if isinstance(config, str | Path) else [Path(one) for one in config]
+
+
+def as_path(path: Any) -> Path | None:
+    """The path, where there is one."""
+    return None if path is None else Path(path)
+
+
+def as_given(found: pd.DataFrame, x: Any) -> pd.DataFrame:
+    """Predictions as rows of what was given: with its index where it is a DataFrame."""
+    return found.set_index(x.index) if isinstance(x, pd.DataFrame) and len(x) == len(found) else found
+
+
+def spawns(experiment: Experiment) -> bool:
+    """Whether a verb is to be run in processes of its own."""
+    return bool(experiment.config.trainer.strategy == ddp_spawn.NAME)
+
+
+def on_one(experiment: Experiment) -> Experiment:
+    """The experiment for one process: what is scored and predicted does not depend on their number."""
+    return experiment.with_({"trainer.strategy": "auto", "trainer.devices": 1})
+
+
+def spawn(verb: str, experiment: Experiment, options: Mapping[str, Any]) -> None:
+    """Runs a verb in processes of its own, by the command line.
+
+    Raises:
+        UserError: where one of them failed.
+    """
+    if experiment.objects is not None:
+        demand_importable(experiment.objects.identity, f"trainer.strategy: {ddp_spawn.NAME}")
+    with tempfile.TemporaryDirectory() as folder:
+        experiment.save(Path(folder) / "config.yaml")
+        given = {key: value for key, value in options.items() if value not in (None, False)}
+        words = ["--config", str(Path(folder) / "config.yaml"), *as_words(given)]
+        ddp_spawn.run([verb, *words], experiment.config.trainer)
+
+
+def spawned_fit(experiment: Experiment, ckpt_path: Any) -> Fitted | None:
+    """Trains fold 0 in processes of its own; the run that they have left."""
+    home = experiment.root / "fit"
+    spawn("fit", experiment, {"ckpt_path": ckpt_path and str(ckpt_path)})
+    versions = sorted(home.glob("version_*/result.json"), key=lambda path: path.stat().st_mtime_ns)
+    return Fitted(versions[-1].parent, experiment) if versions else None
