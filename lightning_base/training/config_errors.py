@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_base.errors import one_line, suggest
+from lightning_base.tools.finder import hidden
 
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
@@ -36,10 +37,12 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> st
         return _unknown_option(option, key, message[: found.start()], files, known)
     if found := _MODULE.search(message):
         module, name, missing = found.groups()
+        why = hidden(missing or module)
         if missing:
-            return f"{key}: no module {missing!r}{_where(missing, files)}; mend the class_path, or install it"
-        hint = suggest(name, _names(module))
-        return f"{key}: {module} has no class {name!r}{_where(name, files)}{hint or '; mend the class_path'}"
+            mend = why or "mend the class_path, or install it"
+            return f"{key}: no module {missing!r}{_where(missing, files)}; {mend}"
+        hint = f"; {why}" if why else suggest(name, _names(module)) or "; mend the class_path"
+        return f"{key}: {module} has no class {name!r}{_where(name, files)}{hint}"
     if wrong := _NOT_SUBCLASS.findall(message):
         path, wanted = wrong[0][0], " or ".join(dict.fromkeys(base for _, base in wrong))
         return f"{key}: {path} is not a {wanted}{_where(path, files)}; name a class that is one"
