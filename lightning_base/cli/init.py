@@ -1,8 +1,8 @@
-"""The verb init: lays out a folder to work in: configurations, a network and data of one's own, a test; needs no torch."""
+"""The verb init: lays out a folder to work in, with configurations, a network and data of one's own; needs no torch."""
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,7 +12,7 @@ from lightning_base.tools.shipped import shipped
 
 NEXT = """
 next:
-{cd}  lightning-base crossval --config configs/digits_cnn.yaml   the demo, half a minute on two cores
+{cd}  lightning-base crossval --config configs/digits_cnn.yaml   the demo, handwritten digits
   lightning-base crossval --config configs/mine.yaml         models/mine.py on datamodules/mine.py
   lightning-base test --ckpt_path runs/mine/crossval         … on its sealed test samples
 """
@@ -35,11 +35,18 @@ def main(arguments: Sequence[str]) -> int:
                 shutil.copyfile(files[name], temporary)
     except OSError as error:
         raise UserError(f"init: {error.filename or folder}: {error.strerror or error}; name another folder") from error
-    print(f"{folder}: {len(written)} files written, {len(kept)} were there and are kept as they are")
+    print(f"{folder}: {count(written)} written, {count(kept)} kept that were there")
     for part in dict.fromkeys(Path(name).parts[0] for name in written):
         print(f"  {part}{'/' if (folder / part).is_dir() else ''}")
+    if changed := [name for name in kept if (folder / name).read_bytes() != files[name].read_bytes()]:
+        print(f"kept, and not as they are shipped: {', '.join(changed)}")
     print(NEXT.format(cd="" if folder.resolve() == Path.cwd() else f"  cd {folder}\n"), end="")
     return 0
+
+
+def count(files: Sequence[str]) -> str:
+    """`1 file`, `2 files`, …"""
+    return f"{len(files)} file{'' if len(files) == 1 else 's'}"
 
 
 def layout() -> dict[str, Path]:
@@ -53,7 +60,7 @@ def layout() -> dict[str, Path]:
     return found
 
 
-def refuse_obstacles(folder: Path, names: Sequence[str] | dict[str, Path]) -> None:
+def refuse_obstacles(folder: Path, names: Iterable[str]) -> None:
     """Refuses a folder in which a file stands where a folder is to be, or the reverse, before anything is written.
 
     Raises:
@@ -75,11 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lightning-base init",
         description="Lays out a folder to work in: configs/ (the demo, an experiment per kind of data, overlays), "
-        "models/mine.py and datamodules/mine.py with configs/mine.yaml, which run and are yours to change, test_mine.py, "
-        "launch/ and a README. Files that are there are kept as they are.",
+        "models/mine.py and datamodules/mine.py with configs/mine.yaml, which run and are yours to change, "
+        "test_mine.py, launch/ and a README. Files that are there are kept as they are.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "directory", nargs="?", default=".", help="the folder, made where it is missing; by default this"
+        "directory", nargs="?", default=".", help="the folder, made where it is missing; by default the one you are in"
     )
     return parser

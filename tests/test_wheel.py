@@ -1,0 +1,114 @@
+"""Claims about the built wheel: it is whole, and trains in an environment and a folder with nothing else of ours."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import ROOT, crossval, read_json
+
+pytestmark = pytest.mark.slow
+Installed = Callable[..., str]
+
+
+def build(root: Path, to: Path, target: str) -> Path:
+    """The archive that a source tree gives."""
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(to), "--target", target]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    return next(path for path in to.iterdir() if path.suffix in (".gz", ".whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return build(ROOT, tmp_path_factory.mktemp("wheel"), "wheel")
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Runs a program of an environment in which the wheel is installed, in an empty folder; gives what it said.
+
+    The environment borrows other people's packages from this one, whose link to the checkout it does not follow.
+    """
+    home, work = tmp_path_factory.mktemp("environment"), tmp_path_factory.mktemp("work")
+    venv.create(home, symlinks=True)
+    python = home / "bin" / "python"
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
+    (site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def program(name: str, *arguments: object) -> str:
+        command = [str(home / "bin" / name), *map(str, arguments)]
+        done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    code = "import lightning_base as lb, pathlib, sys; print(lb.__file__, pathlib.Path.cwd(), *sys.path[1:], sep='\\n')"
+    file, folder, *path = program("python", "-c", code).splitlines()
+    assert Path(file).is_relative_to(site)
+    assert Path(folder) == work.resolve()
+    assert str(ROOT) not in path
+    program("lightning-base", "init")
+    return program
+
+
+def test_the_source_archive_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    with tarfile.open(build(ROOT, tmp_path / "source", "sdist")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    again = build(tmp_path / "lightning_base-0.1.0", tmp_path / "again", "wheel")
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+def test_the_wheel_holds_all_that_is_shipped_and_an_editable_one_copies_nothing(wheel: Path, tmp_path: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder, place in {
+        **{part: f"lightning_base/{part}" for part in ("models", "datamodules")},
+        **{part: f"lightning_base/shipped/{part}" for part in ("configs", "launch", "workspace")},
+    }.items():
+        done = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout
+        assert {line.replace(folder, place, 1) for line in done.stdout.splitlines()} <= names
+    assert {name.partition("/")[0] for name in names} == {"lightning_base", "lightning_base-0.1.0.dist-info"}
+    editable = zipfile.ZipFile(build(ROOT, tmp_path, "wheel:editable")).namelist()
+    assert [name for name in editable if ".dist-info/" not in name] == ["_lightning_base.pth"]
+
+
+def test_the_demo_trains_in_processes_of_their_own(installed: Installed) -> None:
+    short = ("--trainer.max_epochs", 2, "--data.split.n_splits", 2, "--model.network.widths", "[8]", "--threads", 1)
+    installed("lightning-base", "crossval", "--config", "configs/digits_cnn.yaml", "--executor", "process", *short)
+    work = Path(installed("python", "-c", "import os; print(os.getcwd())").strip())
+    summary = read_json(crossval("digits_cnn", work) / "summary.json")
+    assert (summary["n"], summary["k"]) == (1437, 2)
+    assert "class_path: models.cnn.CNN" in (crossval("digits_cnn", work) / "config.yaml").read_text()
+
+
+def test_the_tests_of_a_workspace_pass(installed: Installed) -> None:
+    assert "3 passed" in installed("python", "-m", "pytest", "-p", "no:cacheprovider")
+
+
+def test_every_configuration_is_understood(installed: Installed) -> None:
+    code = """
+import contextlib, io, json, pathlib, sys, yaml
+from lightning_base.cli.entry import main
+found = {}
+for file in sorted(pathlib.Path("configs").rglob("*.yaml")):
+    base = ["--config", "configs/digits_cnn.yaml"] if file.parent.name != "configs" else []
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(["crossval", *base, "--config", str(file), "--print_config"]) == 0, file
+    found[str(file)] = yaml.safe_load(out.getvalue())["model"]["init_args"]["network"]["class_path"]
+print(json.dumps(found))
+assert not [m for m in sys.modules if m.startswith("lightning_base.models.")], "one name per network"
+"""
+    found = json.loads(installed("python", "-c", code))
+    assert found["configs/bccd_centre.yaml"] == "models.centre.CentreNet"
+    assert {*map(str, (p.relative_to(ROOT) for p in (ROOT / "configs").rglob("*.yaml")))} < set(found)
