@@ -27,6 +27,7 @@ from tests.support.preloaded import Preloaded
 # in the order in which they begin; the two that start a cluster, of which there is but one, do not meet
 LONGEST = (
     *("test_launch.py", "test_strategies.py", "test_resume.py", "test_configs.py", "test_process.py", "test_slurm.py"),
+    "test_wheel.py",
     *("test_preempt.py", "test_loop.py", "test_search.py"),
 )
 

@@ -35,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
                 shutil.copyfile(files[name], temporary)
     except OSError as error:
         raise UserError(f"init: {error.filename or folder}: {error.strerror or error}; name another folder") from error
-    print(f"{folder}: {count(written)} written, {count(kept)} kept that were there")
+    there = f"; {count(kept)} were there and kept" if kept else ""
+    print(f"{folder}: {count(written)} written{there}")
     for part in dict.fromkeys(Path(name).parts[0] for name in written):
         print(f"  {part}{'/' if (folder / part).is_dir() else ''}")
     if changed := [name for name in kept if (folder / name).read_bytes() != files[name].read_bytes()]:

@@ -37,6 +37,8 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> st
         return _unknown_option(option, key, message[: found.start()], files, known)
     if found := _MODULE.search(message):
         module, name, missing = found.groups()
+        if not missing and hidden(f"{module}.{name}"):  # a file, where another package has its folder's name
+            missing = f"{module}.{name}"
         why = hidden(missing or module)
         if missing:
             mend = why or "mend the class_path, or install it"

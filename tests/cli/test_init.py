@@ -52,7 +52,7 @@ def test_files_that_are_there_are_kept_and_missing_ones_added(work: Path, capsys
     capsys.readouterr()
     assert main(["init", "."]) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f".: 1 file written, {len(everything) - 1} files kept")
+    assert said.startswith(f".: 1 file written; {len(everything) - 1} files were there and kept\n")
     assert "not as they are shipped: README.md, models/mine.py\n" in said
     assert Path("README.md").read_text() == "mine\n"
     assert Path("models/mine.py").read_text() == "changed\n"
