@@ -32,7 +32,8 @@ def test_a_workspace_has_every_configuration_and_examples_without_importing_torc
 
 def test_the_example_of_ones_own_trains_tests_and_predicts(own: Path) -> None:
     assert main(["init"]) == 0
-    assert main(["crossval", "--config", "configs/mine.yaml", "--trainer.max_epochs", "10"]) == 0
+    short = ["--trainer.max_epochs", "10", "--data.split.n_splits", "2"]
+    assert main(["crossval", "--config", "configs/mine.yaml", *short]) == 0
     assert main(["test", "--ckpt_path", "runs/mine/crossval"]) == 0
     wines = load_wine(as_frame=True).frame
     wines.drop(columns="target").to_csv("new.csv", index=False)
