@@ -105,8 +105,10 @@ def install() -> None:
         return
     sys.meta_path.insert(0, Finder())
     for name in IMPORTED:
-        module = sys.modules.get(name)
-        if module is not None and not any(is_installed(place) for place in getattr(module, "__path__", ())):
+        if (module := sys.modules.get(name)) is None:
+            continue
+        places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None) or ""]
+        if not any(map(is_installed, places)):
             module.__path__ = cast(list[str], Folders(name))
 
 
