@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lightning_base.errors import UserError, one_line
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.tools.files import replace
 from lightning_base.tools.shipped import shipped
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     """Lays out the folder that the arguments name, and says what was written, what was kept, and what to run next.
 
     Raises:
-        UserError: for a mistake in the arguments, or a folder that cannot be written.
+        ConfigError: for a mistake in the arguments, or a folder that cannot be written.
     """
     folder = Path(_parser().parse_args(list(arguments)).directory)
     files = layout()
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
             with replace(folder / name) as temporary:
                 shutil.copyfile(files[name], temporary)
     except OSError as error:
-        raise UserError(f"init: {error.filename or folder}: {error.strerror or error}; name another folder") from error
+        place = error.filename or folder
+        raise ConfigError(f"init: {place}: {error.strerror or error}; name another folder") from error
     there = f"; {count(kept)} were there and kept" if kept else ""
     print(f"{folder}: {count(written)} written{there}")
     for part in dict.fromkeys(Path(name).parts[0] for name in written):
@@ -65,18 +66,18 @@ def refuse_obstacles(folder: Path, names: Iterable[str]) -> None:
     """Refuses a folder in which a file stands where a folder is to be, or the reverse, before anything is written.
 
     Raises:
-        UserError: naming the first.
+        ConfigError: naming the first.
     """
     for name in names:
         for place in reversed([folder / name, *(folder / name).parents]):
             wanted = "file" if place == folder / name else "folder"
             if (place.exists() or place.is_symlink()) and place.is_dir() != (wanted == "folder"):
-                raise UserError(f"init: {place} is no {wanted}; move it, or name another folder")
+                raise ConfigError(f"init: {place} is no {wanted}; move it, or name another folder")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"init: {one_line(message)}; `lightning-base init --help` shows what it takes")
+        raise ConfigError(f"init: {one_line(message)}; `lightning-base init --help` shows what it takes")
 
 
 def _parser() -> argparse.ArgumentParser:
