@@ -97,6 +97,18 @@ def test_the_tests_of_a_workspace_pass(installed: Installed) -> None:
     assert "3 passed" in installed("python", "-m", "pytest", "-p", "no:cacheprovider")
 
 
+def test_a_program_trains_what_is_its_own(installed: Installed) -> None:
+    code = """
+import lightning_base as lb
+short = {"trainer.max_epochs": 2, "data.split.n_splits": 2, "name": "program"}
+assert lb.crossval("configs/mine.yaml", overrides=short).summary.n == 142
+from lightning_base.models.cnn import CNN
+import models.cnn, models.mine
+assert models.cnn.CNN is CNN
+"""
+    installed("python", "-c", code)
+
+
 def test_every_configuration_is_understood(installed: Installed) -> None:
     code = """
 import contextlib, io, json, pathlib, sys, yaml

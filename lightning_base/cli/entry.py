@@ -57,8 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] == "--version":
         print(f"lightning-base {__version__}")
         return 0
-    if os.getcwd() not in sys.path:  # models/ and datamodules/ are the working directory's
-        sys.path.insert(0, os.getcwd())
     with speaking(Level.NORMAL):
         return run(arguments)
 

@@ -112,6 +112,15 @@ def install() -> None:
             module.__path__ = cast(list[str], Folders(name))
 
 
+def look_here() -> None:
+    """Puts the working directory on `sys.path`: what a configuration names is looked for there.
+
+    By its name: the empty entry of interactive Python is another folder while the parser reads a file elsewhere.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
 def own(name: str) -> ModuleSpec | None:
     """Your package or module of that name: the first on `sys.path` that is neither installed nor shipped."""
     for entry in sys.path:
