@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from datamodules.image_folder import check_size, predict_samples
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Ragged
@@ -17,6 +16,8 @@ from lightning_base.sources.annotations import Annotations, problem, read_coco, 
 from lightning_base.sources.image_pack import Pack, pack_images
 from lightning_base.sources.images import SUFFIXES, Mode, Size
 from lightning_base.sources.listing import check_inside, list_files
+
+from .image_folder import check_size, predict_samples
 
 
 @dataclass(kw_only=True, eq=False)

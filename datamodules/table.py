@@ -149,7 +149,7 @@ class Table(BaseDataModule):
 
     def _features(self) -> tuple[Feature, ...]:
         """The inputs and their kinds, as the model was fitted on them or else as the pool has them."""
-        if self.preprocess.fitted:
-            state = self.preprocess.state()
-            return tuple(Feature(name, None if name in state["numbers"] else ()) for name in state["columns"])
+        fitted = self.preprocess
+        if isinstance(fitted, TablePreprocess) and fitted.fitted:
+            return fitted.features
         return self.samples("pool").features

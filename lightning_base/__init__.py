@@ -5,11 +5,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lightning_base.tools.finder import install
+
 if TYPE_CHECKING:
     from lightning_base.verbs.functions import audit, compare, crossval, fit, load, predict, prepare, test, validate
 
 __version__ = "0.1.0"
 __all__ = ["audit", "compare", "crossval", "fit", "load", "predict", "prepare", "test", "validate"]
+
+install()
+del install
 
 
 def __getattr__(name: str) -> Any:

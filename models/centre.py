@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_base.errors import ConfigError
-from models.resnet import BasicBlock
+
+from .resnet import BasicBlock
 
 
 class CentreNet(nn.Module):

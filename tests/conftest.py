@@ -18,6 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from lightning_base.cli.entry import main
+from lightning_base.tools.shipped import IMPORTED
 from tests.helpers import Run
 from tests.support.cluster import running
 from tests.support.forks import Forks
@@ -26,6 +27,7 @@ from tests.support.preloaded import Preloaded
 # in the order in which they begin; the two that start a cluster, of which there is but one, do not meet
 LONGEST = (
     *("test_launch.py", "test_strategies.py", "test_resume.py", "test_configs.py", "test_process.py", "test_slurm.py"),
+    "test_wheel.py",
     *("test_preempt.py", "test_loop.py", "test_search.py"),
 )
 
@@ -81,6 +83,18 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def own(work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory, first on the path, as in a process that has imported no network and no data yet."""
+    before = {name for name in sys.modules if name.removeprefix("lightning_base.").split(".")[0] in IMPORTED}
+    for name in before:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [str(work), *sys.path])
+    yield work
+    for name in [n for n in sys.modules if n.removeprefix("lightning_base.").split(".")[0] in IMPORTED]:
+        del sys.modules[name]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ VERBS = {
     "crossval": "train every fold of data.split, and report scores with honest intervals",
 }
 ARTEFACT_VERBS = {
+    "init": "lay out a folder to work in: configurations, a network and data of your own, a test",
     "compare": "test the differences between finished crossval directories of one split",
     "doctor": "look at libraries, devices, memory, disks and launchers; with --config, whether it fits them",
     "launch": "start a verb elsewhere, by Slurm, torchrun or on a TPU: launch slurm … -- fit --config FILE.yaml",
@@ -31,7 +32,7 @@ From raw data to a model you can trust, from one YAML file.
 verbs:
 {chr(10).join(f"  {verb:<10}{text}" for verb, text in VERBS.items())}
 
-verbs beside these, for what they leave and where they run:
+verbs beside these, for where they run and what they leave:
 {chr(10).join(f"  {verb:<10}{text}" for verb, text in ARTEFACT_VERBS.items())}
 
   lightning-base VERB --help                              the options of a verb, and what there is to name in YAML
@@ -58,8 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] == "--version":
         print(f"lightning-base {__version__}")
         return 0
-    if os.getcwd() not in sys.path:  # models/ and datamodules/ are the working directory's
-        sys.path.insert(0, os.getcwd())
     with speaking(Level.NORMAL):
         return run(arguments)
 
@@ -77,6 +76,10 @@ def run(arguments: list[str]) -> int:
 
             listing(arguments[1:])
             return 0
+        if arguments[0] == "init":
+            from lightning_base.cli.init import main as init
+
+            return init(arguments[1:])
         if arguments[0] == "launch":
             from lightning_base.cli.launch import main as launch
 

@@ -3,12 +3,12 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from lightning_base.cli.described import Described, table
-from lightning_base.cli.own import FOLDERS, Source, is_ours
+from lightning_base.cli.own import Source, is_ours
 from lightning_base.errors import ConfigError, suggest
+from lightning_base.tools.shipped import IMPORTED
 
 SHOWN = {
     "tasks": "tasks",
@@ -45,7 +45,7 @@ def listing(kind: str) -> str:
     """What there is of a kind, under its title."""
     if kind in ("configs", "overlays"):
         lines = table_of([(str(path), about(path)) for path in files(kind)])
-        lines = lines or ["  none in the working directory's configs/"]
+        lines = lines or ["  none in the working directory's configs/; `lightning-base init .` lays some out"]
     else:
         lines = table_of([(one.path, one.about) for one in classes(kind)])
     return "\n".join([f"{SHOWN[kind]}:", *lines, *([MORE[kind]] if kind in MORE else [])])
@@ -62,11 +62,10 @@ def classes(kind: str) -> list[Described]:
     return [one for one in (*own, *ours) if one.kind == kind and not one.part]
 
 
-@cache
 def _own() -> tuple[list[Described], set[str]]:
     """What the working directory's models/ and datamodules/ hold that is not ours, and the names of their modules."""
     found, modules = [], set()
-    for folder in FOLDERS:
+    for folder in IMPORTED:
         for path in sorted(Path(folder).glob("[!_]*.py")):
             module = f"{folder}.{path.stem}"
             if not is_ours(path, module):

@@ -2,20 +2,23 @@
 
 import ast
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
 from docstring_parser import Docstring, parse
 
 from lightning_base.cli.described import Described, Option, digest, held_by, table
+from lightning_base.tools.finder import Folders, foreign, look_here, own
+from lightning_base.tools.shipped import IMPORTED
 
 NETWORK = "torch.nn.Module"
 OPAQUE = {"globals", "setattr", "exec", "__getattr__", "vars", "locals"}  # a file with these may have any names
-FOLDERS = {"models": "networks", "datamodules": "data"}
 
 
 @dataclass(frozen=True)
@@ -32,39 +35,74 @@ def look_up(path: str) -> Described | Missing | None:
 
     The working directory's own file comes before what we ship under the same name.
     """
+    look_here()
     module, _, name = path.rpartition(".")
     if not module or not all(part.isidentifier() for part in path.split(".")):
         return None
     if module in table().modules:
         known = table().modules[module]
         return table().classes.get(path) or (None if name in known else Missing(module, name, tuple(known)))
-    if (source := source_of(module)) is not None and not is_ours(source, module):
-        return Source.read(source, module).find(name)
-    if found := table().classes.get(path):
-        return found
     top = module.partition(".")[0]
-    if top not in FOLDERS:
-        return Missing(top) if not is_findable(top) else None
-    ours = [one.rpartition(".")[2] for one in table().classes if one.startswith(f"{module}.")]
-    if ours:
-        return Missing(module, name, tuple(ours))
-    return _missing_module(module) if module.count(".") == 1 else None
+    if top == "lightning_base":
+        return _shipped(path)
+    if top in IMPORTED:
+        return _of_ours(module, name)
+    if (source := _own_file(module)) is not None:
+        return Source.read(source, module).find(name)
+    return None if is_findable(top) else Missing(top)
+
+
+def _shipped(path: str) -> Described | None:
+    """A network or a data module that is named as ours alone, `lightning_base.models.cnn.CNN`."""
+    found = table().classes.get(path.removeprefix("lightning_base."))
+    return replace(found, path=path) if found else table().classes.get(path)
+
+
+def _of_ours(module: str, name: str) -> Described | Missing | None:
+    """A class of `models.x` or `datamodules.x`, in the file that the finder finds."""
+    top, *rest = module.split(".")
+    parent = sys.modules.get(top)
+    is_found_so = parent is None or isinstance(getattr(parent, "__path__", None), Folders)
+    if len(rest) != 1 or not is_found_so or foreign(top) is not None or _says_more(top):
+        return None
+    spec = PathFinder.find_spec(module, Folders(top))
+    if spec is None:
+        there = {p.stem for folder in Folders(top) for p in Path(folder).glob("[!_.]*")}
+        return Missing(top, rest[0], tuple(sorted(there)))
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    if is_ours(Path(spec.origin), module):
+        ours = {path for path in table().classes if path.startswith(f"{module}.")}
+        if f"{module}.{name}" in ours:
+            return table().classes[f"{module}.{name}"]
+    return Source.read(Path(spec.origin), module).find(name)
+
+
+def _says_more(top: str) -> bool:
+    """Whether the working directory's package may itself say what there is in it."""
+    mine = own(top)
+    if mine is None or not mine.origin or not Path(mine.origin).is_file():
+        return False
+    text = Path(mine.origin).read_text(encoding="utf-8", errors="replace")
+    return any(word in text for word in ("__path__", "__getattr__", "sys"))
+
+
+def _own_file(module: str) -> Path | None:
+    """The file of a module in the working directory, as an import finds it; packages on the way are not run."""
+    places: Sequence[str] | None = None
+    origin = None
+    parts = module.split(".")
+    for i in range(len(parts)):
+        if (spec := PathFinder.find_spec(".".join(parts[: i + 1]), places)) is None:
+            return None
+        places, origin = list(spec.submodule_search_locations or ()), spec.origin
+    path = Path(origin or "")
+    return path if path.suffix == ".py" and path.stem != "__init__" and path.is_relative_to(Path.cwd()) else None
 
 
 def is_ours(path: Path, module: str) -> bool:
     """Whether a file is the one that the table describes."""
     return module in table().sources and table().sources[module] == digest(path)
-
-
-def _missing_module(module: str) -> Missing | None:
-    """`models.x` where neither the working directory nor we have such a file; None where that is not sure."""
-    top, _, name = module.partition(".")
-    folders = _folders(top)
-    if folders is None:
-        return None
-    here = {p.stem for folder in folders for p in folder.iterdir() if not p.name.startswith(("_", "."))}
-    ours = {one.split(".")[1] for one in table().classes if one.startswith(f"{top}.")}
-    return None if name in here else Missing(top, name, tuple(sorted(here | ours)))
 
 
 def is_findable(top: str) -> bool:
@@ -73,43 +111,6 @@ def is_findable(top: str) -> bool:
         return find_spec(top) is not None
     except (ImportError, ValueError):
         return True
-
-
-def _folders(top: str) -> list[Path] | None:
-    """Where a package's modules are looked for, the working directory first; None where the package itself says so."""
-    try:
-        spec = find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return [Path(top).absolute()] if Path(top).is_dir() else []
-    if spec.submodule_search_locations is None:
-        return None
-    if spec.origin and Path(spec.origin).is_file():
-        text = Path(spec.origin).read_text(encoding="utf-8", errors="replace")
-        if any(word in text for word in ("__path__", "__getattr__", "sys")):
-            return None
-    places = dict.fromkeys(Path(place).absolute() for place in (top, *spec.submodule_search_locations))
-    return [place for place in places if place.is_dir()]
-
-
-def source_of(module: str) -> Path | None:
-    """The file of a module that lies in the working directory, as an import would find it first."""
-    top, *rest = module.split(".")
-    if top == "lightning_base":
-        return None
-    if not rest:
-        path = Path(f"{top}.py")
-        return path if path.is_file() and not Path(top).is_dir() else None
-    if (folders := _folders(top)) is None:
-        return None
-    for folder in folders:
-        base = folder.joinpath(*rest)
-        if (base / "__init__.py").is_file() or base.is_dir():
-            return None
-        if (path := base.with_suffix(".py")).is_file():
-            return path if path.resolve().is_relative_to(Path.cwd()) else None
-    return None
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,6 @@ class Source:
     tree: ast.Module | None
 
     @staticmethod
-    @cache
     def read(path: Path, module: str) -> "Source":
         """A file's."""
         try:

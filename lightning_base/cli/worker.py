@@ -27,8 +27,6 @@ def main(arguments: Sequence[str]) -> int:
         arguments: the directory, which `crossval` has made, and numbers of folds.
     """
     directory, folds = Path(arguments[0]), [int(fold) for fold in arguments[1:]]
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     if "LIGHTNING_BASE_PARENT" in os.environ and "LOCAL_RANK" not in os.environ:
         watched = os.dup(0)  # nothing else reads it: for the folds' code there is no input
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

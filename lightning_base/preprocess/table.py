@@ -11,7 +11,7 @@ from lightning_base.preprocess.base import Preprocess, inputs_of
 from lightning_base.preprocess.standardize import moments
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.payload import Rows
-from lightning_base.samples.samples import Samples
+from lightning_base.samples.samples import Feature, Samples
 
 
 class TablePreprocess(Preprocess):
@@ -74,6 +74,11 @@ class TablePreprocess(Preprocess):
     def numeric(self) -> int | None:  # type: ignore[override]
         """How many leading columns are continuous."""
         return len(self._state["numbers"]) if self.fitted else None
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The columns that it was fitted on and their kinds; categories are those of whatever file is read next."""
+        return tuple(Feature(name, None if name in self._state["numbers"] else ()) for name in self._state["columns"])
 
     def encoder(self, samples: Samples) -> Encoder | None:
         """A function from (B, F) to the fitted columns, by name, in fitted codes: -1 for one not seen in training.

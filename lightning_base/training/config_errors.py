@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_base.errors import one_line, suggest
+from lightning_base.tools.finder import hidden
 
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
@@ -36,6 +37,8 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> st
         return _unknown_option(option, key, message[: found.start()], files, known)
     if found := _MODULE.search(message):
         module, name, missing = found.groups()
+        if not missing and hidden(f"{module}.{name}"):  # a file, where another package has its folder's name
+            missing = f"{module}.{name}"
         return no_module(key, missing, files) if missing else no_class(key, module, name, files, _names(module))
     if wrong := _NOT_SUBCLASS.findall(message):
         path, wanted = wrong[0][0], " or ".join(dict.fromkeys(base for _, base in wrong))
@@ -72,12 +75,13 @@ def not_yaml(files: Sequence[str], error: object) -> str:
 
 def no_module(key: str, module: str, files: Sequence[str]) -> str:
     """The line for a class_path whose module cannot be imported."""
-    return f"{key}: no module {module!r}{_where(module, files)}; mend the class_path, or install it"
+    mend = hidden(module) or "mend the class_path, or install it"
+    return f"{key}: no module {module!r}{_where(module, files)}; {mend}"
 
 
 def no_class(key: str, module: str, name: str, files: Sequence[str], names: Sequence[str]) -> str:
     """The line for a class that its module has not, with the nearest name that it has."""
-    hint = suggest(name, names) or "; mend the class_path"
+    hint = f"; {why}" if (why := hidden(module)) else suggest(name, names) or "; mend the class_path"
     return f"{key}: {module} has no class {name!r}{_where(name, files)}{hint}"
 
 

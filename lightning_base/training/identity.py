@@ -30,10 +30,7 @@ import lightning_base
 SCALARS = (bool, int, float, complex, str, bytes, type(None), type(...), range, slice)
 PLAIN = (*SCALARS, Path, np.generic, np.dtype, np.ufunc, Enum)
 TORCH_PLAIN = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
-NO_STATE = {  # of a class, what says nothing of what it does
-    *("__dict__", "__weakref__", "__module__", "__doc__", "__annotations__", "__qualname__", "__firstlineno__"),
-    *("__abstractmethods__", "_abc_impl", "__dataclass_fields__", "__dataclass_params__", "__parameters__"),
-}
+METHODS = (FunctionType, staticmethod, classmethod, property)
 LIBRARIES = [Path(sysconfig.get_paths()[key]).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")]
 
 
@@ -64,7 +61,8 @@ def _parts(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
     if id(value) in seen:
         yield f"seen {list(seen).index(id(value))}".encode()
         return
-    seen[id(value)] = value  # kept, so that no other value gets its address
+    if not isinstance(value, tuple | frozenset):  # whether equal constants are one object is the interpreter's affair
+        seen[id(value)] = value  # kept, so that no other value gets its address
     yield type(value).__qualname__.encode()
     if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
         yield from _named(value, seen)
@@ -126,8 +124,9 @@ def _named(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
             yield from _parts(outer, seen)
     else:
         yield from _parts(value.__bases__, seen)
-        for name in sorted(set(vars(value)) - NO_STATE):
-            if not isinstance(found := vars(value)[name], GetSetDescriptorType | MemberDescriptorType):
+        for name, found in sorted(vars(value).items()):
+            own = not name.startswith("__") or isinstance(found, METHODS)  # the others are Python's, or caches of it
+            if own and name != "_abc_impl" and not isinstance(found, GetSetDescriptorType | MemberDescriptorType):
                 yield name.encode()
                 yield from _parts(found, seen)
 

@@ -15,6 +15,7 @@ from lightning_base.distributed.slurm import Slurm
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import quiet
+from lightning_base.tools.finder import look_here
 from lightning_base.training.config_errors import explain
 from lightning_base.training.experiment import SHARED_KEYS, Experiment
 from lightning_base.training.search_space import Search
@@ -51,6 +52,7 @@ class Parser(LightningCLI):
     """LightningCLI with the verbs that Lightning lacks; it opens an experiment, which builds its runs itself."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
+        look_here()
         self.arguments = list(arguments)
         self.files = configs(arguments)
         own = {"exit_on_error": False, "allow_abbrev": False}

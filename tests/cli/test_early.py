@@ -121,6 +121,11 @@ TAKEN = {
 }
 
 
+def test_the_saved_configuration_of_python_objects_has_a_parser_of_its_own(work: Path) -> None:
+    Path("config.yaml").write_text("name: x\nobjects: {task: some.function}\n")
+    assert refusal(early.check, ["test", "--config", "config.yaml", "--ckpt_path", "x"]) is None
+
+
 @pytest.mark.parametrize("case", TAKEN)
 def test_what_the_parser_takes_is_not_refused(case: str, work: Path) -> None:
     Path("empty.yaml").write_text("trainr: {}\n")
@@ -157,7 +162,7 @@ def own(work: Path) -> Path:
     """A working directory with a network and data of its own, and a file that stands before one of ours."""
     for folder in ("models", "datamodules"):
         Path(folder).mkdir()
-        Path(folder, "__init__.py").touch()
+    Path("datamodules/__init__.py").touch()  # and models/ without: either is a package
     Path("models/mine.py").write_text(OWN)
     Path("models/cnn.py").write_text(OWN.replace("width", "widht").replace("Net", "CNN"))
     Path("datamodules/mine.py").write_text(

@@ -1,0 +1,306 @@
+"""The Python interface: the verbs as functions, from YAML, from objects and from what is in memory."""
+
+import importlib
+import pkgutil
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.loggers import CSVLogger
+from sklearn.datasets import load_wine
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+
+import lightning_base as lb
+from datamodules.arrays import Arrays
+from lightning_base.auditing.gate import LeakWarning
+from lightning_base.cli.entry import main
+from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, DataError, FoldsFailed, UserError
+from lightning_base.tasks import Classification
+from lightning_base.verbs.results import CrossValidation
+from models.mlp import MLP
+from tests.helpers import assert_same_weights
+
+TRAINER = {"max_epochs": 2, "accelerator": "cpu", "logger": False}
+CONFIG = {
+    "seed_everything": 3,
+    "trainer": TRAINER,
+    "model": {
+        "class_path": "lightning_base.tasks.Classification",
+        "init_args": {
+            "network": {
+                "class_path": "models.mlp.MLP",
+                "init_args": {"in_features": 13, "num_classes": 3, "hidden": [8], "dropout": 0.1},
+            },
+            "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
+        },
+    },
+    "data": {
+        "class_path": "datamodules.arrays.Arrays",
+        "init_args": {
+            "source": "wine",
+            "test_size": 0.2,
+            "batch_size": 32,
+            "split": {
+                "class_path": "sklearn.model_selection.StratifiedKFold",
+                "init_args": {"n_splits": 3, "shuffle": True},
+            },
+        },
+    },
+}
+
+
+def task() -> Classification:
+    """What CONFIG names."""
+    network = MLP(13, 3, hidden=[8], dropout=0.1)
+    return Classification(network, optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+
+
+def data() -> Arrays:
+    """What CONFIG names."""
+    return Arrays(source="wine", test_size=0.2, batch_size=32, split=StratifiedKFold(3, shuffle=True))
+
+
+def from_objects(**changes: Any) -> CrossValidation:
+    return lb.crossval(**{"task": task, "data": data, "trainer": TRAINER, "name": "objects", "seed": 3, **changes})
+
+
+def wine() -> pd.DataFrame:
+    """The wines as a table with names for its rows, a gap and a category."""
+    bunch = load_wine(as_frame=True)
+    frame = bunch.data.assign(region=np.where(bunch.data["hue"] > 1, "north", "south"), cultivar=bunch.target)
+    frame.loc[5, "ash"] = np.nan
+    return frame.set_index(pd.Index([f"wine {i}" for i in range(len(frame))]))
+
+
+@pytest.fixture
+def config(work: Path) -> Path:
+    (work / "wine.yaml").write_text(yaml.safe_dump(CONFIG))
+    return work / "wine.yaml"
+
+
+def test_objects_a_file_and_the_command_line_give_identical_numbers(config: Path, work: Path) -> None:
+    made, read = from_objects(), lb.crossval(config)
+    assert main(["crossval", "--config", str(config), "--name", "shell"]) == 0
+    told = lb.load(work / "runs" / "shell")
+    assert isinstance(told, CrossValidation)
+    for other in (read, told):
+        pd.testing.assert_frame_equal(made.oof, other.oof, check_exact=True)
+        pd.testing.assert_frame_equal(made.metrics, other.metrics, check_exact=True)
+        assert_same_weights(made.directory / "fold_2", other.directory / "fold_2")
+    assert made.oof["id"].is_unique
+    assert made.metrics["mean"]["accuracy"] == pytest.approx(
+        made.oof.assign(right=made.oof["pred"] == made.oof["target"]).groupby("fold")["right"].mean().mean()
+    )
+
+
+def test_every_verb_works_when_every_module_is_imported(config: Path, work: Path) -> None:
+    for module in pkgutil.walk_packages(lb.__path__, "lightning_base."):
+        if module.name != "lightning_base.__main__":
+            importlib.import_module(module.name)
+    assert all(callable(getattr(lb, verb)) for verb in lb.__all__)
+    assert lb.prepare(config).samples == {"pool": 142, "test": 36}
+    assert lb.audit(config) == []
+    run = lb.fit(config, overrides={"trainer.max_epochs": 3})
+    assert run is not None
+    found = lb.validate(run)
+    assert found.scores == pytest.approx(run.result.metrics)
+    assert (found.metrics["low"] <= found.metrics["high"]).sum() >= 5
+    assert len(run.predictions) == run.result.n_val == found.n
+    one, two = lb.crossval(config), lb.crossval(config, name="longer", overrides={"trainer.max_epochs": 6})
+    compared = lb.compare(one, two.directory, metric="accuracy", rope=0.05)
+    [test] = compared.tests
+    assert (test.rope, test.mean_b) == (0.05, two.metrics["mean"]["accuracy"])
+    sealed = one.test()
+    assert sealed.n == 36
+    assert set(sealed.predictions["id"]).isdisjoint(one.oof["id"])
+    assert lb.load("runs/wine/crossval").metrics.equals(one.metrics)
+    with pytest.raises(ArtefactError, match="name one of"):
+        lb.load("runs/wine")
+    x = load_wine().data[:4].astype(np.float32)
+    members = [lb.predict(one.directory / f"fold_{k}" / "checkpoints" / "last.ckpt", x) for k in range(3)]
+    prob = [f"prob_{c}" for c in range(3)]
+    mean = np.mean([member[prob].to_numpy() for member in members], axis=0)
+    np.testing.assert_allclose(lb.predict(one, x)[prob].to_numpy(), mean, atol=1e-6)
+
+
+def test_a_dataframe_in_gives_a_dataframe_out(work: Path) -> None:
+    frame = wine()
+    made = lb.crossval(
+        task=lambda: Classification(MLP(15, 3, hidden=[8])),
+        x=frame,
+        y="cultivar",
+        data={"split": StratifiedKFold(3), "test_size": 0.2, "batch_size": 32},
+        trainer=TRAINER,
+        name="table",
+    )
+    assert set(made.oof["id"]) < set(frame.index)
+    sealed = made.test().predictions.set_index("id")
+    again = made.predict(frame.drop(columns="cultivar").loc[sealed.index])
+    assert list(again.index) == list(sealed.index)
+    columns = ["pred", "prob_0", "prob_1", "prob_2"]
+    pd.testing.assert_frame_equal(again[columns], sealed[columns], check_names=False)
+    with pytest.raises(UserError, match="no column 'ash'"):
+        made.predict(frame.drop(columns="ash"))
+
+
+def test_groups_in_memory_stay_together(work: Path) -> None:
+    x, groups = load_wine().data, np.arange(178) // 4
+    made = lb.crossval(
+        task=lambda: Classification(MLP(13, 3, hidden=[4])),
+        x=x,
+        y=load_wine().target,
+        groups=groups,
+        data={"split": GroupKFold(3), "normalize": "standard"},
+        trainer={**TRAINER, "max_epochs": 1},
+        name="groups",
+        audit="off",
+    )
+    assert (made.oof.assign(group=groups[made.oof["id"].astype(int)]).groupby("group")["fold"].nunique() == 1).all()
+
+
+def test_nothing_is_printed_and_random_states_stay(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    expected = random.random(), np.random.rand(), torch.rand(())  # noqa: NPY002
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    from_objects(folds=[0])
+    assert (random.random(), np.random.rand(), torch.rand(())) == expected  # noqa: NPY002
+    assert capfd.readouterr() == ("", "")
+    from_objects(folds=[1], verbose=True)
+    assert "fold 1 (2 of 3)" in capfd.readouterr().out
+
+
+def test_leaks_are_warnings_where_nothing_is_printed(work: Path) -> None:
+    x = np.repeat(load_wine().data, 2, axis=0)
+    with pytest.warns(LeakWarning, match="duplicate"):
+        lb.crossval(
+            task=task,
+            x=x,
+            y=np.repeat(load_wine().target, 2),
+            trainer=TRAINER,
+            name="leak",
+            folds=[0],
+        )
+
+
+def test_a_call_repeated_keeps_what_is_done_and_other_objects_are_refused(work: Path) -> None:
+    first = from_objects()
+    before = (first.directory / "fold_0" / "result.json").stat().st_mtime_ns
+    assert from_objects().metrics.equals(first.metrics)
+    assert (first.directory / "fold_0" / "result.json").stat().st_mtime_ns == before
+    with pytest.raises(ArtefactError, match="the function task"):
+        from_objects(task=lambda: Classification(MLP(13, 3, hidden=[9])))
+    with pytest.raises(ArtefactError, match="the function data"):
+        from_objects(data=lambda: Arrays(source="wine", test_size=0.2, batch_size=16))
+    with pytest.raises(ArtefactError, match=r"trainer\.max_epochs was 2, is now 3"):
+        from_objects(trainer={**TRAINER, "max_epochs": 3})
+    generator = np.random.default_rng(0)
+    unknowable = {"task": lambda: (generator, task())[1], "name": "unknowable", "folds": [0]}
+    from_objects(**unknowable)
+    with pytest.raises(ConfigError, match=r"Generator.*overwrite=True"):
+        from_objects(**unknowable)
+    assert list(from_objects(**unknowable, overwrite=True).folds["state"]) == ["done", "pending", "pending"]
+
+
+def test_callbacks_are_each_folds_own(work: Path) -> None:
+    made = from_objects(
+        trainer={**TRAINER, "callbacks": [EarlyStopping("val_loss", patience=1, min_delta=9)]}, name="a"
+    )
+    assert list(made.folds["epochs"]) == [2, 2, 2]  # a callback that all shared would stop later folds at once
+
+
+@pytest.mark.slow
+def test_processes_import_what_they_train(work: Path, preloaded: None) -> None:
+    here, there = from_objects(threads=1), from_objects(name="there", executor="process", jobs=2, threads=1)
+    pd.testing.assert_frame_equal(here.oof, there.oof, check_exact=True)
+    loaded = lb.load(there.directory)
+    x = load_wine().data[:3].astype(np.float32)
+    pd.testing.assert_frame_equal(loaded.predict(x), here.predict(x))
+    assert main(["test", "--ckpt_path", str(there.directory)]) == 0
+
+
+class Interrupts(Callback):
+    def on_train_epoch_end(self, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+
+class Fails(Callback):
+    def on_train_epoch_end(self, *_: Any) -> None:
+        raise RuntimeError("no")
+
+
+def test_an_interrupt_is_one_and_a_failed_fold_is_said(work: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        from_objects(trainer={**TRAINER, "callbacks": [Interrupts()]})
+    with pytest.raises(FoldsFailed, match="fold 0"):
+        from_objects(trainer={**TRAINER, "callbacks": [Fails()]}, name="fails", folds=[0])
+    states = lb.load("runs/fails").folds["state"]
+    assert list(states) == ["failed", "pending", "pending"]
+    with pytest.raises(ArtefactError, match="not all folds are done"):
+        _ = lb.load("runs/fails").metrics
+
+
+NETWORK = MLP(13, 3)
+CSV = CSVLogger("logs")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "part"),
+    [
+        ({"task": lambda: Classification(NETWORK)}, ConfigError, "gives the same network each time"),
+        ({"task": Classification(NETWORK)}, ConfigError, "task: a Classification is given"),
+        ({"task": None}, ConfigError, "task: missing"),
+        ({"data": None}, ConfigError, "nothing to run"),
+        ({"name": None}, ConfigError, "name: missing"),
+        ({"name": "a/b"}, ConfigError, "plain name of a folder"),
+        ({"task": lambda: NETWORK}, ConfigError, "gives a MLP, not a BaseModule"),
+        ({"task": lambda: MLP(1 // 0, 3)}, ConfigError, "raises ZeroDivisionError"),
+        ({"data": lambda: Arrays(source="whine")}, ConfigError, "did you mean 'wine'?"),
+        ({"data": lambda: Arrays(source="whine.npz")}, ConfigError, "no file whine.npz"),
+        ({"data": {"split": None}}, ConfigError, "give x, or a function"),
+        ({"x": np.zeros((3, 2)), "y": [0, 1, 1]}, ConfigError, "a function is given and x too"),
+        ({"data": None, "x": np.zeros((3, 2)), "y": [0, 1]}, DataError, "y has shape (2,)"),
+        ({"trainer": {"max_epoch": 3}}, ConfigError, "did you mean 'trainer.max_epochs'?"),
+        ({"trainer": {"logger": CSV}}, ConfigError, "trainer=lambda: dict(logger=…)"),
+        ({"config": "wine.yaml"}, ConfigError, "task: given beside a config"),
+        ({"task": lambda: task(), "executor": "process"}, ConfigError, "task is no function of an importable module"),
+        ({"folds": [7]}, ConfigError, "fold 7 does not exist"),
+    ],
+)
+def test_a_mistake_is_one_line_of_its_kind_and_writes_nothing(
+    changes: dict[str, Any], kind: type[UserError], part: str, work: Path
+) -> None:
+    with pytest.raises(kind) as error:
+        from_objects(**changes)
+    assert part in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (work / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "part"),
+    [
+        (lambda: lb.crossval("nope.yaml"), ConfigError, "no file"),
+        (lambda: lb.crossval("wine.yaml", overrides={"trainer.max_epoch": 3}), ConfigError, "did you mean"),
+        (lambda: lb.crossval("wine.yaml", overrides={"data.source": np.zeros(2)}), ConfigError, "plain values"),
+        (lambda: lb.test("nope"), ConfigError, "nope"),
+        (lambda: lb.test("wine.yaml", config="wine.yaml"), CheckpointError, "cannot be loaded as a checkpoint"),
+        (lambda: lb.test("wine.yaml"), ConfigError, "no config.yaml stands beside it"),
+        (lambda: lb.predict(None), ConfigError, "no run"),
+        (lambda: lb.load("nope"), ArtefactError, "is no run's directory"),
+        (lambda: lb.compare("nope", "neither"), ArtefactError, "is no crossval directory"),
+        (lambda: lb.compare("nope", "neither", rope=-1), ConfigError, "rope: -1 is no width"),
+    ],
+)
+def test_a_mistake_in_a_call_is_one_line_of_its_kind(
+    call: Callable[[], Any], kind: type[UserError], part: str, config: Path
+) -> None:
+    with pytest.raises(kind) as error:
+        call()
+    assert part in str(error.value)

@@ -1,0 +1,1 @@
+"""Data modules of yours; the shipped ones are found under this name, too."""

@@ -1,0 +1,1 @@
+"""Networks of yours; the shipped ones are found under this name, too."""
