@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torchvision.datasets import CIFAR10
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError, one_line
@@ -61,6 +60,8 @@ class ImageFolder(BaseDataModule):
         """Fetches as BaseDataModule does, and downloads CIFAR-10 where asked to."""
         super().prepare_data()
         if self.download and not (Path(self.root) / CIFAR10_FOLDER).is_dir():
+            from torchvision.datasets import CIFAR10  # imported where it is used: it takes a while
+
             try:
                 CIFAR10(self.root, download=True)
             except (OSError, RuntimeError) as error:
@@ -122,6 +123,8 @@ class ImageFolder(BaseDataModule):
             raise DataError(
                 f"{root / CIFAR10_FOLDER}: is read as RGB images of 32x32; leave data.mode and data.image_size out"
             )
+        from torchvision.datasets import CIFAR10
+
         try:
             data: Any = CIFAR10(str(root), train=source == "pool")
         except RuntimeError as error:

@@ -4,7 +4,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
 from lightning_base.errors import ConfigError, one_line
@@ -155,7 +154,9 @@ class ResNet(nn.Module):
 
     def _load(self, depth: int, name: str, num_classes: int) -> None:
         """Takes torchvision's weights, but for the last layer where the classes differ in number."""
-        known = torchvision.models.get_model_weights(f"resnet{depth}")
+        from torchvision import models  # imported where it is used: it takes a while
+
+        known = models.get_model_weights(f"resnet{depth}")
         if name not in known.__members__:
             raise ConfigError(
                 f"network.pretrained: resnet{depth} has no weights {name!r}; take one of {', '.join(known.__members__)}"
