@@ -16,12 +16,12 @@ from lightning_base.cli.torchrun import Torchrun
 from lightning_base.distributed.process import leave_allocation
 from lightning_base.distributed.slurm import TASK, Slurm, script, submit
 from lightning_base.errors import ConfigError, one_line, suggest
-from lightning_base.tools.console import console, quiet
+from lightning_base.tools.console import Level, console, quiet
 from lightning_base.tools.files import write_text
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build, preflight
 from lightning_base.verbs.opening import open_experiment
-from lightning_base.verbs.words import given, with_saved_config, without_level
+from lightning_base.verbs.words import LEVELS, given, with_saved_config, without_level
 
 ASKER = "launch slurm: "
 VERBS = ("fit", "crossval", "validate", "test", "predict")
