@@ -214,4 +214,4 @@ def say(text: str) -> None:
     if level() == Level.SILENT:
         warnings.warn(text, stacklevel=2)
     else:
-        console().print(text)
+        console(Level.QUIET).print(text)

@@ -8,7 +8,9 @@ import pytest
 from rich.console import Console
 
 from lightning_base.folds.progress import FoldProgress
+from lightning_base.results.states import STATE, note_success, running
 from lightning_base.tools.console import Level, speaking
+from lightning_base.tools.files import write_json
 from lightning_base.training.board import Board, Seen
 from tests.helpers import CONFIGS, Run
 
@@ -174,3 +176,19 @@ def test_a_fit_counts_to_whatever_ends_it(
     assert all(line[2].startswith("train_loss ") and line[3].startswith("val_accuracy ") for line in lines)
     assert all(line[4].endswith(" left") for line in lines[:-1])
     assert len(lines[-1]) == 4
+
+
+def test_folds_of_other_processes_are_seen_as_these_leave_it(tmp_path: Path) -> None:
+    clock, here = Clock(), Console(file=StringIO(), width=140, _environ={})
+    there, shown = board(clock, Console(quiet=True), folds=2, home=tmp_path), board(clock, here, folds=2, home=tmp_path)
+    write_json(tmp_path / "fold_1" / STATE, running())
+    for second in range(31):
+        clock.now = float(second)
+        there.show([1], "fold 1", seen(second / 4, score="val_accuracy 0.9001"))
+        shown.look([0, 1])
+    lines = here.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert [line.split("  ")[1] for line in lines] == ["epoch 3 of 12", "epoch 6 of 12 (50 %)"]
+    assert all("val_accuracy 0.9001" in line for line in lines)
+    assert lines[-1].endswith("0:00:26 left, all folds 0:01:21")
+    note_success(tmp_path / "fold_1")
+    assert not list((tmp_path / "fold_1").glob("*.json"))
