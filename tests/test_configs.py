@@ -163,9 +163,10 @@ def test_a_temporal_split_never_trains_on_the_future(run: Run, work: Path) -> No
 
 
 @pytest.mark.slow
-def test_wandb_by_one_line_logs_each_fold_offline(run: Run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_by_one_line_logs_each_fold_offline_and_says_in_one_where(
+    run: Run, work: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
     run(
         *("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 1, "--folds", "[0, 1]"),
         *("--trainer.logger", "lightning.pytorch.loggers.WandbLogger"),
@@ -175,6 +176,11 @@ def test_wandb_by_one_line_logs_each_fold_offline(run: Run, work: Path, monkeypa
         assert len(list(directory.glob("wandb/offline-run-*/*.wandb"))) == 1
         assert (directory / "metrics.csv").is_file()
     assert not (work / "wandb").exists()
+    shown = capfd.readouterr()
+    said = [line for line in (shown.out + shown.err).splitlines() if "wandb" in line and "WARNING" not in line]
+    assert [line.partition("/wandb/")[0] for line in said] == [
+        f"wandb: {crossval('digits_cnn') / f'fold_{fold}'}" for fold in range(2)
+    ]
     run("test", "--ckpt_path", directory)
     assert len(list(work.rglob("*.wandb"))) == 2, "a run that only predicts logs nothing"
 

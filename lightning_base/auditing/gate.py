@@ -63,7 +63,7 @@ def find_leaks(root: Path, data: BaseDataModule) -> list[Leak]:
     return audit(data, reads)
 
 
-def tell(policy: str, leaks: list[Leak]) -> None:
+def tell(policy: str, leaks: list[Leak], importance: Level = Level.NORMAL) -> None:
     """Prints the table of leaks, where there are some; where nothing is printed, each is a warning.
 
     Raises:
@@ -71,7 +71,7 @@ def tell(policy: str, leaks: list[Leak]) -> None:
     """
     if not leaks:
         return
-    console().print(show_leaks(leaks))
+    console(Level.QUIET if policy == "fail" else importance).print(show_leaks(leaks))
     if policy != "fail" and level() == Level.SILENT and is_main():
         for leak in leaks:
             warnings.warn(f"audit: {leak.kind}: {leak.detail}", LeakWarning, stacklevel=2)

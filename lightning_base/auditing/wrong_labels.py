@@ -20,7 +20,7 @@ from lightning_base.results.summary import SUMMARY, Summary, read_summary
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import gather, is_ragged
 from lightning_base.samples.samples import Samples
-from lightning_base.tools.console import console
+from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import replace, write_parquet, write_text
 
 SHOWN = 20  # most suspects that the terminal lists
@@ -48,7 +48,7 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
     mean, summary = held_out(directory)
     find_issues = confident_learning()
     data.prepare_data()
-    pool, out = data.samples("pool"), console()
+    pool, out = data.samples("pool"), console(Level.QUIET)
     if pool.fingerprint != summary.data_fingerprint:
         raise ArtefactError(
             f"--labels: {directory} was trained on other data than {pool.origin} is now (data fingerprint "

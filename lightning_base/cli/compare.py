@@ -1,17 +1,15 @@
 """The verb compare: its options, its table and its JSON; needs no torch."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
-
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.results.compare import ROPE, compare, show
+from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import replace, to_json
 
 
@@ -23,16 +21,16 @@ def main(arguments: Sequence[str]) -> None:
     """
     options = _parser().parse_args(list(arguments))
     ropes = _ropes(options.rope)
-    out = Path(options.out) if options.out else None
-    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
-        raise ConfigError(f"--out: {out} is no file in an existing folder; give the path of a file to write")
+    path = Path(options.out) if options.out else None
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise ConfigError(f"--out: {path} is no file in an existing folder; give the path of a file to write")
     found = compare([Path(directory) for directory in options.directory], options.metric, ropes)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    show(found, console)
-    if out is not None:
-        with replace(out) as temporary:
+    out = console(Level.QUIET)
+    show(found, out)
+    if path is not None:
+        with replace(path) as temporary:
             temporary.write_text(to_json(asdict(found)))
-        console.print(f"results: {out}", soft_wrap=True)
+        out.print(f"results: {path}", soft_wrap=True)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from lightning_base import __version__
 from lightning_base.errors import ConfigError, UserError, suggest
-from lightning_base.tools.console import Level, speaking
-from lightning_base.verbs.words import given, only_directory, with_saved_config
+from lightning_base.tools.console import speaking
+from lightning_base.verbs.words import given, only_directory, with_saved_config, without_level
 
 VERBS = {
     "prepare": "fetch what the data declares, clean it, pack it, split it, and show what was found",
@@ -40,6 +40,9 @@ verbs beside these, for where they run and what they leave:
   lightning-base VERB --config FILE.yaml --print_config   the whole configuration, defaults and all
   lightning-base --version
 
+  -q, --quiet     final results and errors alone
+  -v, --verbose   a line per epoch, and Lightning's own notices and warnings
+
 LIGHTNING_BASE_DEBUG=1 shows the traceback behind an error message.
 """
 
@@ -52,14 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after the program's name; by default those of the process.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments, level = without_level(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
     if arguments[0] == "--version":
         print(f"lightning-base {__version__}")
         return 0
-    with speaking(Level.NORMAL):
+    with speaking(level):
         return run(arguments)
 
 

@@ -16,12 +16,12 @@ from lightning_base.cli.torchrun import Torchrun
 from lightning_base.distributed.process import leave_allocation
 from lightning_base.distributed.slurm import TASK, Slurm, script, submit
 from lightning_base.errors import ConfigError, one_line, suggest
-from lightning_base.tools.console import console, quiet
+from lightning_base.tools.console import Level, console, quiet
 from lightning_base.tools.files import write_text
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build, preflight
 from lightning_base.verbs.opening import open_experiment
-from lightning_base.verbs.words import given, with_saved_config
+from lightning_base.verbs.words import LEVELS, given, with_saved_config, without_level
 
 ASKER = "launch slurm: "
 VERBS = ("fit", "crossval", "validate", "test", "predict")
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         UserError: for a mistake in the options or the configuration; nothing is written then.
     """
     at = list(arguments).index("--") if "--" in arguments else len(arguments)
-    given, words = list(arguments[:at]), list(arguments[at + 1 :])
+    given, words = list(arguments[:at]), sorted(arguments[at + 1 :], key=lambda word: word in LEVELS)  # the verb first
     if not given or given[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0
@@ -131,7 +131,7 @@ def open_job(words: Sequence[str]) -> Job:
     """
     if words[0] not in VERBS:
         raise ConfigError(f"launch: {words[0]!r} is none of {', '.join(VERBS)}{suggest(words[0], VERBS)}")
-    arguments = [word.replace(TASK, "0") for word in words]
+    arguments, _ = without_level([word.replace(TASK, "0") for word in words])
     with quiet():
         experiment = open_experiment(with_saved_config(arguments))
         if words[0] == "crossval" and experiment.config.executor != "inline":
@@ -173,7 +173,7 @@ def slurm(options: Namespace, words: Sequence[str]) -> int:
     path = home / f"{job.verb}.sh"
     write_text(path, text)
     number = submit(path, ASKER)
-    out = console()
+    out = console(Level.QUIET)
     log = home / (f"{number}.out" if array is None else f"{number}_*.out")
     out.print(f"job {number}, submitted by {path}\nlog: {log}", soft_wrap=True, markup=False)
     if not options.wait:

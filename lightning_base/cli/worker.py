@@ -10,8 +10,9 @@ from pathlib import Path
 from lightning_base.errors import ConfigError, UserError
 from lightning_base.folds.fold import attempt
 from lightning_base.folds.plan import Plan
+from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
-from lightning_base.tools.console import quiet
+from lightning_base.tools.console import Level, console, quiet, speaking
 from lightning_base.tools.files import read_json
 from lightning_base.training.preempt import leave_if_raised, listening
 from lightning_base.training.run import build
@@ -31,18 +32,21 @@ def main(arguments: Sequence[str]) -> int:
         watched = os.dup(0)  # nothing else reads it: for the folds' code there is no input
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         threading.Thread(target=end_with_parent, args=[watched], daemon=True).start()
-    with quiet(), listening():
+    with speaking(Level.NORMAL), quiet(), listening():  # into its log
         try:
             plan, alone = open_plan(directory)
         except UserError as error:
             print(f"lightning-base: error: {error}", file=sys.stderr)
             return 2
         outcomes = []
+        progress = FoldProgress(console(), len(folds), plan.k, plan.fold_directory, bars=False)
         for fold in folds:
             if alone:  # else the ranks agree on it, at the fold's first step
                 leave_if_raised()
             if states.read(plan.fold_directory(fold))["state"] != "failed":  # since this cross-validation began
-                outcomes.append(attempt(plan, fold, alone=alone))
+                outcomes.append(attempt(plan, fold, progress, alone))
+                if outcomes[-1] != "held":
+                    progress.finish(fold, outcome(plan.fold_directory(fold)))
         return int("failed" in outcomes)
 
 

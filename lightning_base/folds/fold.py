@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
-from lightning_base.folds.search import choose
+from lightning_base.folds.search import Part, choose
 from lightning_base.results import states
 from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.states import note_failure, note_success
@@ -81,8 +81,10 @@ def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> F
     Where the experiment searches, the fold's training part alone chooses the values first.
     """
 
-    def train_run(one: Experiment, number: int, home: Path, chosen: Chosen | None = None) -> FoldResult:
-        return run_fold(one, number, home, [] if progress is None else [progress.watch(fold)], chosen)
+    def train_run(
+        one: Experiment, number: int, home: Path, part: Part = (1, 1), chosen: Chosen | None = None
+    ) -> FoldResult:
+        return run_fold(one, number, home, [] if progress is None else [progress.watch(fold, part)], chosen)
 
     directory = plan.fold_directory(fold)
     if plan.experiment.search is None:
@@ -90,7 +92,7 @@ def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> F
     ids = plan.data.folds.ids[plan.data.folds.folds[fold].train]
     choice = choose(plan.experiment, fold, directory, ids, train_run)
     choice.experiment.save(directory / "config.yaml")
-    return train_run(choice.experiment, fold, directory, choice.chosen)
+    return train_run(choice.experiment, fold, directory, (choice.trainings + 1,) * 2, choice.chosen)
 
 
 def run_fold(

@@ -18,10 +18,11 @@ from lightning_base.folds.refit import refit
 from lightning_base.folds.search import check as check_search
 from lightning_base.folds.summary import collect, show
 from lightning_base.results import states
-from lightning_base.tools.console import console
+from lightning_base.tools.console import Level, console
 from lightning_base.tools.process import is_main
+from lightning_base.training.board import Board
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.run import Run, build, preflight
+from lightning_base.training.run import Run, build, describe, preflight
 
 
 def crossval(
@@ -52,12 +53,13 @@ def crossval(
     plan = Plan(experiment, experiment.root / "crossval", first.datamodule)
     chosen = chosen_folds(plan, folds)
     if first.trainer.fast_dev_run:  # type: ignore[attr-defined]
-        return dry_run(plan, chosen, out)
+        return dry_run(plan, chosen)
     train = checked_runner(execution, experiment, first, refitting)
     if is_main() and overwrite and plan.directory.exists():
         clear(plan.directory, first.datamodule.labels)
     if is_main():
         claim(plan.directory, experiment, plan.data)
+    out.print(begins(plan, first), soft_wrap=not out.is_terminal, markup=False)
     del first
     train_waiting(plan, chosen, train, out)
     missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]
@@ -66,12 +68,22 @@ def crossval(
         out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}{waits}")
         return plan.directory
     if is_main():
-        show(plan, collect(plan), out)
+        show(plan, collect(plan))
     if refitting:
-        with computing_threads(execution.threads):
-            again = refit(plan)
-        out.print(f"refit: {again.epochs} epochs on {again.n_train} samples, in {plan.directory / 'refit'}")
+        with computing_threads(execution.threads), Board(out) as board:
+            again = refit(plan, board)
+        console(Level.QUIET).print(
+            f"refit: {again.epochs} epochs on {again.n_train} samples, in {plan.directory / 'refit'}"
+        )
     return plan.directory
+
+
+def begins(plan: Plan, first: Run) -> str:
+    """What a cross-validation will do, on one line."""
+    search = plan.experiment.search
+    searched = "" if search is None else f", each with a search of {len(search.candidates())} candidates"
+    n = len(plan.data.samples("pool"))
+    return f"{plan.experiment.name}: {n:,} samples, {plan.k} folds{searched}, {describe(first)}"
 
 
 def open_first(experiment: Experiment, execution: Execution) -> Run:
@@ -100,12 +112,12 @@ def chosen_folds(plan: Plan, folds: Sequence[int] | None) -> list[int]:
     return chosen
 
 
-def dry_run(plan: Plan, chosen: Sequence[int], out: Console) -> Path:
+def dry_run(plan: Plan, chosen: Sequence[int]) -> Path:
     """Lets a few batches of each fold through, as trainer.fast_dev_run asks; nothing is written."""
     for fold in chosen:
         run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
         run.trainer.fit(run.model, datamodule=run.datamodule)
-    out.print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
+    console(Level.QUIET).print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
     return plan.directory
 
 
@@ -132,8 +144,9 @@ def train_waiting(plan: Plan, chosen: Sequence[int], train: Runner, out: Console
     waiting = [fold for fold in chosen if not plan.is_done(fold)]
     if len(waiting) < len(chosen):
         out.print(f"{plan.directory}: {len(chosen) - len(waiting)} of {len(chosen)} folds are done already")
-    progress = FoldProgress(out, len(waiting), plan.k)
-    with progress.progress:
+    bars = plan.experiment.config.trainer.enable_progress_bar is not False
+    progress = FoldProgress(out, len(waiting), plan.k, plan.fold_directory, bars=bars)
+    with progress:
         train(plan, waiting, progress)
     ended = {fold: states.read(plan.fold_directory(fold)) for fold in waiting}
     errors = [f"fold {fold} ({state['error']})" for fold, state in ended.items() if state["state"] == "failed"]

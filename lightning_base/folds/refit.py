@@ -12,13 +12,15 @@ import yaml
 from lightning_base.errors import ConfigError
 from lightning_base.folds.fold import run_fold
 from lightning_base.folds.plan import Plan
-from lightning_base.folds.search import choose
-from lightning_base.results.fold_result import RefitResult, is_done, read_refit, read_result
+from lightning_base.folds.search import Part, choose
+from lightning_base.results.fold_result import FoldResult, RefitResult, is_done, read_refit, read_result
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.process import is_main
+from lightning_base.training.board import Board
 from lightning_base.training.checkpoint import drop_earlier, resume_point
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build, close, preflight
+from lightning_base.training.watch import Watch
 
 SCORE = "nothing: no sample was held out; the honest estimate is the cross-validation's, in summary.json beside it"
 
@@ -52,7 +54,7 @@ def check(experiment: Experiment, inline: bool) -> None:
             raise ConfigError("--refit: on several devices it needs --executor inline; give it once the folds are done")
 
 
-def refit(plan: Plan) -> RefitResult:
+def refit(plan: Plan, board: Board) -> RefitResult:
     """Trains on every sample that the folds use, in DIR/refit; returns the result, which stands in its result.json.
 
     The number of epochs is the median over folds of those that the scored weights had been trained for. Where the
@@ -62,16 +64,21 @@ def refit(plan: Plan) -> RefitResult:
 
     Args:
         plan: a cross-validation whose folds are all done.
+        board: what shows it.
     """
+
+    def train(one: Experiment, number: int, home: Path, part: Part) -> FoldResult:
+        return run_fold(one, number, home, [Watch(board, WHOLE, "refit", part)])
+
     directory, split = plan.directory / "refit", plan.data.folds
     if plan.experiment.search is None:
         experiment, source = plan.experiment, "the folds"
-        chosen = None
+        chosen, part = None, (1, 1)
         results = [read_result(plan.fold_directory(k)) for k in range(len(split.ordinary))]
     else:
-        choice = choose(plan.experiment, WHOLE, directory, split.ids[split.whole.train], run_fold)
+        choice = choose(plan.experiment, WHOLE, directory, split.ids[split.whole.train], train)
         experiment, chosen, source = choice.experiment, choice.chosen, "the inner folds of the chosen values"
-        results = choice.results
+        results, part = choice.results, (choice.trainings + 1,) * 2
     counts = [result.scored_epochs for result in results]
     epochs = median_epochs(counts)
     experiment = for_epochs(experiment, epochs)
@@ -79,7 +86,7 @@ def refit(plan: Plan) -> RefitResult:
     if is_done(directory):
         return read_refit(directory)
     experiment.save(directory / "config.yaml")
-    run = build(experiment, WHOLE, directory, quiet=True)
+    run = build(experiment, WHOLE, directory, quiet=True, watchers=[Watch(board, WHOLE, "refit", part)])
     try:
         preflight(run)
         began, checkpoint = time.perf_counter(), resume_point(directory)

@@ -20,7 +20,8 @@ from lightning_base.training.search_space import Search, Values, shown
 from lightning_base.training.seeds import derive_seed
 from lightning_base.training.train import Chosen
 
-Train: TypeAlias = Callable[[Experiment, int, Path], FoldResult]
+Part: TypeAlias = tuple[int, int]  # which training of how many of a fold: those of the search, and its own
+Train: TypeAlias = Callable[[Experiment, int, Path, Part], FoldResult]
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Choice:
         experiment: with the values put in.
         chosen: the values, and the seconds that all inner runs trained.
         results: the inner folds' results with them.
+        trainings: how many the search took.
     """
 
     experiment: Experiment
     chosen: Chosen
     results: list[FoldResult]
+    trainings: int
 
 
 def tuned(experiment: Experiment, directory: Path) -> Experiment:
@@ -135,7 +138,8 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
         fold: the outer fold, whose seed the inner runs' are drawn from.
         directory: the outer fold's.
         ids: of the samples to choose on: the outer fold's training part.
-        train: trains and scores a fold of an experiment in a directory, and leaves its result.json there.
+        train: trains and scores a fold of an experiment in a directory, and leaves its result.json there; it is told
+            which of how many trainings that is.
 
     Raises:
         UserError: where no candidate's score is a number.
@@ -152,7 +156,8 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
     lines, all_results = [], []
     for number, (values, candidate) in enumerate(zip(tried, inners, strict=True)):
         home = directory / "inner" / f"candidate_{number}"
-        results = [inner_result(candidate, j, home / f"fold_{j}", split_hash, train) for j in range(k)]
+        parts = [(number * k + j + 1, len(tried) * k + 1) for j in range(k)]
+        results = [inner_result(candidate, j, home / f"fold_{j}", split_hash, train, parts[j]) for j in range(k)]
         scores = [result.metrics[search.metric] for result in results]
         mean = float(np.mean(scores))
         lines.append({"values": values, "mean": mean, "scores": scores})
@@ -175,15 +180,17 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
             "seconds": seconds,
         },
     )
-    return Choice(options[best], Chosen(tried[best], seconds), all_results[best])
+    return Choice(options[best], Chosen(tried[best], seconds), all_results[best], len(tried) * k)
 
 
-def inner_result(candidate: Experiment, fold: int, directory: Path, split_hash: str, train: Train) -> FoldResult:
+def inner_result(
+    candidate: Experiment, fold: int, directory: Path, split_hash: str, train: Train, part: Part
+) -> FoldResult:
     """The result of an inner fold, from its file where it stands and is of this split, else trained."""
     if not is_done(directory) or read_result(directory).split_hash != split_hash:
         if is_done(directory):
             _delete(directory)
-        train(candidate, fold, directory)
+        train(candidate, fold, directory, part)
     _delete(directory / "checkpoints")
     return read_result(directory)
 

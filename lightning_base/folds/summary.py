@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 
 from lightning_base.errors import ArtefactError
 from lightning_base.folds.plan import Plan
@@ -18,8 +17,11 @@ from lightning_base.stats.estimates import clipped, estimate
 from lightning_base.stats.nested import NAME as NESTED
 from lightning_base.stats.nested import nested_intervals
 from lightning_base.stats.tables import fold_table, show_nested
+from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import write_parquet
 from lightning_base.training.provenance import git_commit, versions
+
+NOTE = 100  # columns of a note, at most
 
 
 def collect(plan: Plan) -> Summary:
@@ -145,15 +147,19 @@ def pooled_details(results: Sequence[FoldResult]) -> dict[str, Any]:
     return pooled
 
 
-def show(plan: Plan, summary: Summary, out: Console) -> None:
-    """Prints the table of scores, and where the results are."""
+def show(plan: Plan, summary: Summary) -> None:
+    """Prints the table of scores, what they mean, and where the results are."""
+    out, notes = console(Level.QUIET), console()
     title = f"{plan.experiment.name}: {summary.k} folds, held-out samples, {summary.seconds:.0f} s"
-    out.print(fold_table(title, summary.metrics, summary.n_scored))
+    table, left_out = fold_table(title, summary.metrics, summary.n_scored, out.width)
+    out.print(table)
+    if left_out:
+        out.print(left_out)
     if summary.chosen:
         chosen = describe([values for values in summary.chosen if values is not None])
-        out.print(f"each fold chose, by {plan.experiment.config.search.metric}: {chosen}")
-    out.print(f"interval: {summary.interval}; scored: {summary.selection}")
+        notes.print(f"each fold chose, by {plan.experiment.config.search.metric}: {chosen}", width=NOTE)
+    notes.print(f"interval: {summary.interval}; scored: {summary.selection}", width=NOTE)
     if summary.nested:
         nested = {name: (m.nested_mean, m.ci95_nested) for name, m in summary.metrics.items() if m.ci95_nested}
-        out.print(f"{summary.nested}: {show_nested(nested)}")
-    out.print(f"results: {plan.directory}")
+        notes.print(f"{summary.nested}: {show_nested(nested)}", width=NOTE)
+    out.print(f"results: {plan.directory}", soft_wrap=True, markup=False)

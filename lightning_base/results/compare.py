@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lightning_base.errors import ArtefactError, ConfigError, suggest
 from lightning_base.results.finished import Finished, check_same_split, load
@@ -15,6 +16,7 @@ from lightning_base.stats.metrics import compared_first, higher_is_better
 
 DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
 ROPE = 0.01
+MEASURED, NARROW = 1000, 80  # columns: more than any table needs; fewer than one with McNemar's test does
 
 
 @dataclass(frozen=True)
@@ -166,12 +168,9 @@ def show(found: Comparison, console: Console) -> None:
     """Prints a row per pair and metric: two lines, one per run, and what is tested between them."""
     title = f"{len(found.runs)} runs on one split: {found.k} folds, n = {found.n}"
     several, pairs = len(found.tests) > 1, len(found.mcnemar) > 1
-    table = Table(title=title, title_justify="left", show_lines=True)
-    for heading in ("metric", "run"):
-        table.add_column(heading, overflow="fold")
-    headings = ("mean", "difference", "p, Holm" if several else "p", "P(better)", "P(rope)")
-    for heading in (*headings, *(("McNemar p, Holm" if pairs else "McNemar p",) if found.mcnemar else ())):
-        table.add_column(heading, justify="right")
+    headings = ["metric", "run", "mean", "difference", "p, Holm" if several else "p", "P(better)", "P(rope)"]
+    headings += ["McNemar p, Holm" if pairs else "McNemar p"] if found.mcnemar else []
+    rows = []
     errors = {(test.a, test.b): test for test in found.mcnemar}
     names = [test.metric for test in found.tests]
     home = "accuracy" if "accuracy" in names else names[0]  # McNemar's test is of this, and the same for every metric
@@ -189,8 +188,9 @@ def show(found: Comparison, console: Console) -> None:
         ]
         if test.metric == home and (error := errors.get((test.a, test.b))):
             row.append(f"{_p(error.p_holm)}\n{error.only_a} : {error.only_b}")
-        table.add_row(*row)
-    console.print(table, markup=False)
+        rows.append(row)
+    for table in tables(title, headings, rows, console):
+        console.print(table)
     console.print(
         "difference: first minus second, corrected resampled t interval of 95 % and p, Nadeau & Bengio 2003; "
         "P: Bayesian correlated t-test, Corani & Benavoli 2015"
@@ -205,6 +205,25 @@ def show(found: Comparison, console: Console) -> None:
         console.print(f"Holm: corrected over {len(found.tests)} tests{' (McNemar: over the pairs)' if pairs else ''}")
     for note in found.notes:
         console.print(f"note: {note}", markup=False)
+
+
+def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> list[Table]:
+    """The rows as one table, without lines where these have no room; in a narrow terminal as a table of each."""
+    if console.width < NARROW:
+        found = [Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False) for _ in rows]
+        for table, row in zip(found, rows, strict=True):
+            for heading, cell in zip(headings, row, strict=False):
+                table.add_row(Text(heading), Text(cell))
+        return found
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for i, heading in enumerate(headings):
+        text = i < 2
+        table.add_column(heading, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    if console.measure(table, options=console.options.update(max_width=MEASURED)).maximum > console.width:
+        table.box, table.pad_edge, table.collapse_padding, table.leading = None, False, True, 1
+    return [table]
 
 
 def _number(value: float, sign: str = "") -> str:

@@ -4,20 +4,22 @@ import os
 import socket
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from rich.console import Console
 from rich.table import Table
 
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError, UserError, one_line
 from lightning_base.results.fold_result import is_done, read_result
+from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import demand, read_json, write_json, write_text
 
 STATE = "state.json"
+PROGRESS = "progress.json"
 MEND = "delete it, and run crossval again"
 
 
@@ -113,22 +115,24 @@ def show_status(directory: Path) -> int:
     """Prints a table of the folds; returns the exit status: 0 where all are done, else 1."""
     found = states(directory)
     table = Table(title=str(directory), title_justify="left")
-    for heading in ("fold", "state", "epochs", "seconds", "since", "error"):
-        table.add_column(heading)
+    for heading in ("fold", "state", "epochs", "seconds", "since"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("error")
     for fold, state in enumerate(found):
         seconds = f"{state['seconds']:.1f}" if "seconds" in state else ""
+        seen = read_progress(directory / f"fold_{fold}") or {}
         table.add_row(
             str(fold),
             state["state"],
-            str(state.get("epochs", "")),
+            str(state.get("epochs", f"{seen['epochs']:.1f}" if seen else "")),
             seconds,
             str(state.get("since", "")),
             str(state.get("error", "")),
         )
-    console = Console(highlight=False)
-    console.print(table, markup=False)
+    out = console(Level.QUIET)
+    out.print(table, markup=False)
     done = sum(state["state"] == "done" for state in found)
-    console.print(f"{done} of {len(found)} folds are done")
+    out.print(f"{done} of {len(found)} folds are done")
     return 0 if done == len(found) else 1
 
 
@@ -140,5 +144,20 @@ def note_failure(directory: Path, error: Exception) -> None:
 
 def note_success(directory: Path) -> None:
     """Takes away what a fold that is done needs no more: its result says it all."""
-    (directory / STATE).unlink(missing_ok=True)
-    (directory / "error.txt").unlink(missing_ok=True)
+    for name in (STATE, PROGRESS, "error.txt"):
+        (directory / name).unlink(missing_ok=True)
+
+
+def note_progress(directory: Path, seen: dict[str, Any]) -> None:
+    """Leaves in a fold's directory how far it is, for other processes; a disk that takes none stops no training."""
+    with suppress(OSError):
+        write_json(directory / PROGRESS, seen)
+
+
+def read_progress(directory: Path) -> dict[str, Any] | None:
+    """How far a fold that runs is, as its process last left it; None where it does not run or has left nothing."""
+    if not (directory / PROGRESS).is_file() or read(directory)["state"] != "running":
+        return None
+    with suppress(UserError):  # it has just ended
+        return read_json(directory / PROGRESS)
+    return None

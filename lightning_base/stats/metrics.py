@@ -13,28 +13,30 @@ class Fact:
         low, high: the least and the greatest value that it can have.
         higher_is_better: which way is better.
         compared: whether it is what two runs are compared by where nothing else is asked for.
+        place: among the metrics that a short line has room for, from 1; None for those that it leaves out first.
     """
 
     low: float
     high: float
     higher_is_better: bool
     compared: bool = False
+    place: int | None = None
 
 
 FACTS = {
-    "accuracy": Fact(0.0, 1.0, True, compared=True),
+    "accuracy": Fact(0.0, 1.0, True, compared=True, place=1),
     "precision": Fact(0.0, 1.0, True),
     "recall": Fact(0.0, 1.0, True),
-    "f1": Fact(0.0, 1.0, True),
-    "auroc": Fact(0.0, 1.0, True),
+    "f1": Fact(0.0, 1.0, True, place=3),
+    "auroc": Fact(0.0, 1.0, True, place=2),
     "ece": Fact(0.0, 1.0, False),
     "loss": Fact(0.0, inf, False),
-    "r2": Fact(-inf, 1.0, True, compared=True),
+    "r2": Fact(-inf, 1.0, True, compared=True, place=1),
     "mse": Fact(0.0, inf, False),
-    "rmse": Fact(0.0, inf, False),
-    "mae": Fact(0.0, inf, False),
-    "map": Fact(0.0, 1.0, True, compared=True),
-    "map50": Fact(0.0, 1.0, True),
+    "rmse": Fact(0.0, inf, False, place=2),
+    "mae": Fact(0.0, inf, False, place=3),
+    "map": Fact(0.0, 1.0, True, compared=True, place=2),
+    "map50": Fact(0.0, 1.0, True, place=1),
 }
 
 
@@ -54,3 +56,13 @@ def compared_first(names: Iterable[str]) -> str | None:
     """What runs that have these metrics are compared by; None where none of these is made for it."""
     there = set(names)
     return next((name for name, fact in FACTS.items() if fact.compared and name in there), None)
+
+
+def headline(names: Iterable[str], most: int = 3) -> list[str]:
+    """The metrics that a short line shows: those that have a place, then what is not known here, then the rest."""
+
+    def place(name: str) -> float:
+        fact = FACTS.get(name)
+        return 100.0 if fact is None else inf if fact.place is None else fact.place
+
+    return sorted(names, key=place)[:most]

@@ -1,16 +1,14 @@
 """Scores as a person sees them in the terminal: tables, and lines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import nan
 
+from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 
 from lightning_base.stats.intervals import Estimate
-
-
-def show_scores(scores: Mapping[str, float]) -> str:
-    """The scores on one line."""
-    return "  ".join(f"{name} {number(value)}" for name, value in scores.items())
 
 
 def number(value: float) -> str:
@@ -26,31 +24,104 @@ def show_nested(nested: Mapping[str, tuple[float | None, tuple[float, float]]]) 
     )
 
 
-def fold_table(title: str, estimates: Mapping[str, Estimate], n: int) -> Table:
-    """Per metric the mean, standard deviation, 95 % interval, n, and each fold's value (at most ten)."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("metric")
-    for heading in ("mean", "std", "95 % interval", "n"):
-        table.add_column(heading, justify="right")
-    table.add_column("folds")
-    for name, estimate in estimates.items():
-        interval = "-"
-        if estimate.ci95[0] < estimate.ci95[1]:
-            interval = f"{number(estimate.ci95[0])} … {number(estimate.ci95[1])}"
-        folds = " ".join(map(number, estimate.folds[:10])) + (" …" if len(estimate.folds) > 10 else "")
-        std = number(estimate.std) if len(estimate.folds) > 1 else "-"
-        table.add_row(name, number(estimate.mean), std, interval, str(n), folds)
-    return table
+@dataclass(frozen=True)
+class Cells:
+    """A column of a table: its heading, its cells, and whether they stand to the right."""
+
+    heading: str
+    cells: Sequence[str]
+    right: bool = True
+
+    @property
+    def width(self) -> int:
+        """Of its widest cell."""
+        return max(map(cell_len, [self.heading, *self.cells]))
 
 
-def score_table(title: str, scores: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], n: int) -> Table:
+def fold_table(title: str, estimates: Mapping[str, Estimate], n: int, width: int) -> tuple[Table, str]:
+    """Per metric the mean, standard deviation, 95 % interval, n, and the folds' values; and what is left out, or "".
+
+    Where the width has no room for all of it, folds are left out first, then the lines between columns, n and the
+    standard deviation.
+    """
+    found = list(estimates.values())
+    spans = [between(e.ci95) for e in found]
+    deviations = [number(e.std) if len(e.folds) > 1 else "-" for e in found]
+    columns = [
+        Cells("metric", list(estimates), right=False),
+        Cells("mean", [number(e.mean) for e in found]),
+        Cells("std", deviations),
+        Cells("95 % interval", spans),
+        Cells("n", [str(n)] * len(found)),
+    ]
+    k = max(len(e.folds) for e in found)
+    folds = first_folds([[number(value) for value in e.folds] for e in found], width - boxed(columns) - 3)
+    left = []
+    if folds is not None and k > 1:  # a single fold's value is the mean
+        columns.append(Cells("folds", [text for text, _ in folds], right=False))
+    shown = 0 if folds is None else folds[0][1]
+    if k > 1 and shown < k:
+        left.append(f"the values of {k - shown} of {k} folds" if shown else "the folds' values")
+    for heading in ("n", "std"):
+        if plain(columns) > width:
+            columns = [column for column in columns if column.heading != heading]
+            left.append(heading)
+    return drawn(title, columns, width), f"… in summary.json: {', '.join(left)}" if left else ""
+
+
+def first_folds(values: Sequence[Sequence[str]], room: int) -> list[tuple[str, int]] | None:
+    """The values of as many folds as there is room for, as text with their number; None where not two fit."""
+    k = max(map(len, values))
+    for shown in range(k, min(k, 2) - 1, -1):
+        texts = [" ".join(row[:shown]) + (" …" if shown < k else "") for row in values]
+        if max(map(cell_len, texts)) <= room:
+            return [(text, shown) for text in texts]
+    return None
+
+
+def score_table(
+    title: str, scores: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], n: int, width: int
+) -> Table:
     """Per metric its value, its 95 % interval ("-" where the samples cannot give one) and n."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("metric")
-    for heading in ("value", "95 % interval", "n"):
-        table.add_column(heading, justify="right")
-    for name, value in scores.items():
-        low, high = intervals[name]
-        interval = f"{number(low)} … {number(high)}" if low < high else "-"
-        table.add_row(name, number(value), interval, str(n))
+    columns = [
+        Cells("metric", list(scores), right=False),
+        Cells("value", [number(value) for value in scores.values()]),
+        Cells("95 % interval", [between(intervals[name]) for name in scores]),
+        Cells("n", [str(n)] * len(scores)),
+    ]
+    return drawn(title, columns, width)
+
+
+def between(interval: tuple[float, float]) -> str:
+    """An interval's ends; "-" where it has none."""
+    low, high = interval
+    return f"{number(low)} … {number(high)}" if low < high else "-"
+
+
+def boxed(columns: Sequence[Cells]) -> int:
+    """The width of a table with lines around its cells."""
+    return sum(column.width + 3 for column in columns) + 1
+
+
+def plain(columns: Sequence[Cells]) -> int:
+    """The width of a table with a space between its columns."""
+    return sum(column.width + 1 for column in columns) - 1
+
+
+def drawn(title: str, columns: Sequence[Cells], width: int) -> Table:
+    """The columns as a table, with lines around the cells where there is room for them."""
+    narrow = boxed(columns) > width
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=None if narrow else box.HEAVY_HEAD,
+        pad_edge=not narrow,
+        collapse_padding=narrow,
+    )
+    for column in columns:
+        table.add_column(
+            column.heading, justify="right" if column.right else "left", no_wrap=column.right, overflow="fold"
+        )
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*cells)
     return table

@@ -1,7 +1,6 @@
 """Standard output: how much is said there, in which width, and without what a user can do nothing about."""
 
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from lightning_base.tools.process import is_main
 
-PIPED = 120  # columns where standard output is no terminal, and COLUMNS does not say otherwise
+PIPED = 140  # columns where standard output is no terminal
 
 # warnings that a user can do nothing about
 QUIET = (
@@ -54,7 +53,7 @@ def level() -> Level:
 
 
 def console(importance: Level = Level.NORMAL) -> Console:
-    """Standard output for lines of this importance; swallows them where less is said, and in all ranks but the first.
+    """Standard output for lines of this importance; it swallows them where less is said, and in ranks but the first.
 
     All lines go through one Console, so that they come to stand above a progress bar that it shows.
     """
@@ -65,9 +64,8 @@ def console(importance: Level = Level.NORMAL) -> Console:
 
 
 def make() -> Console:
-    """A Console on standard output, which wraps at words; it heeds NO_COLOR, FORCE_COLOR, TERM and COLUMNS."""
-    fixed = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPED
-    return Console(highlight=False, width=fixed)
+    """A Console on standard output, which wraps at words; it heeds NO_COLOR, FORCE_COLOR and TERM."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED)
 
 
 def is_live(out: Console) -> bool:

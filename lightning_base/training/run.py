@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, ModelSummary, ProgressBar, Timer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
+from torch.nn.parameter import UninitializedParameter
 
 from lightning_base.data.check import try_augmentations
 from lightning_base.data.datamodule import BaseDataModule
@@ -18,6 +20,8 @@ from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tools.console import Level, level
+from lightning_base.training import wandb_logger
 from lightning_base.training.checkpoint import ExactIO, ExactXLAIO
 from lightning_base.training.config_errors import refusal
 from lightning_base.training.csv_logger import MetricsCSV
@@ -25,6 +29,7 @@ from lightning_base.training.experiment import Experiment
 from lightning_base.training.preempt import Preemption
 from lightning_base.training.resume import ExactResume, LastCheckpoint, TimedCheckpoint
 from lightning_base.training.seeds import EpochSeed, derive_seed, seed_all
+from lightning_base.training.watch import Watch
 
 REFIT = 2**32 - 1  # stands for the fold in a refit's seed; no fold has this number
 
@@ -64,7 +69,7 @@ def build(
         fold: which fold of data.split the run trains on, from 0; WHOLE for all samples, without validation and what
             goes by it (early stopping, monitored checkpoints, `data.inner_val`).
         directory: where the run's checkpoints, logs and predictions go.
-        quiet: without Lightning's own progress bar and model summary.
+        quiet: without Lightning's own progress bar and model summary, even where the configuration asks for them.
         watchers: callbacks beside the configuration's, which only look on.
         training: False for a run that only predicts, and so logs nothing.
 
@@ -95,8 +100,7 @@ def build(
             raise ConfigError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
         if fold == WHOLE:
             _hold_nothing_out(data, arguments)
-        if quiet:
-            arguments |= {"enable_progress_bar": False, "enable_model_summary": False}
+        _show(arguments, quiet)
         if arguments["num_sanity_val_steps"] is None:
             arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
     except (ValueError, TypeError, ImportError, OSError, RuntimeError, AssertionError) as error:
@@ -126,6 +130,8 @@ def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directo
         if logger.class_path.endswith("WandbLogger") and arguments.get("name") is None:
             arguments.name = f"{experiment.name}/{'refit' if fold == WHOLE else f'fold_{fold}'}"
             logger.dict_kwargs = {"group": experiment.name, **(logger.get("dict_kwargs") or {})}
+        if logger.class_path.endswith("WandbLogger"):
+            wandb_logger.hush(logger)
 
 
 def _hold_nothing_out(data: BaseDataModule, arguments: dict[str, Any]) -> None:
@@ -148,6 +154,32 @@ def _loggers(given: Any, directory: Path) -> list[Logger]:
     else:
         loggers = list(given) if isinstance(given, list | tuple) else [given]
     return [*loggers, MetricsCSV(directory / "metrics.csv")]
+
+
+def _show(arguments: dict[str, Any], quiet: bool) -> None:
+    """Leaves Lightning's own bar and model summary to those who ask for them; our bar gives way to Lightning's."""
+    callbacks = arguments["callbacks"]
+    bar = arguments["enable_progress_bar"] or any(isinstance(c, ProgressBar) for c in callbacks)
+    summary = arguments["enable_model_summary"] or any(isinstance(c, ModelSummary) for c in callbacks)
+    kinds: tuple[type[Callback], ...] = (ProgressBar, ModelSummary) if quiet else (Watch,) if bar else ()
+    arguments["callbacks"] = [c for c in callbacks if not isinstance(c, kinds)]
+    arguments["enable_progress_bar"] = bool(bar) and not quiet
+    arguments["enable_model_summary"] = bool(summary or level() == Level.VERBOSE) and not quiet
+
+
+def describe(run: Run) -> str:
+    """What a run will train, and for how long, on one line."""
+    trainer, network = run.trainer, run.model.network
+    parameters = sum(p.numel() for p in network.parameters() if not isinstance(p, UninitializedParameter))
+    limits = [f"{trainer.max_epochs} epochs"] if (trainer.max_epochs or -1) > 0 else []
+    if trainer.max_steps > 0:
+        limits.append(f"{trainer.max_steps} steps")
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None:
+            limits.append(str(timedelta(seconds=round(left))))
+        if isinstance(callback, EarlyStopping):
+            limits.append(f"until {callback.monitor} gets no better")
+    return f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters"
 
 
 def _callbacks(given: Any, directory: Path, seed: int) -> list[Any]:
@@ -189,4 +221,4 @@ def close(run: Run) -> None:
     """Ends what a run's loggers hold open, so that the next fold's begin anew."""
     for logger in run.trainer.loggers:
         if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
+            wandb_logger.end(logger)

@@ -55,6 +55,7 @@ def run(arguments: Sequence[str], trainer: Namespace) -> None:
         "NODE_RANK": "0",
     }
     command = [sys.executable, "-m", "lightning_base", *arguments, "--trainer.strategy", "ddp"]
+    command += {Level.QUIET: ["-q"], Level.VERBOSE: ["-v"]}.get(level(), [])
     with tempfile.TemporaryFile() as others:
         workers = [_start(command, shared, rank, others) for rank in range(n)]
         first = workers[0].stdout

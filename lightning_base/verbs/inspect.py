@@ -11,7 +11,7 @@ from lightning_base.auditing.pictures import draw_samples
 from lightning_base.auditing.report import Leak
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.tools.console import console
+from lightning_base.tools.console import Level, console
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build
 from lightning_base.verbs.results import Prepared
@@ -32,7 +32,7 @@ def prepare(experiment: Experiment) -> Prepared:
     Raises:
         UserError: where a source cannot be had, or a finding's policy is `fail`.
     """
-    out, directory, data = console(), experiment.root / "prepare", open_data(experiment, "prepare")
+    out, directory, data = console(Level.QUIET), experiment.root / "prepare", open_data(experiment, "prepare")
     sources = {"pool": data.samples("pool"), "test": test_source(data)}
     counts = {source: len(samples) for source, samples in sources.items() if samples is not None}
     for source, samples in sources.items():
@@ -85,10 +85,10 @@ def audit(experiment: Experiment, show: Path | None = None, labels: Path | None 
     data.setup("fit")
     if show is not None:
         draw_samples(data, show)
-        console().print(f"samples before and after augmentation: {show}", soft_wrap=True)
+        console(Level.QUIET).print(f"samples before and after augmentation: {show}", soft_wrap=True)
     leaks = find_leaks(experiment.root, data)
     if not leaks:
         pool, folds = data.samples("pool"), data.folds.folds
-        console().print(f"no leaks found: {len(pool)} samples, {len(folds)} folds")
-    tell(experiment.audit, leaks)
+        console(Level.QUIET).print(f"no leaks found: {len(pool)} samples, {len(folds)} folds")
+    tell(experiment.audit, leaks, Level.QUIET)
     return leaks

@@ -24,7 +24,9 @@ from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.preempt import listening
 from lightning_base.training.run import build, close, preflight
+from lightning_base.training.run import describe as describe_run
 from lightning_base.training.train import train
+from lightning_base.training.watch import watch_alone
 from lightning_base.verbs.paths import describe, fit_directory, members_of, read_stamp
 from lightning_base.verbs.results import Fitted, Scored
 
@@ -50,12 +52,15 @@ def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
     if path is not None:
         experiment = of_run(experiment, path)
     directory = fit_directory(experiment.root / "fit", None if path else experiment)
-    run = build(experiment, 0, directory)
+    run = build(experiment, 0, directory, watchers=[watch_alone(experiment.config.trainer.enable_progress_bar)])
     preflight(run)
     inspect(experiment.audit, experiment.root, run.datamodule)
     if run.trainer.fast_dev_run:  # type: ignore[attr-defined]
         run.trainer.fit(run.model, datamodule=run.datamodule)
         return None
+    of, n = len(run.datamodule.folds.folds), [len(run.datamodule.rows(role)) for role in ("train", "val")]
+    samples = f"{n[0]:,} training and {n[1]:,} held-out samples"
+    console().print(f"{experiment.name}: fold 0 of {of}, {samples}, {describe_run(run)}", markup=False)
     begun = resume_point(run.directory)
     if begun is not None:
         console().print(f"{run.directory}: goes on from {begun.name}; delete the folder to begin anew")
@@ -69,7 +74,8 @@ def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
         (run.directory / states.STATE).unlink(missing_ok=True)
     close(run)
     report(experiment, "held-out samples of fold 0", run.model, held_out, result.metrics)
-    console().print(f"scored: {result.selection}\nresults: {run.directory}")
+    console().print(f"scored: {result.selection}")
+    console(Level.QUIET).print(f"results: {run.directory}", soft_wrap=True, markup=False)
     return Fitted(run.directory, experiment)
 
 
@@ -139,7 +145,7 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
             "reads": reads,
         },
     )
-    console().print(f"results: {record}")
+    console(Level.QUIET).print(f"results: {record}", soft_wrap=True, markup=False)
     return found
 
 
@@ -161,7 +167,8 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
     written = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
     found = evaluate.frame(task, predictions)
     write_parquet(written, found)
-    console().print(f"{len(found)} samples predicted by {describe(members)}\nresults: {written}")
+    said = f"{len(found)} samples predicted by {describe(members)}\nresults: {written}"
+    console(Level.QUIET).print(said, soft_wrap=True, markup=False)
     return found
 
 
@@ -197,7 +204,8 @@ def report(
     """The scores with their intervals, which are printed."""
     scores = scores or evaluate.scores(task, predictions)
     intervals, n = evaluate.score_intervals(task, predictions), len(predictions.rows)
-    console().print(score_table(f"{experiment.name}: {samples}", scores, intervals, n))
+    out = console(Level.QUIET)
+    out.print(score_table(f"{experiment.name}: {samples}", scores, intervals, n, out.width))
     return Scored(f"{experiment.name}: {samples}", scores, intervals, n, evaluate.frame(task, predictions))
 
 
@@ -206,4 +214,4 @@ def say(text: str) -> None:
     if level() == Level.SILENT:
         warnings.warn(text, stacklevel=2)
     else:
-        console().print(text)
+        console(Level.QUIET).print(text)

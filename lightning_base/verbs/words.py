@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_base.errors import ConfigError
+from lightning_base.tools.console import Level
 
 CONFIG = ("--config", "-c")
+LEVELS = {"-q": Level.QUIET, "--quiet": Level.QUIET, "-v": Level.VERBOSE, "--verbose": Level.VERBOSE}
 
 
 def given(arguments: Sequence[str], *names: str) -> list[str]:
@@ -54,3 +56,13 @@ def with_saved_config(arguments: list[str]) -> list[str]:
                     f"--labels: {path} is no crossval directory (it has no config.yaml); give a finished one"
                 )
     return arguments
+
+
+def without_level(arguments: Sequence[str]) -> tuple[list[str], Level]:
+    """The arguments without -q and -v, wherever these stand, and how much is to be said: the last of them says it.
+
+    What comes after `--` is another command's.
+    """
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    asked = [Level.NORMAL, *(LEVELS[word] for word in arguments[:end] if word in LEVELS)]
+    return [*(word for word in arguments[:end] if word not in LEVELS), *arguments[end:]], asked[-1]

@@ -74,6 +74,7 @@ class Processes:
                 if (number := raised()) is not None:
                     pass_on(number, workers)
                 self._start(plan, waiting, workers)
+                progress.look(waiting)
                 time.sleep(0.05)
             for worker in workers:
                 worker.process.wait()

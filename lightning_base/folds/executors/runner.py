@@ -74,7 +74,7 @@ def inline(plan: Plan, folds: Sequence[int], progress: FoldProgress, alone: bool
             if alone:  # else the ranks agree on it, at the fold's first step
                 leave_if_raised()
             if attempt(plan, fold, progress, alone) == "held":
-                progress.finish(fold, "another process trains it")
+                progress.finish(fold, ["another process trains it"])
             else:
                 progress.finish(fold, outcome(plan.fold_directory(fold)))
 
@@ -121,6 +121,8 @@ def follow(plan: Plan, folds: Sequence[int], progress: FoldProgress, options: Sl
     """Submits the folds as a Slurm array, and shows each as it ends."""
     for fold in folds:
         states.forget_failure(plan.fold_directory(fold))
-    submit_and_follow(
-        plan.directory, folds, options, threads, lambda fold: progress.finish(fold, outcome(plan.fold_directory(fold)))
-    )
+
+    def ended(fold: int) -> None:
+        progress.finish(fold, outcome(plan.fold_directory(fold)))
+
+    submit_and_follow(plan.directory, folds, options, threads, ended, progress.look)

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,12 @@ PASSING = ("None", "JobArrayTaskLimit")  # squeue's reasons of tasks that wait f
 
 
 def submit_and_follow(
-    directory: Path, folds: Sequence[int], slurm: Slurm, threads: int | None, ended: Callable[[int], None]
+    directory: Path,
+    folds: Sequence[int],
+    slurm: Slurm,
+    threads: int | None,
+    ended: Callable[[int], None],
+    look: Callable[[Iterable[int]], None],
 ) -> None:
     """Submits folds as an array of jobs and waits until each has ended; those still queued are not submitted again.
 
@@ -30,6 +35,7 @@ def submit_and_follow(
         slurm: what a fold asks for, as `Slurm.check` gives it.
         threads: threads that each process of a fold computes with; by default as many as it has CPUs.
         ended: called with each fold that has left its result, or has failed.
+        look: called with the folds that have not, again and again.
 
     Raises:
         UserError: where Slurm refuses the job, or does not answer.
@@ -59,13 +65,19 @@ def submit_and_follow(
         out.print(f"job {job}: folds {rest}, submitted by {path}", soft_wrap=True)
     names = " ".join(sorted(set(jobs.values())))
     try:
-        follow(directory, jobs, path, ended)
+        follow(directory, jobs, path, ended, look)
     except KeyboardInterrupt:
         out.print(f"the folds go on: run the same command again to follow them; `scancel {names}` ends them")
         raise
 
 
-def follow(directory: Path, jobs: dict[int, str], path: Path, ended: Callable[[int], None]) -> None:
+def follow(
+    directory: Path,
+    jobs: dict[int, str],
+    path: Path,
+    ended: Callable[[int], None],
+    look: Callable[[Iterable[int]], None],
+) -> None:
     """Waits for folds, each a task of a job; one that left the queue without a result or an error has failed."""
     began, shown = time.monotonic(), ""
     left: dict[int, float] = {}  # since when a fold is out of the queue
@@ -91,6 +103,7 @@ def follow(directory: Path, jobs: dict[int, str], path: Path, ended: Callable[[i
             shown = now
             if now:
                 console().print(now)
+        look(jobs)
         if jobs:
             time.sleep(min(1 + (time.monotonic() - began) / 60, 15))  # seconds: squeue is a load on the cluster
 

@@ -19,7 +19,9 @@ from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
 from lightning_base.results.states import note_failure, note_success
+from lightning_base.stats.tables import number
 from lightning_base.tools.files import write_json
+from lightning_base.training.board import Seen
 from lightning_base.training.checkpoint import RESUME, write
 from lightning_base.training.evaluate import Predictions
 from lightning_base.training.resume import LastCheckpoint
@@ -68,7 +70,7 @@ def train_vectorized(plan: Plan, folds: Sequence[int], progress: FoldProgress) -
             for fold in folds[start : start + MOST]:
                 directory = plan.fold_directory(fold)
                 if not held.enter_context(hold(directory, True)):
-                    progress.finish(fold, "another process trains it")
+                    progress.finish(fold, ["another process trains it"])
                 elif plan.is_done(fold):
                     progress.finish(fold, outcome(directory))
                 else:
@@ -133,8 +135,8 @@ def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Stacked]:
     scheduler: Any = first.make_scheduler(stack.optimizer) if first.make_scheduler else None
     feed = Feed([run.datamodule for run in runs], device)
     epochs = int(trainer.max_epochs or 0)
-    bar, task, name = progress.progress, progress.epochs, f"{len(runs)} folds at once"
-    bar.update(task, total=epochs, completed=0, description=name)
+    folds, name = [run.fold for run in runs], f"{len(runs)} folds at once"
+    progress.show(folds, name, Seen(total=epochs, done=0.0))
     rows: list[list[dict[str, float]]] = [[] for _ in runs]
     allowed = torch.get_num_threads()
     threads = 1 if stack.work(next(feed.steps(0))) < SMALL else allowed
@@ -147,9 +149,11 @@ def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Stacked]:
             if scheduler is not None:
                 scheduler.step()
             lr = float(stack.optimizer.param_groups[0]["lr"])
-            for own, loss in zip(rows, stack.mean_losses, strict=True):
+            losses = stack.mean_losses
+            for own, loss in zip(rows, losses, strict=True):
                 own.append({"epoch": epoch, "train_loss": loss, "lr": lr})
-            bar.update(task, completed=epoch + 1)
+            mean = f"train_loss {number(float(np.mean(losses)))}"
+            progress.show(folds, name, Seen(epoch + 1, epochs, (epoch + 1) / epochs, loss=mean), ended=True)
     finally:
         torch.set_num_threads(allowed)
     stack.give_back()

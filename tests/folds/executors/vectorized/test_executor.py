@@ -296,7 +296,7 @@ def test_a_fold_that_fails_leaves_the_others(run: Run, work: Path, capsys: pytes
     options = (*options, "--model.network", f"{__name__}.FailsInFold1")
     Path("fail").touch()
     assert main([*map(str, options)]) == 1
-    assert "1 of 5 folds failed: fold 1 (UserError: the experiment cannot be built" in capsys.readouterr().err
+    assert "1 of 5 folds failed: fold 1 (ConfigError: the experiment cannot be built" in capsys.readouterr().err
     folder = crossval("breast_cancer_mlp", work)
     assert read_json(folder / "fold_1" / "state.json")["state"] == "failed"
     assert "no such fold" in (folder / "fold_1" / "error.txt").read_text()
