@@ -77,6 +77,15 @@ class Described:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A class path that cannot be imported: the module, what it lacks ("" for the module itself), and what it has."""
+
+    module: str
+    name: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Verb:
     """A verb's options.
 

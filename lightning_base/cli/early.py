@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from lightning_base.cli.described import Described, Verb, table
-from lightning_base.cli.own import Missing, look_up
+from lightning_base.cli.described import Described, Missing, Verb, table
+from lightning_base.cli.own import look_up
 from lightning_base.errors import ConfigError
 from lightning_base.training.config_errors import (
     no_class,

@@ -1,12 +1,14 @@
 """The verb list: every network, task, data module, splitter, augmentation, configuration and overlay, a line each."""
 
+import re
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from lightning_base.cli.described import Described, table
-from lightning_base.cli.own import Source, is_ours
+from lightning_base.cli.own import is_ours, read
 from lightning_base.errors import ConfigError, suggest
 from lightning_base.tools.shipped import IMPORTED
 
@@ -70,7 +72,7 @@ def _own() -> tuple[list[Described], set[str]]:
             module = f"{folder}.{path.stem}"
             if not is_ours(path, module):
                 modules.add(module)
-                found += Source.read(path, module).described()
+                found += read(path, module).described()
     return found, modules
 
 
@@ -80,10 +82,11 @@ def files(kind: str) -> list[Path]:
 
 
 def about(path: Path) -> str:
-    """A file's first line, where it is a comment."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        first = file.readline()
-    return first.lstrip("# ").strip() if first.startswith("#") else ""
+    """The first sentence of the comment that a file begins with; "" where it begins with none."""
+    lines = takewhile(
+        lambda line: line.startswith("#"), path.read_text(encoding="utf-8", errors="replace").splitlines()
+    )
+    return re.split(r"(?<=\.) ", " ".join(line.lstrip("# ") for line in lines), maxsplit=1)[0]
 
 
 def table_of(rows: Sequence[tuple[str, str]]) -> list[str]:

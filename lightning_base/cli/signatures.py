@@ -24,7 +24,7 @@ from lightning_base.augment import Augmentation
 from lightning_base.cli.described import TABLE, digest
 from lightning_base.cli.entry import VERBS
 from lightning_base.cli.introspect import argument, plain, type_text, value_text
-from lightning_base.cli.own import parts
+from lightning_base.cli.source import parts
 from lightning_base.data import BaseDataModule
 from lightning_base.data.memory import Memory
 from lightning_base.preprocess import Preprocess
