@@ -83,10 +83,9 @@ def files(kind: str) -> list[Path]:
 
 def about(path: Path) -> str:
     """The first sentence of the comment that a file begins with; "" where it begins with none."""
-    lines = takewhile(
-        lambda line: line.startswith("#"), path.read_text(encoding="utf-8", errors="replace").splitlines()
-    )
-    return re.split(r"(?<=\.) ", " ".join(line.lstrip("# ") for line in lines), maxsplit=1)[0]
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return re.split(r"(?<=\.) (?=[A-Z])", " ".join(line.lstrip("# ") for line in lines), maxsplit=1)[0]
 
 
 def table_of(rows: Sequence[tuple[str, str]]) -> list[str]:
