@@ -1,5 +1,6 @@
 """Claims about help and lists: short, one's own first, true to the code, and without torch."""
 
+import json
 import subprocess
 from dataclasses import fields
 from inspect import signature
@@ -32,7 +33,11 @@ def entries(shown: list[str]) -> list[str]:
 
 
 def test_the_committed_table_of_signatures_is_what_the_code_says() -> None:
-    assert TABLE.read_text(encoding="utf-8") == signatures.text(), "run: python -m lightning_base.cli.signatures"
+    committed, fresh = json.loads(TABLE.read_text(encoding="utf-8")), json.loads(signatures.text())
+    if committed["lightning"] != fresh["lightning"]:  # it is made with one version; under others nobody takes its word
+        for table in (committed, fresh):
+            del table["lightning"], table["shared"]["Trainer"], table["verbs"]
+    assert committed == fresh, "run: python -m lightning_base.cli.signatures"
 
 
 @pytest.mark.parametrize("verb", VERBS)
