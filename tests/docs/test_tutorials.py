@@ -1,0 +1,58 @@
+"""Claims about the tutorials: who types what they say gets what they show."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lightning_base.cli.entry import main
+from tests.helpers import ROOT
+from tests.support.pages import commands, differs, follow, lay_out
+
+TUTORIALS = ROOT / "docs" / "tutorials"
+PAGES = sorted(path.stem for path in TUTORIALS.glob("*.md") if path.stem != "index")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, interpreter: str) -> None:
+    page = (TUTORIALS / f"{name}.md").read_text()
+    shown = [*follow(page, lay_out(tmp_path / "work"), interpreter)]
+    assert shown or commands(page), "a tutorial that shows nothing"
+    for block, ran, printed in shown:
+        assert not (problem := differs(block.body, printed)), f"{ran}\n{problem}"
+
+
+ELSEWHERE = [words for name in PAGES for words in commands((TUTORIALS / f"{name}.md").read_text())]
+
+
+@pytest.mark.parametrize("words", ELSEWHERE, ids=" ".join)
+def test_a_command_for_another_machine_is_one_that_it_would_take(words: list[str], work: Path) -> None:
+    """`launch` builds everything but submits nothing, a training's options are read and printed."""
+    program, verb, *rest = words
+    assert program == "lightning-base"
+    lay_out(work / "here")
+    os.chdir(work / "here")
+    if verb == "launch":
+        rest = [word for word in rest if word != "--wait"]
+        assert main(["launch", rest[0], "--dry-run", *rest[1:]]) == 0
+    else:
+        assert main([verb, *rest, "--print_config"]) == 0
+    assert not Path("runs").exists()
+
+
+def test_a_tutorial_that_shows_something_else_is_found() -> None:
+    printed = "fold 0  accuracy 0.9688  2 epochs  0.9 s\n┏━━━┓\nresults: runs/a"
+    for shown in (printed, printed.replace("0.9688", "0.9712").replace("0.9 s", "7.2 s").replace("━━━", "━"), "…\nresults: runs/a"):
+        assert not differs(shown, printed)
+    for shown in (
+        printed.replace("0.9688", "0.8688"),
+        printed.replace("2 epochs", "3 epochs"),
+        printed.replace("runs/a", "runs/b"),
+        printed.replace("accuracy", "auroc"),
+        "fold 0  accuracy 0.9688  2 epochs  0.9 s",
+        "results: runs/a",
+        "…\n┏━━━┓",
+        "results: runs/a\n…",
+        "",
+    ):
+        assert differs(shown, printed), shown
