@@ -1,6 +1,7 @@
 """Claims about the tutorials: who types what they say gets what they show."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, int
     shown = [*follow(page, lay_out(tmp_path / "work"), interpreter)]
     assert shown or commands(page), "a tutorial that shows nothing"
     for block, ran, printed in shown:
+        assert not (problem := differs(block.body, printed)), f"{ran}\n{problem}"
+
+
+def test_what_contributing_shows_how_to_add_trains(tmp_path: Path) -> None:
+    """In a copy of the checkout, by an interpreter that imports that copy."""
+    folder = lay_out(tmp_path / "work", "lightning_base")
+    for block, ran, printed in follow((ROOT / "CONTRIBUTING.md").read_text(), folder, sys.executable):
         assert not (problem := differs(block.body, printed)), f"{ran}\n{problem}"
 
 
@@ -42,7 +50,11 @@ def test_a_command_for_another_machine_is_one_that_it_would_take(words: list[str
 
 def test_a_tutorial_that_shows_something_else_is_found() -> None:
     printed = "fold 0  accuracy 0.9688  2 epochs  0.9 s\n┏━━━┓\nresults: runs/a"
-    for shown in (printed, printed.replace("0.9688", "0.9712").replace("0.9 s", "7.2 s").replace("━━━", "━"), "…\nresults: runs/a"):
+    for shown in (
+        printed,
+        printed.replace("0.9688", "0.9712").replace("0.9 s", "7.2 s").replace("━━━", "━"),
+        "…\nresults: runs/a",
+    ):
         assert not differs(shown, printed)
     for shown in (
         printed.replace("0.9688", "0.8688"),
