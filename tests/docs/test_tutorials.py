@@ -1,20 +1,27 @@
 """Claims about the tutorials: who types what they say gets what they show."""
 
+import io
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lightning_base.cli.entry import main
-from tests.helpers import ROOT
+from tests.helpers import ROOT, crossval, environment, read_json
 from tests.support.pages import commands, differs, follow, lay_out
 
 TUTORIALS = ROOT / "docs" / "tutorials"
 PAGES = sorted(path.stem for path in TUTORIALS.glob("*.md") if path.stem != "index")
 
 
-@pytest.mark.parametrize("name", PAGES)
+SLOW = ("compare", "images", "python", "table")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in PAGES])
 def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, interpreter: str) -> None:
     page = (TUTORIALS / f"{name}.md").read_text()
     shown = [*follow(page, lay_out(tmp_path / "work"), interpreter)]
@@ -23,6 +30,24 @@ def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, int
         assert not (problem := differs(block.body, printed)), f"{ran}\n{problem}"
 
 
+@pytest.mark.slow
+def test_the_notebook_runs_and_shows_the_tables_of_its_runs(work: Path) -> None:
+    copy = shutil.copy(TUTORIALS / "first_model.ipynb", lay_out(work / "here"))
+    command = [sys.executable, "-m", "jupyter", "execute", str(copy), "--inplace"]
+    done = subprocess.run(command, cwd=work / "here", env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = [(cell["source"], output) for cell in read_json(Path(copy))["cells"] for output in cell.get("outputs", ())]
+    assert [output["output_type"] for _, output in shown] == ["execute_result"] * 6, "it prints what was not asked for"
+    tables = {"".join(source).splitlines()[-1]: "".join(output["data"]["text/html"]) for source, output in shown}
+    for shows, name in (("result", "notebook"), ("own", "notebook_own")):
+        metrics = read_json(crossval(name, work / "here") / "summary.json")["metrics"]
+        found = pd.read_html(io.StringIO(tables[shows]), index_col=0)[0]
+        assert found["mean"].to_dict() == pytest.approx({key: one["mean"] for key, one in metrics.items()}, abs=1e-4)
+    classes = pd.read_html(io.StringIO(tables["own.predict(flowers.data[::50])"]), index_col=0)[0]
+    assert classes.index.tolist() == [0, 50, 100]
+
+
+@pytest.mark.slow
 def test_what_contributing_shows_how_to_add_trains(tmp_path: Path) -> None:
     """In a copy of the checkout, by an interpreter that imports that copy."""
     folder = lay_out(tmp_path / "work", "lightning_base")
