@@ -12,7 +12,7 @@ import pytest
 
 from lightning_base.cli.entry import main
 from tests.helpers import ROOT, crossval, environment, read_json
-from tests.support.pages import commands, differs, follow, lay_out
+from tests.support.pages import checkout, commands, differs, follow, workspace
 
 TUTORIALS = ROOT / "docs" / "tutorials"
 PAGES = sorted(path.stem for path in TUTORIALS.glob("*.md") if path.stem != "index")
@@ -24,7 +24,7 @@ SLOW = ("compare", "images", "python", "table")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in PAGES])
 def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, interpreter: str) -> None:
     page = (TUTORIALS / f"{name}.md").read_text()
-    shown = [*follow(page, lay_out(tmp_path / "work"), interpreter)]
+    shown = [*follow(page, workspace(tmp_path / "work", page), interpreter)]
     assert shown or commands(page), "a tutorial that shows nothing"
     for block, ran, printed in shown:
         assert not (problem := differs(block.body, printed)), f"{ran}\n{problem}"
@@ -32,7 +32,7 @@ def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, int
 
 @pytest.mark.slow
 def test_the_notebook_runs_and_shows_the_tables_of_its_runs(work: Path) -> None:
-    copy = shutil.copy(TUTORIALS / "first_model.ipynb", lay_out(work / "here"))
+    copy = shutil.copy(TUTORIALS / "first_model.ipynb", workspace(work / "here"))
     command = [sys.executable, "-m", "jupyter", "execute", str(copy), "--inplace"]
     done = subprocess.run(command, cwd=work / "here", env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -50,7 +50,7 @@ def test_the_notebook_runs_and_shows_the_tables_of_its_runs(work: Path) -> None:
 @pytest.mark.slow
 def test_what_contributing_shows_how_to_add_trains(tmp_path: Path) -> None:
     """In a copy of the checkout, by an interpreter that imports that copy."""
-    folder = lay_out(tmp_path / "work", "lightning_base")
+    folder = checkout(tmp_path / "work")
     for block, ran, printed in follow((ROOT / "CONTRIBUTING.md").read_text(), folder, sys.executable):
         assert not (problem := differs(block.body, printed)), f"{ran}\n{problem}"
 
@@ -63,7 +63,7 @@ def test_a_command_for_another_machine_is_one_that_it_would_take(words: list[str
     """`launch` builds everything but submits nothing, a training's options are read and printed."""
     program, verb, *rest = words
     assert program == "lightning-base"
-    lay_out(work / "here")
+    workspace(work / "here")
     os.chdir(work / "here")
     if verb == "launch":
         rest = [word for word in rest if word != "--wait"]

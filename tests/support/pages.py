@@ -8,6 +8,8 @@ compared as they stand, fractions to within TOLERANCE, as another processor roun
 `python -m tests.support.pages docs/tutorials/table.md …` writes into pages anew what their commands print.
 """
 
+import contextlib
+import io
 import math
 import os
 import re
@@ -20,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightning_base.cli.entry import main
 from tests.helpers import ROOT, environment
 from tests.support.preloaded import Preloaded
 
@@ -141,9 +144,19 @@ def same(a: list[str], b: list[str], at: int) -> bool:
     )
 
 
-def lay_out(folder: Path, *more: str) -> Path:
-    """A folder that has what the checkout has for its users: configs, networks, data modules; and more of it."""
-    for name in ("configs", "models", "datamodules", *more):
+def workspace(folder: Path, page: str = "") -> Path:
+    """The folder, laid out as `init` does it; empty for a page that begins with that."""
+    if "lightning-base init" in page:
+        folder.mkdir()
+    else:
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main(["init", str(folder)]) == 0
+    return folder
+
+
+def checkout(folder: Path) -> Path:
+    """A folder with copies of what of the checkout is imported."""
+    for name in ("configs", "models", "datamodules", "lightning_base"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
@@ -153,9 +166,9 @@ def renew(path: Path) -> None:
     page = path.read_text()
     with tempfile.TemporaryDirectory() as home, Preloaded() as one:
         if path.name == "CONTRIBUTING.md":  # adds to the framework itself
-            outputs = [*follow(page, lay_out(Path(home) / "work", "lightning_base"), sys.executable)]
+            outputs = [*follow(page, checkout(Path(home) / "work"), sys.executable)]
         else:
-            outputs = [*follow(page, lay_out(Path(home) / "work"), one.path)]
+            outputs = [*follow(page, workspace(Path(home) / "work", page), one.path)]
     for block, _, printed in reversed(outputs):
         if not re.search(rf"^{REST}$", block.body, re.MULTILINE):
             new = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
