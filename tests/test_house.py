@@ -131,3 +131,18 @@ def test_each_network_and_each_kind_of_data_is_in_the_reference(folder: str) -> 
         module = importlib.import_module(f"{folder}.{file}")
         made = {n for n, c in vars(module).items() if isinstance(c, type) and c.__module__ == module.__name__}
         assert set(names.split(", ")) <= made
+
+
+def test_docstrings_of_the_reference_say_no_name_that_a_browser_takes_for_a_tag() -> None:
+    """<name> outside of backticks would vanish from the pages that are made of docstrings."""
+    for folder in (
+        "models",
+        "datamodules",
+        *(f"lightning_base/{room}" for room in (*FACES, "augment")),
+        "lightning_base/verbs",
+    ):
+        for path in (ROOT / folder).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                    plain = re.sub(r"`[^`]*`", "", ast.get_docstring(node) or "")
+                    assert not re.search(r"<\w+>", plain), f"{path}: {plain}"
