@@ -32,8 +32,8 @@ check: .venv/installed
 wheel: .venv/installed  # and the source archive, into dist/
 	$(BIN)/python -m hatchling build
 
-docs: .venv/installed  # a site in site/; links and names that lead nowhere fail
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+docs: .venv/installed  # a site in site/; links that lead nowhere fail, but not with --quiet, which counts no warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
