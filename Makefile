@@ -1,10 +1,11 @@
-# The commands of this checkout: demo, test, check, soak, coverage, wheel. Each makes .venv first where it is missing or old.
+# The commands of this checkout: demo, test, check, docs, soak, coverage, wheel. Each makes .venv first where it is missing or
+# old.
 # soak is what takes load and hundreds of kills: the tests beside eight busy processes, then kills at moments drawn anew.
 # test-tpu needs an older torch than these have, so it has an environment of its own.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-tpu check soak coverage wheel
+.PHONY: demo test test-tpu check docs soak coverage wheel
 demo: .venv/installed
 	$(BIN)/lightning-base crossval --config configs/digits_cnn.yaml
 
@@ -30,6 +31,9 @@ check: .venv/installed
 
 wheel: .venv/installed  # and the source archive, into dist/
 	$(BIN)/python -m hatchling build
+
+docs: .venv/installed  # a site in site/; links that lead nowhere fail, but not with --quiet, which counts no warning
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 import lightning_base
 from lightning_base.cli.entry import ARTEFACT_VERBS, VERBS
@@ -108,3 +109,40 @@ def test_files_are_short_enough_to_read() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
     assert max(lengths.values()) <= 360, max(lengths, key=lambda path: lengths[path])
     assert sum(n > 300 for n in lengths.values()) <= len(lengths) // 20
+
+
+def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## \[(.+?)\] - (unreleased|\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    assert len(versions) == changelog.count("\n## "), "a heading that names no version and date"
+    assert versions[0][0] == lightning_base.__version__
+    assert all(date != "unreleased" for _, date in versions[1:])
+    kinds = re.findall(r"^### (.+)$", changelog, re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == lightning_base.__version__
+
+
+@pytest.mark.parametrize("folder", ["models", "datamodules"])
+def test_each_network_and_each_kind_of_data_is_in_the_reference(folder: str) -> None:
+    page = (ROOT / "docs" / "reference" / f"{folder}.md").read_text()
+    named = dict(re.findall(rf"^::: {folder}\.(\w+)\n    options:\n      members: \[(.+)\]$", page, re.MULTILINE))
+    assert sorted(named) == sorted(path.stem for path in (ROOT / folder).glob("[a-z]*.py"))
+    for file, names in named.items():
+        module = importlib.import_module(f"{folder}.{file}")
+        made = {n for n, c in vars(module).items() if isinstance(c, type) and c.__module__ == module.__name__}
+        assert set(names.split(", ")) <= made
+
+
+def test_docstrings_of_the_reference_say_no_name_that_a_browser_takes_for_a_tag() -> None:
+    """<name> outside of backticks would vanish from the pages that are made of docstrings."""
+    for folder in (
+        "models",
+        "datamodules",
+        *(f"lightning_base/{room}" for room in (*FACES, "augment")),
+        "lightning_base/verbs",
+    ):
+        for path in (ROOT / folder).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                    plain = re.sub(r"`[^`]*`", "", ast.get_docstring(node) or "")
+                    assert not re.search(r"<\w+>", plain), f"{path}: {plain}"

@@ -129,7 +129,7 @@ def fit(
     ckpt_path: str | Path | None = None,
     verbose: bool = False,
 ) -> Fitted | None:
-    """Trains fold 0 of the data's split in runs/<name>/fit/version_<n>, and scores the samples it holds out.
+    """Trains fold 0 of the data's split in `runs/<name>/fit/version_<n>`, and scores the samples it holds out.
 
     Args:
         ckpt_path: a checkpoint to begin from.
@@ -242,7 +242,7 @@ def prepare(
     name: str | None = None,
     verbose: bool = False,
 ) -> Prepared:
-    """Fetches, cleans, packs and splits the data; writes cleaning.parquet and split.parquet in runs/<name>/prepare.
+    """Fetches, cleans, packs and splits the data; writes cleaning.parquet and split.parquet in `runs/<name>/prepare`.
 
     Args:
         config: a configuration file, or several; it needs no model.

@@ -27,7 +27,7 @@ def open_data(experiment: Experiment, verb: str) -> BaseDataModule:
 
 
 def prepare(experiment: Experiment) -> Prepared:
-    """Fetches, cleans, packs and splits; writes cleaning.parquet and split.parquet in runs/<name>/prepare.
+    """Fetches, cleans, packs and splits; writes cleaning.parquet and split.parquet in `runs/<name>/prepare`.
 
     Raises:
         UserError: where a source cannot be had, or a finding's policy is `fail`.

@@ -19,7 +19,7 @@ from lightning_base.training.resume import STAMP
 
 
 def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
-    """The last version_<n>, where it is of this experiment and was broken off; else the first n that is free.
+    """The last `version_<n>`, where it is of this experiment and was broken off; else the first n that is free.
 
     What Slurm or torchrun starts has the launch's own folder: ranks look at different moments, and jobs side by side.
 
