@@ -32,8 +32,9 @@ check: .venv/installed
 wheel: .venv/installed  # and the source archive, into dist/
 	$(BIN)/python -m hatchling build
 
-docs: .venv/installed  # a site in site/; links that lead nowhere fail, but not with --quiet, which counts no warning
+docs: .venv/installed  # a site in site/; links that lead nowhere fail, but not with --quiet; then all that pages show is run
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python -m pytest -m docs tests/docs --dist=load
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

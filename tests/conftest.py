@@ -27,14 +27,13 @@ from tests.support.preloaded import Preloaded
 # in the order in which they begin; the two that start a cluster, of which there is but one, do not meet
 LONGEST = (
     *("test_launch.py", "test_strategies.py", "test_resume.py", "test_configs.py", "test_process.py", "test_slurm.py"),
-    "test_wheel.py",
-    *("test_preempt.py", "test_loop.py", "test_search.py"),
+    *("test_preempt.py", "test_loop.py", "test_search.py", "test_wheel.py", "test_functions.py"),
 )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what needs Slurm's daemons, by its fixtures; leaves the soak out unless -m asks for it.
+    """Marks what needs Slurm's daemons, by its fixtures; leaves soak and docs out unless -m asks for them.
 
     Tests of one file, which share fixtures, run in one process. The files that take longest begin first, so that the
     processes end together.
@@ -43,10 +42,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
-    if "soak" not in config.getoption("markexpr"):
-        soak = [item for item in items if item.get_closest_marker("soak")]
-        items[:] = [item for item in items if item not in soak]
-        config.hook.pytest_deselected(items=soak)
+    for name in {"soak", "docs"} - set(config.getoption("markexpr").split()):
+        left = [item for item in items if item.get_closest_marker(name)]
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -1,6 +1,5 @@
 """The gate before training: the audit that begins `fit` and `crossval`, and what was found and split, written."""
 
-import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ from lightning_base.auditing.report import Leak, show_leaks
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import AuditError
 from lightning_base.splitters.manifest import write_manifest
-from lightning_base.tools.console import Level, console, level
+from lightning_base.tools.console import Level, console, level, warn
 from lightning_base.tools.files import write_parquet
 from lightning_base.tools.process import is_main
 
@@ -74,7 +73,7 @@ def tell(policy: str, leaks: list[Leak], importance: Level = Level.NORMAL) -> No
     console(Level.QUIET if policy == "fail" else importance).print(show_leaks(leaks))
     if policy != "fail" and level() == Level.SILENT and is_main():
         for leak in leaks:
-            warnings.warn(f"audit: {leak.kind}: {leak.detail}", LeakWarning, stacklevel=2)
+            warn(f"audit: {leak.kind}: {leak.detail}", LeakWarning)
     if policy == "fail":
         kinds = ", ".join(dict.fromkeys(leak.kind for leak in leaks))
         count = f"{len(leaks)} leak{'s' if len(leaks) > 1 else ''}"

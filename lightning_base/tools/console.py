@@ -12,6 +12,7 @@ from rich.console import Console
 
 from lightning_base.tools.process import is_main
 
+PACKAGE = __name__.partition(".")[0]
 PIPED = 140  # columns where standard output is no terminal
 
 # warnings that a user can do nothing about
@@ -61,6 +62,14 @@ def console(importance: Level = Level.NORMAL) -> Console:
     if said is None or said[0] < importance or not is_main():
         return Console(quiet=True)
     return said[1]
+
+
+def warn(text: str, kind: type[Warning] = UserWarning) -> None:
+    """Warns of what no reader of the numbers may miss, where nothing is printed: at the line that called us."""
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in (PACKAGE, "contextlib"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, kind, stacklevel=level)
 
 
 def make() -> Console:

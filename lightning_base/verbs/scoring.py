@@ -1,7 +1,6 @@
 """The verbs fit, validate, test and predict: what they train, read, score, write and print."""
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from lightning_base.results import states
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats.tables import score_table
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.console import Level, console, level
+from lightning_base.tools.console import Level, console, level, warn
 from lightning_base.tools.files import read_json, write_json, write_parquet
 from lightning_base.training import evaluate
 from lightning_base.training.checkpoint import resume_point
@@ -212,6 +211,6 @@ def report(
 def say(text: str) -> None:
     """Prints a line that no reader of the numbers may miss; a warning where nothing is printed."""
     if level() == Level.SILENT:
-        warnings.warn(text, stacklevel=2)
+        warn(text)
     else:
         console(Level.QUIET).print(text)

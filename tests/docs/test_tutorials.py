@@ -17,10 +17,10 @@ TUTORIALS = ROOT / "docs" / "tutorials"
 PAGES = sorted(path.stem for path in TUTORIALS.glob("*.md") if path.stem != "index")
 
 
-SLOW = ("compare", "first_model", "images", "python", "table")
+pytestmark = pytest.mark.docs
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in PAGES])
+@pytest.mark.parametrize("name", PAGES)
 def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, interpreter: str) -> None:
     page = (TUTORIALS / f"{name}.md").read_text()
     shown = [*follow(page, workspace(tmp_path / "work", page), interpreter)]
@@ -29,7 +29,6 @@ def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, int
         assert not (problem := differs(block.body, printed)), f"{ran}\n{problem}"
 
 
-@pytest.mark.slow
 def test_the_notebook_runs_and_shows_the_tables_of_its_runs(work: Path) -> None:
     copy = shutil.copy(TUTORIALS / "first_model.ipynb", workspace(work / "here"))
     command = [sys.executable, "-m", "jupyter", "execute", str(copy), "--inplace"]
@@ -51,7 +50,6 @@ def rows(html: str) -> list[list[str]]:
     return [[cell.text or "" for cell in row] for row in table.iter("tr")]
 
 
-@pytest.mark.slow
 def test_what_contributing_shows_how_to_add_trains(tmp_path: Path) -> None:
     """In a copy of the checkout, by an interpreter that imports that copy."""
     folder = checkout(tmp_path / "work")

@@ -178,7 +178,7 @@ def test_nothing_is_printed_and_random_states_stay(work: Path, capfd: pytest.Cap
 
 def test_leaks_are_warnings_where_nothing_is_printed(work: Path) -> None:
     x = np.repeat(load_wine().data, 2, axis=0)
-    with pytest.warns(LeakWarning, match="duplicate"):
+    with pytest.warns(LeakWarning, match="duplicate") as warned:
         lb.crossval(
             task=task,
             x=x,
@@ -187,6 +187,7 @@ def test_leaks_are_warnings_where_nothing_is_printed(work: Path) -> None:
             name="leak",
             folds=[0],
         )
+    assert {warning.filename for warning in warned} == {__file__}
 
 
 def test_a_call_repeated_keeps_what_is_done_and_other_objects_are_refused(work: Path) -> None:
