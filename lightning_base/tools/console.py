@@ -1,5 +1,6 @@
 """Standard output: how much is said there, in which width, and without what a user can do nothing about."""
 
+import inspect
 import logging
 import sys
 import warnings
@@ -66,7 +67,7 @@ def console(importance: Level = Level.NORMAL) -> Console:
 
 def warn(text: str, kind: type[Warning] = UserWarning) -> None:
     """Warns of what no reader of the numbers may miss, where nothing is printed: at the line that called us."""
-    level, frame = 1, sys._getframe()
+    level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in (PACKAGE, "contextlib"):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, kind, stacklevel=level)
