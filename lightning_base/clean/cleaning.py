@@ -22,6 +22,7 @@ from lightning_base.clean.findings import (
 from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.samples.payload import Derived, Payload, Rows, hash_payload
 from lightning_base.samples.samples import Samples, findings_table
+from lightning_base.tools.choices import demand_choices
 
 COLUMN_KINDS = ("type", "constant")  # their findings name a column where others name a sample
 MENDS = {
@@ -85,6 +86,7 @@ class Cleaning:
     iqr: float | None = None
 
     def __post_init__(self) -> None:
+        demand_choices(self, "data.clean")
         for name, (low, high) in (self.ranges or {}).items():
             if low is not None and high is not None and low > high:
                 raise ConfigError(f"data.clean.ranges: {name}: {low} is above {high}; give [lowest, highest]")

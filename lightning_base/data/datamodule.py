@@ -27,6 +27,7 @@ from lightning_base.sources.fetch import Resource, fetch
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.split import WHOLE, Split, Splitter, seal
+from lightning_base.tools.choices import demand_choices
 
 # settings that folds depend on and reading does not, and those that neither does: runs that differ in them alone share
 # what is read
@@ -88,6 +89,7 @@ class BaseDataModule(LightningDataModule, ABC):
 
     def __post_init__(self) -> None:
         super().__init__()
+        demand_choices(self, "data")
         for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
             if size is not None and size < 1:
                 raise ConfigError(f"data.{key}: {size} is below 1; give a positive number or null")
@@ -321,8 +323,7 @@ class BaseDataModule(LightningDataModule, ABC):
         return augment(batch, self.augment, "ready", self.fold_seed, epoch, context)
 
     @property
-    def from_checkpoint(self) -> bool:
-        """Whether the preprocessing and the classes are a checkpoint's."""
+    def from_checkpoint(self) -> bool:  # the preprocessing and the classes
         return self._trained_on is not None
 
     def forget_checkpoint(self) -> None:

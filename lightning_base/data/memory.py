@@ -98,7 +98,12 @@ class Memory(BaseDataModule):
             DataError: for inputs of another kind, or a column that is not there.
         """
         if not isinstance(self.x, pd.DataFrame):
-            return inputs_alone(as_array(x, "x"), "x", "predict")
+            held, asked = np.shape(self.x)[1:], as_array(x, "x")
+            if asked.shape[1:] != held:
+                raise DataError(
+                    f"predict: samples of shape {asked.shape[1:]}, trained were {held}; give as many values"
+                )
+            return inputs_alone(asked, "x", "predict")
         return read_frame(x, Layout(form=frame_form("predict"), features=self._features()))
 
     def _table(self) -> Samples:
@@ -159,8 +164,14 @@ def as_array(values: Any, key: str) -> npt.NDArray[Any]:
     """
     if hasattr(values, "detach"):  # a tensor
         values = values.detach().cpu()
+    if isinstance(values, np.ma.MaskedArray):
+        raise DataError(f"{key}: a masked array; fill what is masked, e.g. with NaN: {key}.filled(np.nan)")
     try:
         found = np.asarray(values)
     except (ValueError, TypeError) as error:
         raise DataError(f"{key}: no array can be made of it ({error})") from error
+    if key != "x" and found.dtype.kind == "O" and pd.isna(found).any():
+        raise DataError(f"{key}: the value at {int(np.argmax(pd.isna(found)))} is missing; give each sample one")
+    if found.dtype.kind == "c":
+        raise DataError(f"{key}: complex numbers; give real ones")
     return found.astype(str) if found.dtype == object and all(isinstance(v, str) for v in found.ravel()) else found

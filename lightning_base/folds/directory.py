@@ -81,7 +81,11 @@ def clear(directory: Path, labels: str | None) -> None:
     if running or any(not task.ended for task in queued):
         which = f"process trains {running[0]}" if running else "job of the cluster trains folds"
         raise ArtefactError(f"--overwrite: a {which} in {directory}; end it first, or give another --name")
+    record = directory / "test.json"
+    told = read_json(record) if record.is_file() else {}
     shutil.rmtree(directory)
+    if told.get("reads"):  # what was chosen in between knows the test samples, whoever trains next
+        write_json(record, {key: told[key] for key in ("reads", "data_fingerprint") if key in told})
 
 
 def added_folds(directory: Path, data: BaseDataModule) -> int | None:

@@ -22,7 +22,7 @@ def need(arrays: dict[str, npt.NDArray[Any]], key: str, path: str) -> npt.NDArra
 
 def numeric(x: npt.NDArray[Any], key: str, path: str) -> npt.NDArray[Any]:
     """The inputs as uint8 where they are, else as float32."""
-    if x.ndim < 2 or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+    if x.ndim < 2 or np.iscomplexobj(x) or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
         raise DataError(f"{path}: {key} has shape {x.shape} and type {x.dtype}; inputs are numbers (N, …)")
     return x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
 

@@ -36,6 +36,9 @@ class FrameRecords(Records):
         self.form, self.findings = form, []
         self.names = [str(name) for name in frame.columns]
         self._demand_distinct()
+        for name in frame.columns:
+            if not isinstance(name, str | int):
+                raise DataError(f"{form.path}: a column is named {name!r}; give it a name that is text")
         self._table: dict[str, Any] = {}
         for name, (_, column) in zip(self.names, frame.items(), strict=True):
             if pd.api.types.is_complex_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
@@ -44,10 +47,12 @@ class FrameRecords(Records):
                 column = column.astype(column.cat.categories.dtype) if column.notna().all() else column.astype(object)
             try:
                 self._table[name] = pa.array(column, from_pandas=True)
+                if pa.types.is_nested(self._table[name].type) or pa.types.is_binary(self._table[name].type):
+                    raise TypeError(f"{self._table[name].type}")
             except (pa.ArrowException, TypeError, OverflowError) as error:
                 raise DataError(
-                    f"{form.path}: column {name!r} holds values of several kinds ({one_line(error)}); make them one: "
-                    f".astype(str), or pandas.to_numeric"
+                    f"{form.path}: column {name!r} holds values of several kinds, or no numbers, text or booleans "
+                    f"({one_line(error)}); make them so: .astype(str), or pandas.to_numeric"
                 ) from error
 
     def chunks(self, text: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Chunk]:
@@ -82,4 +87,9 @@ def read_frame(frame: Any, layout: Layout) -> Samples:
 
 def names_rows(frame: pd.DataFrame) -> bool:
     """Whether the index of a DataFrame gives each row a name of its own."""
-    return not isinstance(frame.index, pd.RangeIndex) and not frame.index.astype(str).has_duplicates
+    index = frame.index
+    if isinstance(index, pd.MultiIndex) or (
+        isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(len(frame)))
+    ):
+        return False
+    return not index.astype(str).has_duplicates

@@ -72,13 +72,16 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
     return Predictions(run.datamodule.samples(source_of(role)), rows, preds)
 
 
-def give(run: Run, x: Any, checkpoint: Path) -> None:
+def give(run: Run, x: Any, checkpoint: Path) -> pd.Index:
     """Hands samples that are in memory to a run that predicts: encoded as the checkpoint's fold has fitted.
 
     Args:
         run: as built, which no other shares the pool with.
         x: the samples, as its data module takes them.
         checkpoint: whose preprocessing and classes count.
+
+    Returns:
+        The names of all samples in their order, those that cleaning leaves out too.
 
     Raises:
         DataError: where the data module takes no such samples.
@@ -87,7 +90,10 @@ def give(run: Run, x: Any, checkpoint: Path) -> None:
     content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
     if state := content.get(type(data).__qualname__):
         data.load_state_dict(state)
-    data.pool.give(data.given(x))
+    asked = data.given(x)
+    data.pool.give(asked)
+    names: pd.Index = pd.Index(asked.table["id"])
+    return names
 
 
 def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:

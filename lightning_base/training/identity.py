@@ -2,13 +2,16 @@
 
 import dis
 import hashlib
+import importlib
 import inspect
+import logging
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from types import (
     BuiltinFunctionType,
@@ -77,6 +80,8 @@ def _parts(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
     elif isinstance(value, Sequence) and type(value).__module__ in ("builtins", "collections"):
         for item in value:
             yield from _parts(item, seen)
+    elif isinstance(value, logging.Logger):
+        yield value.name.encode()
     elif isinstance(value, partial):
         yield from _parts((value.func, value.args, value.keywords), seen)
     elif isinstance(value, MethodType):
@@ -106,12 +111,11 @@ def _compiled(kind: type) -> bool:
 def _named(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
     """A function, class or module: a library's by name and version, another by what it consists of."""
     if isinstance(value, ModuleType):
-        yield value.__name__.encode()
-        path = getattr(value, "__file__", None)
-        yield (_version(value.__name__) if path is None or _library(path) else Path(path).read_text()).encode()
+        yield from _module(value, seen)
         return
     yield f"{value.__module__}.{value.__qualname__}".encode()
-    if value.__module__ is None or isinstance(value, BuiltinFunctionType) or _library(_file(value.__module__)):
+    path = value.__code__.co_filename if isinstance(value, FunctionType) else _file(value.__module__)
+    if value.__module__ is None or isinstance(value, BuiltinFunctionType) or _library(path):
         yield _version(value.__module__ or "").encode()
         for name, outer in sorted(enclosed(value).items()):  # what a library's function was made with
             yield name.encode()
@@ -131,6 +135,19 @@ def _named(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
                 yield from _parts(found, seen)
 
 
+def _module(module: ModuleType, seen: dict[int, Any]) -> Iterator[bytes]:
+    """A module: a library's by name and version, another by all that it defines and imports."""
+    yield module.__name__.encode()
+    path = getattr(module, "__file__", None)
+    if path is None or _library(path):
+        yield _version(module.__name__).encode()
+        return
+    for name, found in sorted(vars(module).items()):
+        if not name.startswith("__"):
+            yield name.encode()
+            yield from _parts(found, seen)
+
+
 def enclosed(function: Any) -> dict[str, Any]:
     """The variables that a function takes from the functions around it; none for what is no function."""
     found: dict[str, Any] = {}
@@ -144,7 +161,8 @@ def enclosed(function: Any) -> dict[str, Any]:
 def used(function: FunctionType) -> dict[str, Any]:
     """The variables that a function takes from outside: from the functions around it, and from its module."""
     names = set(_globals(function.__code__))
-    return enclosed(function) | {name: value for name, value in function.__globals__.items() if name in names}
+    imports = {name: _imported(name, function) for name in set(_imports(function.__code__))}
+    return imports | enclosed(function) | {name: value for name, value in function.__globals__.items() if name in names}
 
 
 def _globals(code: CodeType) -> Iterator[str]:
@@ -155,6 +173,29 @@ def _globals(code: CodeType) -> Iterator[str]:
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _globals(inner)
+
+
+def _imports(code: CodeType) -> Iterator[str]:
+    """Names of the modules that code imports, inner functions' included."""
+    for step in dis.get_instructions(code):
+        if step.opname == "IMPORT_NAME":
+            yield str(step.argval)
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _imports(inner)
+
+
+def _imported(name: str, function: FunctionType) -> ModuleType:
+    """The module that an import in a function means.
+
+    Raises:
+        Unidentified: where it cannot be imported.
+    """
+    package = function.__globals__.get("__package__") or ""
+    for whole in (name, f"{package}.{name}".strip(".")):
+        with suppress(ImportError, ValueError):
+            return importlib.import_module(whole)
+    raise Unidentified(f"module {name!r}")
 
 
 def _code(code: CodeType, seen: dict[int, Any]) -> Iterator[bytes]:
@@ -190,7 +231,9 @@ def _data(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
 
 
 def _file(module: str) -> str | None:
-    """The file of a module that is imported; None for one that has none, as a notebook's."""
+    """The file of a module that is imported; None for one that has none, and for the program itself."""
+    if module == "__main__":  # under a profiler its file is the profiler's
+        return None
     return getattr(sys.modules.get(module), "__file__", None)
 
 
@@ -205,8 +248,12 @@ def _library(path: str | None) -> bool:
 
 def _version(module: str) -> str:
     """The version of the package that a module belongs to, or Python's."""
-    root = sys.modules.get(module.partition(".")[0])
-    return str(getattr(root, "__version__", sys.version_info[:2]))
+    name = module.partition(".")[0]
+    found = getattr(sys.modules.get(name), "__version__", None)
+    if found is None:
+        with suppress(metadata.PackageNotFoundError, ValueError):
+            found = metadata.version(name)
+    return str(found or sys.version_info[:2])
 
 
 def address(function: Callable[..., Any]) -> str | None:

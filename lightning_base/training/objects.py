@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from lightning.pytorch.loggers import Logger
+from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, UserError, one_line
@@ -15,6 +17,7 @@ from lightning_base.training.identity import Unidentified, address, identify
 from lightning_base.training.seeds import derive_seed, seed_all
 
 Settings: TypeAlias = Mapping[str, Any]
+LAZY = (UninitializedParameter, UninitializedBuffer)
 EXECUTORS = "processes of their own import what they train"
 
 
@@ -79,7 +82,7 @@ def objects_of(
                 f"{key}: a {type(value).__name__} is given; every fold makes its own, so give a function that makes "
                 f"one: {key}=lambda: …"
             )
-    given = dict(trainer()) if callable(trainer) else dict(trainer)
+    given = _settings(trainer)
     plain = {key: value for key, value in given.items() if is_plain(value)}
     rest = {key: value for key, value in given.items() if key not in plain}
     if not callable(trainer):
@@ -107,16 +110,45 @@ def identity_of(objects: Objects, seed: int) -> dict[str, Any]:
                 found[key]["unknown"] = str(what)
     if objects.task is not None:
         seed_all(derive_seed(seed, 0))
-        first, second = objects.make_task(), objects.make_task()
+        first = objects.make_task()
         assert first is not None
-        assert second is not None
-        if first is second or {id(p) for p in first.parameters()} & {id(p) for p in second.parameters()}:
-            raise ConfigError(
-                "task: the function gives the same network each time, which each fold would train further; make the "
-                "network inside the function"
-            )
-        found["weights"] = identify(dict(first.state_dict()))
+        demand_new(first, objects.make_task(), "task", "the same network")
+        weights = {key: value for key, value in first.state_dict().items() if not isinstance(value, LAZY)}
+        found["weights"] = identify(weights)
+    demand_new(objects.make_data(), objects.make_data(), "data", "the same data module")
+    demand_new(objects.make_trainer(), objects.make_trainer(), "trainer", "the same object")
     return found
+
+
+def demand_new(first: Any, second: Any, key: str, what: str) -> None:
+    """Refuses a function that gives one thing twice: each fold would go on with what the one before has left in it.
+
+    Raises:
+        ConfigError: naming the function.
+    """
+    if _mutable(first) & _mutable(second):
+        raise ConfigError(
+            f"{key}: the function gives {what} each time, which folds would share; make it inside the function"
+        )
+
+
+def _mutable(made: Any) -> set[int]:
+    """Addresses of what training changes: an object itself, a network's parameters and buffers, a mapping's objects."""
+    if isinstance(made, nn.Module):
+        return {id(made), *map(id, made.parameters()), *map(id, made.buffers())}
+    if isinstance(made, Mapping):
+        values = [item for value in made.values() for item in (value if isinstance(value, list | tuple) else [value])]
+        return {id(value) for value in values if not isinstance(value, type) and hasattr(value, "__dict__")}
+    return {id(made)}
+
+
+def changed(objects: Objects) -> str | None:
+    """Which of the functions, or what it takes with it, is not what it was when the run began; None where none is."""
+    for key, value in (("task", objects.task), ("data", objects.data)):
+        told = objects.identity.get(key, {}).get("source")
+        if told is not None and identify(value) != told:
+            return key
+    return None
 
 
 def demand_own_loggers(loggers: Any) -> None:
@@ -133,10 +165,22 @@ def demand_own_loggers(loggers: Any) -> None:
             )
 
 
+def _settings(trainer: Any) -> dict[str, Any]:
+    """The Trainer's arguments.
+
+    Raises:
+        ConfigError: where they are no mapping by name.
+    """
+    given = _made(trainer, "trainer", Mapping) if callable(trainer) else trainer
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise ConfigError(f"trainer: a {type(given).__name__} is given; give its arguments by name: trainer=dict(…)")
+    return dict(given)
+
+
 def _objects(trainer: Settings | Callable[[], Settings]) -> dict[str, Any]:
     """The arguments that are no plain values; of those that are given once, copies."""
     if callable(trainer):
-        return {key: value for key, value in trainer().items() if not is_plain(value)}
+        return {key: value for key, value in _settings(trainer).items() if not is_plain(value)}
     return copy.deepcopy(dict(trainer))
 
 

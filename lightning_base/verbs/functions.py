@@ -46,8 +46,8 @@ def crossval(
     groups: Any = None,
     trainer: Trainer = NOTHING,
     name: str | None = None,
-    seed: int = 0,
-    audit: Audit = "warn",
+    seed: int | None = None,
+    audit: Audit | None = None,
     folds: Sequence[int] | None = None,
     overwrite: bool = False,
     refit: bool = False,
@@ -75,8 +75,8 @@ def crossval(
         groups: (N,) equal values stay on one side of a split; of a DataFrame also the name of a column.
         trainer: the Trainer's arguments, or a function that makes them where they hold loggers.
         name: of the results' folder, runs/NAME; needed without a config.
-        seed: everything random is drawn from it; with a config it is `seed_everything` there.
-        audit: what is done about leaks that are found before it begins; with a config it is `audit` there.
+        seed: everything random is drawn from it; by default the config's `seed_everything`, without one 0.
+        audit: what is done about leaks that are found before it begins; by default the config's, without one "warn".
         folds: numbers of the folds to train, from 0; all by default.
         overwrite: delete what an earlier run left in the directory, and begin anew.
         refit: train once more on the whole pool when all folds are done.
@@ -100,7 +100,7 @@ def crossval(
             "crossval", config, overrides, task, running.data_of(data, x, y, groups), trainer, name, seed, audit
         )
         options: dict[str, Any] = {
-            "folds": None if folds is None else list(folds),
+            "folds": running.chosen(folds),
             "overwrite": overwrite,
             "refit": refit,
         }
@@ -109,8 +109,8 @@ def crossval(
             running.spawn("crossval", experiment, options)
         else:
             execution = Execution(executor, jobs, threads, slurm)
-            loop.crossval(experiment, folds, overwrite, execution, refit)
-        return CrossValidation(experiment.root / "crossval", experiment)
+            loop.crossval(experiment, options["folds"], overwrite, execution, refit)
+        return CrossValidation((experiment.root / "crossval").absolute(), experiment)
 
 
 def fit(
@@ -124,8 +124,8 @@ def fit(
     groups: Any = None,
     trainer: Trainer = NOTHING,
     name: str | None = None,
-    seed: int = 0,
-    audit: Audit = "warn",
+    seed: int | None = None,
+    audit: Audit | None = None,
     ckpt_path: str | Path | None = None,
     verbose: bool = False,
 ) -> Fitted | None:
@@ -323,4 +323,4 @@ def load(directory: str | Path) -> CrossValidation | Fitted:
     Raises:
         ArtefactError: where it holds none, or several.
     """
-    return load_run(Path(directory))
+    return load_run(Path(directory).absolute())

@@ -77,6 +77,18 @@ class Trained(Outcome):
 class CrossValidation(Trained):
     """A cross-validation in its directory: `runs/<name>/crossval`."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_stamp", self._now())
+
+    def _now(self) -> Any:
+        """What changes when another run takes the directory."""
+        stamp = self.directory / "identity.json"
+        return stamp.stat().st_mtime_ns if stamp.is_file() else None
+
+    def _demand_same(self) -> None:
+        if self._now() != self.__dict__["_stamp"]:
+            raise ArtefactError(f"{self.directory}: a later run has taken the directory; load it anew")
+
     @property
     def title(self) -> str:
         """Its folds, its samples and what was scored."""
@@ -98,6 +110,7 @@ class CrossValidation(Trained):
         Raises:
             ArtefactError: where folds are still to run.
         """
+        self._demand_same()
         if not self.finished:
             raise ArtefactError(f"{self.directory}: not all folds are done; run crossval to its end")
         return read_summary(self.directory)
@@ -120,6 +133,7 @@ class CrossValidation(Trained):
         """One row per fold: its state ("done", "failed", "pending", …), and of those done n_train, n_val, epochs,
         seconds and each metric on the samples it held out.
         """
+        self._demand_same()
         rows = []
         for number, state in enumerate(states.states(self.directory)):
             row: dict[str, Any] = {"fold": number, "state": state["state"]}
@@ -137,6 +151,7 @@ class CrossValidation(Trained):
         Raises:
             ArtefactError: where folds are still to run.
         """
+        self._demand_same()
         return read_table(self.directory / "oof.parquet")
 
     def __repr__(self) -> str:

@@ -2,9 +2,10 @@
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,17 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_base.data.memory import Memory
 from lightning_base.data.pool import Pools
-from lightning_base.errors import ConfigError, Stopped, one_line
+from lightning_base.errors import ArtefactError, ConfigError, Stopped, one_line, suggest
 from lightning_base.tools.console import Level, level, quiet, speaking
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.objects import demand_importable
+from lightning_base.training.objects import changed, demand_importable
 from lightning_base.training.preempt import Preempted
 from lightning_base.verbs import ddp_spawn
 from lightning_base.verbs.opening import as_words, open_files, open_objects
 from lightning_base.verbs.results import Fitted, Trained
 from lightning_base.verbs.results import load as load_run
 
+ONE_AT_A_TIME = threading.RLock()  # random states belong to the process, not to a thread
 MadeData = Callable[[], Any] | None
 
 
@@ -38,7 +40,7 @@ def guarded(verbose: bool) -> Iterator[None]:
         ConfigError: for what the Trainer refuses.
     """
     from_python = level() == Level.SILENT  # the command line speaks, and ends with a signal's status
-    with ExitStack() as stack:
+    with ONE_AT_A_TIME, ExitStack() as stack:
         if verbose and from_python:
             stack.enter_context(speaking(Level.NORMAL))
         stack.enter_context(quiet())
@@ -59,14 +61,17 @@ def guarded(verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def same_random_states() -> Iterator[None]:
-    """Leaves the process's random states as they were: runs seed them."""
+    """Leaves the process's random states, and what else trainers set for all of it, as they were."""
     python, numbers, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    strict, fastest = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     try:
         yield
     finally:
         random.setstate(python)
         np.random.set_state(numbers)  # noqa: NPY002
         torch.set_rng_state(tensors)
+        torch.use_deterministic_algorithms(strict)
+        torch.backends.cudnn.benchmark = fastest
 
 
 def data_of(data: Any, x: Any = None, y: Any = None, groups: Any = None) -> MadeData:
@@ -84,6 +89,10 @@ def data_of(data: Any, x: Any = None, y: Any = None, groups: Any = None) -> Made
     if data is not None and not isinstance(data, Mapping):
         raise ConfigError("data: a function is given and x too; give one of them, or data=dict(…) with x's options")
     options = dict(data or {})
+    known = [one.name for one in fields(Memory) if one.name not in ("x", "y", "groups")]
+    if wrong := [str(key) for key in options if key not in known]:
+        hint = suggest(wrong[0], known) or "; help(lightning_base.data.memory.Memory) lists them"
+        raise ConfigError(f"data: no option {wrong[0]!r}{hint}")
 
     def memory() -> Memory:
         return Memory(x=x, y=y, groups=groups, **options)
@@ -105,29 +114,58 @@ def opened(
     data: MadeData,
     trainer: Any,
     name: str | None,
-    seed: int = 0,
-    audit: str = "warn",
+    seed: int | None = None,
+    audit: str | None = None,
 ) -> Experiment:
     """The experiment of what a function was given.
 
     Raises:
         ConfigError: for a config and objects together, or too little.
     """
+    _demand(overrides, seed, name)
+    more: dict[str, Any] = {"name": name, "seed_everything": seed, "audit": audit}
+    more = {key: value for key, value in more.items() if value is not None} | dict(overrides)
     if isinstance(config, Experiment):
-        return config
+        return config.with_values(more) if more else config
     if config is not None:
         given = {"task": task, "data": data, "trainer": trainer or None}
         if both := [key for key, value in given.items() if value is not None]:
             raise ConfigError(f"{both[0]}: given beside a config, which names it; give overrides, or no config")
-        more: dict[str, Any] = {} if name is None else {"name": name}
-        more |= {"seed_everything": seed} if seed else {}
-        more |= {"audit": audit} if audit != "warn" else {}
-        return open_files(verb, as_paths(config), {**more, **overrides})
+        return open_files(verb, as_paths(config), more)
     if data is None:
         raise ConfigError("nothing to run: give a config, or task=… with data=… or x=…, y=…")
     if task is None and verb not in ("prepare", "audit"):
         raise ConfigError("task: missing; give a function that makes it: task=lambda: Classification(Net())")
-    return open_objects(verb, task, data, trainer, name, seed, audit, overrides)
+    return open_objects(verb, task, data, trainer, name, seed or 0, audit or "warn", overrides)
+
+
+def _demand(overrides: Any, seed: Any, name: Any) -> None:
+    """Refuses arguments of other types than functions say.
+
+    Raises:
+        ConfigError: naming the argument.
+    """
+    if not isinstance(overrides, Mapping):
+        raise ConfigError(f"overrides: a {type(overrides).__name__}; give a dictionary: {{'trainer.max_epochs': 3}}")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
+        raise ConfigError(f"seed: {seed!r} is no whole number from 0 to 2**32 - 1")
+    if name is not None and not isinstance(name, str):
+        raise ConfigError(f"name: {name!r} is not the plain name of a folder")
+
+
+def chosen(folds: Any) -> list[int] | None:
+    """The numbers of the folds asked for; None for all.
+
+    Raises:
+        ConfigError: where they are no list of whole numbers.
+    """
+    if folds is None:
+        return None
+    if isinstance(folds, str) or not isinstance(folds, Sequence | np.ndarray | range):
+        raise ConfigError(f"folds: {folds!r} is no list of numbers; give such as [0, 2]")
+    if wrong := [fold for fold in folds if isinstance(fold, bool) or not isinstance(fold, int | np.integer)]:
+        raise ConfigError(f"folds: {wrong[0]!r} is no whole number; give such as [0, 2]")
+    return [int(fold) for fold in folds]
 
 
 def reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) -> tuple[Experiment, Path | None]:
@@ -144,11 +182,16 @@ def reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) -> 
         return config, path
     kept = run.experiment if isinstance(run, Trained) else None
     if config is None and kept is not None:
+        if verb != "predict" and kept.objects is not None and (key := changed(kept.objects)):
+            what = f"the function {key}, or a value that it takes with it, has changed since the run"
+            raise ArtefactError(f"{path}: {what}; {verb} would score other samples or another model")
         experiment = replace(kept, pools=Pools())
         return (experiment.with_values(overrides) if overrides else experiment), path
     if config is None:
         if path is None:
             raise ConfigError(f"{verb}: no run; give a checkpoint, or the directory or result of a run")
+        if not path.exists():
+            raise ArtefactError(f"{path}: no such file or directory; name a run's, as runs/NAME/crossval")
         if path.is_dir() and not (path / "config.yaml").is_file():
             path = load_run(path).directory
         return open_files(verb, [saved_config(path)], overrides), path
@@ -178,8 +221,8 @@ def as_path(path: Any) -> Path | None:
 
 
 def as_given(found: pd.DataFrame, x: Any) -> pd.DataFrame:
-    """Predictions as rows of what was given: with its index where it is a DataFrame."""
-    return found.set_index(x.index) if isinstance(x, pd.DataFrame) and len(x) == len(found) else found
+    """Predictions, one row per row of what was given, with its index where it is a DataFrame."""
+    return found.set_index(x.index) if isinstance(x, pd.DataFrame) else found
 
 
 def spawns(experiment: Experiment) -> bool:

@@ -120,11 +120,12 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     """
     members, home = members_of(path, "test")
     record = home / "test.json"
-    reads = read_json(record, needs={"reads": list})["reads"] if record.is_file() else []
-    task, predictions = ensemble(experiment, "test", members)
+    told = read_json(record, needs={"reads": list}) if record.is_file() else {"reads": []}
+    task, predictions, _ = ensemble(experiment, "test", members)
     if predictions.target is None:
         raise ConfigError(f"{predictions.samples.origin}: the test samples have no target; use predict")
-    reads = [*reads, time.strftime("%Y-%m-%dT%H:%M:%S%z")]
+    same = told.get("data_fingerprint") in (None, predictions.samples.fingerprint)  # else these were never read
+    reads = [*(told["reads"] if same else []), time.strftime("%Y-%m-%dT%H:%M:%S%z")]
     found = replace(report(experiment, f"test samples, {describe(members)}", task, predictions), reads=reads)
     if len(reads) > 1:
         say(
@@ -160,9 +161,13 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
         UserError: where the path names none, or the samples cannot be read.
     """
     members, home = members_of(path, "predict")
-    task, predictions = ensemble(experiment, "predict", members, x)
-    if x is not None:
-        return evaluate.frame(task, predictions)
+    task, predictions, ids = ensemble(experiment, "predict", members, x)
+    if ids is not None:
+        found = evaluate.frame(task, predictions)
+        if lost := len(ids) - len(found):
+            say(f"{lost} of {len(ids)} samples were left out by cleaning; they have no prediction")
+            found = found.set_index("id").reindex(ids).rename_axis("id").reset_index()
+        return found
     written = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
     found = evaluate.frame(task, predictions)
     write_parquet(written, found)
@@ -173,8 +178,8 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
 
 def ensemble(
     experiment: Experiment, role: Role, members: Sequence[Path], x: Any = None
-) -> tuple[BaseModule, evaluate.Predictions]:
-    """The members' predictions of a role as one, and the last one's task, which knows the classes.
+) -> tuple[BaseModule, evaluate.Predictions, pd.Index | None]:
+    """The members' predictions of a role as one, the last one's task, which knows the classes, and the names in x.
 
     Args:
         experiment: the configuration that they share, but for what a search chose.
@@ -182,15 +187,15 @@ def ensemble(
         members: checkpoints, one or more.
         x: the samples of role "predict", in place of those that the data module reads.
     """
-    found = []
+    found, ids = [], None
     for checkpoint in members:
         home = checkpoint.parent.parent
         fold = read_stamp(checkpoint).get("fold", 0)
         run = build(tuned(experiment, home), fold, home, quiet=True, training=False)
         if x is not None:
-            evaluate.give(run, x, checkpoint)
+            ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))
-    return run.model, evaluate.ensemble(run.model, found)
+    return run.model, evaluate.ensemble(run.model, found), ids
 
 
 def report(

@@ -51,6 +51,11 @@ def with_saved_config(arguments: list[str]) -> list[str]:
             for folder in (path, *path.parents)[:4]:
                 if (folder / "config.yaml").is_file():
                     return [arguments[0], "--config", str(folder / "config.yaml"), *arguments[1:]]
+            if option == "--ckpt_path" and arguments[0] in ("validate", "test", "predict"):
+                if not path.exists():
+                    raise ConfigError(f"--ckpt_path: no file or directory {path}; give a run's, as runs/NAME/crossval")
+                if (path / "crossval" / "config.yaml").is_file():
+                    raise ConfigError(f"--ckpt_path: {path} holds runs; name {path / 'crossval'}")
             if option == "--labels" and arguments[0] == "audit":
                 raise ConfigError(
                     f"--labels: {path} is no crossval directory (it has no config.yaml); give a finished one"

@@ -110,3 +110,19 @@ def test_an_address_is_a_path_that_imports_the_same_function() -> None:
     assert address(pd.read_csv) == "pandas:read_csv"
     assert address(make(3)) is None
     assert address(KFold(3).split) is None
+
+
+def test_what_a_function_imports_counts_however_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "deepest.py").write_text("VALUE = 1\n")
+    (tmp_path / "deeper.py").write_text("import deepest\n\n\ndef value():\n    return deepest.VALUE\n")
+
+    def inside() -> int:
+        from deeper import value
+
+        return int(value())
+
+    before = identify(inside)
+    assert identify(inside) == before
+    monkeypatch.setattr("deepest.VALUE", 2)
+    assert identify(inside) != before

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 import lightning_base as lb
 from datamodules.arrays import Arrays
 from lightning_base.auditing.gate import LeakWarning
+from lightning_base.clean.cleaning import Cleaning
 from lightning_base.cli.entry import main
 from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, DataError, FoldsFailed, UserError
 from lightning_base.tasks import Classification
@@ -290,7 +292,7 @@ def test_a_mistake_is_one_line_of_its_kind_and_writes_nothing(
         (lambda: lb.crossval("nope.yaml"), ConfigError, "no file"),
         (lambda: lb.crossval("wine.yaml", overrides={"trainer.max_epoch": 3}), ConfigError, "did you mean"),
         (lambda: lb.crossval("wine.yaml", overrides={"data.source": np.zeros(2)}), ConfigError, "plain values"),
-        (lambda: lb.test("nope"), ConfigError, "nope"),
+        (lambda: lb.test("nope"), ArtefactError, "nope: no such file or directory"),
         (lambda: lb.test("wine.yaml", config="wine.yaml"), CheckpointError, "cannot be loaded as a checkpoint"),
         (lambda: lb.test("wine.yaml"), ConfigError, "no config.yaml stands beside it"),
         (lambda: lb.predict(None), ConfigError, "no run"),
@@ -305,3 +307,114 @@ def test_a_mistake_in_a_call_is_one_line_of_its_kind(
     with pytest.raises(kind) as error:
         call()
     assert part in str(error.value)
+
+
+def shared() -> dict[str, dict[str, Any]]:
+    """Functions that give one thing to all folds, each in its own way."""
+    module, norm, stop = data(), torch.nn.BatchNorm1d(13, affine=False), EarlyStopping("val_loss")
+    return {
+        "the same data module": {"data": lambda: module},
+        "the same network": {"task": lambda: Classification(torch.nn.Sequential(norm, torch.nn.Linear(13, 3)))},
+        "the same object": {"trainer": lambda: {**TRAINER, "callbacks": [stop]}},
+    }
+
+
+@pytest.mark.parametrize("what", shared())
+def test_what_folds_would_share_is_refused(what: str, work: Path) -> None:
+    with pytest.raises(ConfigError, match=f"gives {what} each time"):
+        from_objects(**shared()[what])
+    assert not (work / "runs").exists()
+
+
+def test_samples_that_cleaning_leaves_out_get_no_prediction_and_the_others_keep_theirs(work: Path) -> None:
+    frame, made = table_run()
+    new = frame.drop(columns="cultivar").iloc[::-1].copy()
+    expected = made.predict(new)
+    new.iloc[5, 0] = np.inf
+    with pytest.warns(UserWarning, match="1 of 178 samples were left out by cleaning"):
+        found = made.predict(new)
+    assert list(found.index) == list(new.index) == list(expected.index)
+    assert found.iloc[5][["pred", "prob_0"]].isna().all()
+    rest = found.index != found.index[5]
+    columns = ["prob_0", "prob_1", "prob_2"]
+    pd.testing.assert_frame_equal(found.loc[rest, columns], expected.loc[rest, columns])
+
+
+def table_run(**changes: Any) -> tuple[pd.DataFrame, CrossValidation]:
+    frame = wine()
+    options = {"split": StratifiedKFold(3), "test_size": 0.2, "clean": Cleaning(non_finite="drop")}
+    made = lb.crossval(
+        task=lambda: Classification(MLP(15, 3, hidden=[4])),
+        x=frame,
+        y="cultivar",
+        data=options,
+        trainer={**TRAINER, "max_epochs": 1},
+        name="cleaned",
+        **changes,
+    )
+    return frame, made
+
+
+def test_sealed_samples_that_have_changed_are_not_scored_and_reads_outlive_an_overwrite(work: Path) -> None:
+    frame, made = table_run()
+    assert len(made.test().reads) == 1
+    with pytest.warns(LeakWarning, match="were read 1 time before"):
+        frame, again = table_run(overwrite=True)
+    with pytest.raises(ArtefactError, match="a later run has taken the directory"):
+        _ = made.metrics
+    with pytest.warns(UserWarning, match="read 2 times"):
+        assert len(again.test().reads) == 2
+    frame.iloc[:, 0] *= 2
+    with pytest.raises(ArtefactError, match="has changed since the run"):
+        again.test()
+
+
+def test_threads_wait_for_each_other(work: Path) -> None:
+    alone = from_objects(name="alone", folds=[0]).folds.loc[0, "loss"]
+    with ThreadPoolExecutor(3) as pool:
+        made = pool.map(lambda i: from_objects(name=f"t{i}", folds=[0]).folds.loc[0, "loss"], range(3))
+        assert list(made) == [alone] * 3
+
+
+def test_what_a_config_says_of_seed_and_audit_holds_unless_it_is_given(config: Path) -> None:
+    saved = {
+        "none": lb.crossval(config, name="none", folds=[0]),
+        "both": lb.crossval(config, name="both", folds=[0], seed=0, audit="off"),
+    }
+    told = {key: yaml.safe_load((run.directory / "config.yaml").read_text()) for key, run in saved.items()}
+    assert {key: (one["seed_everything"], one["audit"]) for key, one in told.items()} == {
+        "none": (3, "warn"),
+        "both": (0, "off"),
+    }
+
+
+def test_a_lazy_network_and_another_directory(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = from_objects(task=lambda: Classification(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(3))))
+    (work / "elsewhere").mkdir()
+    monkeypatch.chdir(work / "elsewhere")
+    assert made.finished
+    assert len(made.oof) == 142
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"folds": [True]}, "folds: True is no whole number"),
+        ({"folds": 1}, "give such as [0, 2]"),
+        ({"seed": -1}, "seed: -1"),
+        ({"name": 5}, "name: 5"),
+        ({"overrides": ["a"]}, "overrides: a list"),
+        ({"trainer": 5}, "trainer: a int is given"),
+        ({"trainer": lambda: None}, "trainer: the function gives a NoneType"),
+        ({"executor": "proces"}, "did you mean 'process'?"),
+        ({"data": {"batchsize": 3}, "x": np.zeros((3, 13)), "y": [0, 1, 2]}, "did you mean 'batch_size'?"),
+        ({"data": {"impute": "meen"}, "x": np.zeros((3, 13)), "y": [0, 1, 2]}, "data.impute: 'meen' is none of mean"),
+        ({"data": lambda: Arrays(source="wine", drop_last="false")}, "data.drop_last: 'false' is neither"),
+        ({"data": lambda: Arrays(source="wine", clean=Cleaning(duplicate="dropp"))}, "did you mean 'drop'?"),
+    ],
+)
+def test_an_argument_of_another_kind_is_one_line(changes: dict[str, Any], part: str, work: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_objects(**changes)
+    assert part in str(error.value)
+    assert not (work / "runs").exists()

@@ -1,10 +1,10 @@
 """How the folds of a cross-validation are run."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from lightning_base.distributed.slurm import Slurm
-from lightning_base.errors import ConfigError
+from lightning_base.errors import ConfigError, suggest
 
 Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
 
@@ -30,6 +30,11 @@ class Execution:
     slurm: Slurm | None = None
 
     def __post_init__(self) -> None:
+        if self.executor not in get_args(Executor):
+            known = get_args(Executor)
+            raise ConfigError(
+                f"--executor: {self.executor!r} is none of {', '.join(known)}{suggest(str(self.executor), known)}"
+            )
         for key, value in (("jobs", self.jobs), ("threads", self.threads)):
             if value is not None and value < 1:
                 raise ConfigError(f"--{key}: {value} is below 1; give a positive number, or leave it out")
