@@ -1,10 +1,13 @@
 """The verb `compare`: tests of the differences between finished cross-validations of one split; needs no torch."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from itertools import combinations
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -53,7 +56,7 @@ class ErrorTest:
     p_holm: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """All pairs of runs, over k folds (all repeats) of n samples.
 
@@ -70,6 +73,31 @@ class Comparison:
     tests: tuple[MetricTest, ...]
     mcnemar: tuple[ErrorTest, ...]
     notes: tuple[str, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per metric and pair: both means, their difference with its 95 % interval, p (Holm's where there are
+        several), and the probabilities that either is better or that they differ by no more than `rope`.
+        """
+        rows = []
+        for test in self.tests:
+            d = test.difference
+            a_better, b_better = (d.left, d.right) if test.higher_is_better is False else (d.right, d.left)
+            row = {"metric": test.metric, "a": test.a, "b": test.b, "mean_a": test.mean_a, "mean_b": test.mean_b}
+            row |= {"difference": d.mean, "low": d.ci95[0], "high": d.ci95[1], "p": test.p_holm}
+            rows.append(row | {"a_better": a_better, "b_better": b_better, "rope": d.rope})
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        console = Console(highlight=False, width=140, file=io.StringIO(), force_terminal=False, color_system=None)
+        with console.capture() as printed:
+            show(self, console)
+        return printed.get().rstrip()
+
+    def _repr_html_(self) -> str:
+        rows = self.table.to_html(index=False, float_format="{:.4f}".format)
+        notes = "".join(f"<p>note: {escape(note)}</p>" for note in self.notes)
+        return f"<p>{self.k} folds, n = {self.n}</p>{rows}{notes}"
 
 
 def compare(
@@ -198,7 +226,7 @@ def show(found: Comparison, console: Console) -> None:
     if found.mcnemar:
         methods = " or ".join(dict.fromkeys(test.method for test in found.mcnemar))
         console.print(
-            f"McNemar: samples that the first : the second alone has right, out-of-fold, {methods}, n = "
+            f"McNemar, of accuracy: samples that the first : the second alone has right, out-of-fold, {methods}, n = "
             f"{found.mcnemar[0].n}"
         )
     if several:

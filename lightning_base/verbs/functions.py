@@ -293,21 +293,22 @@ def audit(
 
 
 def compare(
-    *runs: str | Path | CrossValidation,
+    *runs: str | Path | CrossValidation | Sequence[str | Path | CrossValidation],
     metric: str | Sequence[str] | None = None,
     rope: float | Mapping[str, float] = comparing.ROPE,
 ) -> comparing.Comparison:
     """Tests the differences between finished cross-validations of one split; needs no torch.
 
     Args:
-        runs: their directories or results, two or more.
+        runs: their directories or results, two or more, or one list of them.
         metric: what to compare, or several; by default accuracy or r2, else the first that all runs have.
         rope: differences within ± this count as none; of all metrics, or by name.
 
     Raises:
         UserError: for runs that cannot be compared.
     """
-    paths = [run.directory if isinstance(run, CrossValidation) else Path(run) for run in runs]
+    given = runs[0] if len(runs) == 1 and isinstance(runs[0], list | tuple) else runs
+    paths = [run.directory if isinstance(run, CrossValidation) else Path(run) for run in given]
     metrics = [metric] if isinstance(metric, str) else metric
     ropes: dict[str | None, float] = {None: comparing.ROPE}
     for name, width in rope.items() if isinstance(rope, Mapping) else [(None, rope)]:

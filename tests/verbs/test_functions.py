@@ -119,6 +119,9 @@ def test_every_verb_works_when_every_module_is_imported(config: Path, work: Path
     compared = lb.compare(one, two.directory, metric="accuracy", rope=0.05)
     [test] = compared.tests
     assert (test.rope, test.mean_b) == (0.05, two.metrics["mean"]["accuracy"])
+    assert compared.table.loc[0, "mean_b"] == test.mean_b
+    assert "P(better)" in repr(lb.compare([one, two]))
+    assert compared.table.loc[0, "low"] <= compared.table.loc[0, "difference"] <= compared.table.loc[0, "high"]
     sealed = one.test()
     assert sealed.n == 36
     assert set(sealed.predictions["id"]).isdisjoint(one.oof["id"])
