@@ -307,7 +307,7 @@ def compare(
     Raises:
         UserError: for runs that cannot be compared.
     """
-    given = runs[0] if len(runs) == 1 and isinstance(runs[0], list | tuple) else runs
+    given: Sequence[Any] = runs[0] if len(runs) == 1 and isinstance(runs[0], list | tuple) else runs
     paths = [run.directory if isinstance(run, CrossValidation) else Path(run) for run in given]
     metrics = [metric] if isinstance(metric, str) else metric
     ropes: dict[str | None, float] = {None: comparing.ROPE}

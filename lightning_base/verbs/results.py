@@ -55,6 +55,12 @@ class Trained(Outcome):
     directory: Path
     experiment: "Experiment | None" = field(default=None, compare=False)
 
+    @property
+    def place(self) -> Path:
+        """The directory as it is shown: from the working directory, where it is below that."""
+        here = Path.cwd()
+        return self.directory.relative_to(here) if self.directory.is_relative_to(here) else self.directory
+
     def predict(self, x: Any = None, **options: Any) -> pd.DataFrame:
         """One row per sample; see `lightning_base.predict`."""
         return lightning_base.predict(self, x, **options)
@@ -87,16 +93,16 @@ class CrossValidation(Trained):
 
     def _demand_same(self) -> None:
         if self._now() != self.__dict__["_stamp"]:
-            raise ArtefactError(f"{self.directory}: a later run has taken the directory; load it anew")
+            raise ArtefactError(f"{self.place}: a later run has taken the directory; load it anew")
 
     @property
     def title(self) -> str:
         """Its folds, its samples and what was scored."""
         if not self.finished:
             done = int((self.folds["state"] == "done").sum())
-            return f"{self.directory}: {done} of {len(self.folds)} folds are done"
+            return f"{self.place}: {done} of {len(self.folds)} folds are done"
         one = self.summary
-        return f"{self.directory}: {one.k} folds, {one.n_scored} held-out samples; interval: {one.interval}"
+        return f"{self.place}: {one.k} folds, {one.n_scored} held-out samples; interval: {one.interval}"
 
     @property
     def finished(self) -> bool:
@@ -112,7 +118,7 @@ class CrossValidation(Trained):
         """
         self._demand_same()
         if not self.finished:
-            raise ArtefactError(f"{self.directory}: not all folds are done; run crossval to its end")
+            raise ArtefactError(f"{self.place}: not all folds are done; run crossval to its end")
         return read_summary(self.directory)
 
     @property
@@ -169,7 +175,7 @@ class Fitted(Trained):
     def title(self) -> str:
         """Its samples and what was scored."""
         one = self.result
-        return f"{self.directory}: {one.n_val} held-out samples of fold {one.fold}; scored: {one.selection}"
+        return f"{self.place}: {one.n_val} held-out samples of fold {one.fold}; scored: {one.selection}"
 
     @cached_property
     def result(self) -> FoldResult:
@@ -179,7 +185,7 @@ class Fitted(Trained):
             ArtefactError: where the run is not done.
         """
         if not is_done(self.directory):
-            raise ArtefactError(f"{self.directory}: the run is not done; run fit to its end")
+            raise ArtefactError(f"{self.place}: the run is not done; run fit to its end")
         return read_result(self.directory)
 
     @property
