@@ -18,7 +18,7 @@ from lightning_base.splitters.manifest import hash_table, read_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.objects import demand_identified, is_identified
+from lightning_base.training.objects import demand_identified, lacking
 
 # keys that change what is shown and nothing that is computed: a run may be continued with others
 FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary")
@@ -118,7 +118,7 @@ def changes(path: Path, experiment: Experiment) -> dict[str, tuple[Any, Any]]:
     theirs, ours = flatten(yaml.safe_load(path.read_text())), flatten(experiment.dump())
     keys = [key for key in sorted(theirs.keys() | ours.keys()) if key not in FREE_KEYS]
     found = {key: (theirs.get(key), ours.get(key)) for key in keys if theirs.get(key) != ours.get(key)}
-    if experiment.objects is not None and not is_identified(experiment.objects.identity):
+    if experiment.objects is not None and lacking(experiment.objects.identity, "source"):
         found["objects"] = ("unknown", "unknown")
     return found
 

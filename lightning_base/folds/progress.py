@@ -78,7 +78,7 @@ class FoldProgress(Board):
         for row in self.rows.values():
             if new := row.folds - self._known:
                 self._known |= new
-                self.pace.given += row.given * len(new)
+                self.pace.given += row.pace.given * len(new)
         self.progress.update(
             self._all,
             completed=self.done(),

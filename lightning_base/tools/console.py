@@ -67,10 +67,10 @@ def console(importance: Level = Level.NORMAL) -> Console:
 
 def warn(text: str, kind: type[Warning] = UserWarning) -> None:
     """Warns of what no reader of the numbers may miss, where nothing is printed: at the line that called us."""
-    level, frame = 1, inspect.currentframe()
+    depth, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in (PACKAGE, "contextlib"):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, kind, stacklevel=level)
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(text, kind, stacklevel=depth)
 
 
 def make() -> Console:

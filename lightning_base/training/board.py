@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -83,7 +83,6 @@ class Row:
     seen: Seen
     pace: Pace
     bar: TaskID
-    given: float = field(default=0.0)
 
 
 class Elapsed(ProgressColumn):
@@ -192,8 +191,8 @@ class Board:
         self.out.print(line, soft_wrap=not self.out.is_terminal, markup=False)
 
     def _add(self, folds: Sequence[int], name: str, seen: Seen, now: float) -> Row:
-        given = seen.share or 0.0
-        row = Row(name, set(folds), now + EVERY, seen, Pace(now, given), self._bar(name, seen, now), given)
+        pace = Pace(now, seen.share or 0.0)
+        row = Row(name, set(folds), now + EVERY, seen, pace, self._bar(name, seen, now))
         self.rows[folds[0]] = row
         return row
 

@@ -198,26 +198,27 @@ def _made(function: Callable[[], Any], key: str, kind: type[Any]) -> Any:
     return made
 
 
-def is_identified(identity: Settings) -> bool:
-    """Whether objects can be told from others."""
-    return all(entry.get("source") is not None for entry in identity.values() if isinstance(entry, Mapping))
+def lacking(identity: Settings, what: str) -> str | None:
+    """The first function of which there is no "source" or no "call"; None where all have it."""
+    entries = ((key, entry) for key, entry in identity.items() if isinstance(entry, Mapping))
+    return next((key for key, entry in entries if entry.get(what) is None), None)
 
 
-def demand_identified(identity: Mapping[str, Any], directory: str) -> None:
+def demand_identified(identity: Settings, directory: str) -> None:
     """Refuses to go on with a run whose objects cannot be told from others.
 
     Raises:
         ConfigError: naming what cannot be identified.
     """
-    for key, entry in identity.items():
-        if isinstance(entry, Mapping) and entry.get("source") is None:
-            raise ConfigError(
-                f"{directory} holds a run, and whether it is of the same {key} cannot be told: the function takes a "
-                f"{entry.get('unknown')} with it; make that inside the function, or give another name or overwrite=True"
-            )
+    if key := lacking(identity, "source"):
+        raise ConfigError(
+            f"{directory} holds a run, and whether it is of the same {key} cannot be told: the function takes a "
+            f"{identity[key].get('unknown')} with it; make that inside the function, or give another name or "
+            "overwrite=True"
+        )
 
 
-def demand_importable(identity: Mapping[str, Any], what: str) -> None:
+def demand_importable(identity: Settings, what: str) -> None:
     """Refuses objects that another process cannot make.
 
     Args:
@@ -227,15 +228,14 @@ def demand_importable(identity: Mapping[str, Any], what: str) -> None:
     Raises:
         ConfigError: naming the function.
     """
-    for key, entry in identity.items():
-        if isinstance(entry, Mapping) and entry.get("call") is None:
-            raise ConfigError(
-                f"{what}: {EXECUTORS}, and {key} is no function of an importable module; put it into a file, at its "
-                "top level, and import it from there"
-            )
+    if key := lacking(identity, "call"):
+        raise ConfigError(
+            f"{what}: {EXECUTORS}, and {key} is no function of an importable module; put it into a file, at its "
+            "top level, and import it from there"
+        )
 
 
-def imported(identity: Mapping[str, Any], where: str) -> Objects:
+def imported(identity: Settings, where: str) -> Objects:
     """The objects of a saved experiment, imported anew.
 
     Args:
@@ -245,12 +245,11 @@ def imported(identity: Mapping[str, Any], where: str) -> Objects:
     Raises:
         ConfigError: where a function cannot be imported, or is not what it was.
     """
-    for key, entry in identity.items():
-        if isinstance(entry, Mapping) and entry.get("call") is None:
-            raise ConfigError(
-                f"{where} was made from Python objects, and {key} is no function that can be imported; repeat the call "
-                "that made it, which keeps what is finished, or put the function into a file"
-            )
+    if key := lacking(identity, "call"):
+        raise ConfigError(
+            f"{where} was made from Python objects, and {key} is no function that can be imported; repeat the call "
+            "that made it, which keeps what is finished, or put the function into a file"
+        )
     made: dict[str, Any] = {"task": None, "trainer": {}}
     for key, entry in identity.items():
         if not isinstance(entry, Mapping):

@@ -171,8 +171,6 @@ def validate(
 
     with running.guarded(verbose):
         experiment, path = running.reopened("validate", run, config, overrides)
-        if running.spawns(experiment):
-            experiment = running.on_one(experiment)
         return scoring.validate(experiment, path)
 
 
@@ -194,8 +192,6 @@ def test(
 
     with running.guarded(verbose):
         experiment, path = running.reopened("test", run, config, overrides)
-        if running.spawns(experiment):
-            experiment = running.on_one(experiment)
         return scoring.test(experiment, path)
 
 
@@ -228,8 +224,6 @@ def predict(
 
     with running.guarded(verbose):
         experiment, path = running.reopened("predict", run, config, overrides)
-        if running.spawns(experiment):
-            experiment = running.on_one(experiment)
         found = scoring.predict(experiment, path, x)
         return found if x is None else running.as_given(found, x)
 

@@ -25,6 +25,7 @@ from lightning_base.verbs import ddp_spawn
 from lightning_base.verbs.opening import as_words, open_files, open_objects
 from lightning_base.verbs.results import Fitted, Trained
 from lightning_base.verbs.results import load as load_run
+from lightning_base.verbs.words import saved_config
 
 ONE_AT_A_TIME = threading.RLock()  # random states belong to the process, not to a thread
 MadeData = Callable[[], Any] | None
@@ -85,7 +86,8 @@ def data_of(data: Any, x: Any = None, y: Any = None, groups: Any = None) -> Made
             raise ConfigError("data: options are given, and no x; give x, or a function that makes a data module")
         if y is not None or groups is not None:
             raise ConfigError(f"{'groups' if y is None else 'y'}: given without x; give the inputs as x")
-        return data if data is None or callable(data) else _no_function(data)
+        made: MadeData = data  # `objects_of` refuses what is no function
+        return made
     if data is not None and not isinstance(data, Mapping):
         raise ConfigError("data: a function is given and x too; give one of them, or data=dict(…) with x's options")
     options = dict(data or {})
@@ -98,12 +100,6 @@ def data_of(data: Any, x: Any = None, y: Any = None, groups: Any = None) -> Made
         return Memory(x=x, y=y, groups=groups, **options)
 
     return memory
-
-
-def _no_function(data: Any) -> MadeData:
-    raise ConfigError(
-        f"data: a {type(data).__name__} is given; every fold makes its own, so give a function: data=lambda: …"
-    )
 
 
 def opened(
@@ -169,11 +165,19 @@ def chosen(folds: Any) -> list[int] | None:
 
 
 def reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) -> tuple[Experiment, Path | None]:
-    """The experiment of a run, and the path of its checkpoint or directory.
+    """The experiment of a run, for one process, and the path of its checkpoint or directory.
+
+    What is scored and predicted does not depend on the number of processes.
 
     Raises:
         UserError: where the configuration that belongs to it is not there.
     """
+    experiment, path = _reopened(verb, run, config, overrides)
+    alone = {"trainer.strategy": "auto", "trainer.devices": 1}
+    return (experiment.with_(alone) if spawns(experiment) else experiment), path
+
+
+def _reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) -> tuple[Experiment, Path | None]:
     if isinstance(run, Trained):
         path: Path | None = run.directory
     else:
@@ -194,20 +198,10 @@ def reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) -> 
             raise ArtefactError(f"{path}: no such file or directory; name a run's, as runs/NAME/crossval")
         if path.is_dir() and not (path / "config.yaml").is_file():
             path = load_run(path).directory
-        return open_files(verb, [saved_config(path)], overrides), path
+        if (saved := saved_config(path.absolute())) is None:
+            raise ConfigError(f"{path}: no config.yaml stands beside it; give config=…")
+        return open_files(verb, [saved], overrides), path
     return open_files(verb, as_paths(config), overrides), path
-
-
-def saved_config(path: Path) -> Path:
-    """The configuration saved with a run, of whose files or directories one is given.
-
-    Raises:
-        ConfigError: where there is none.
-    """
-    for folder in (path, *path.absolute().parents)[:4]:
-        if (folder / "config.yaml").is_file():
-            return folder / "config.yaml"
-    raise ConfigError(f"{path}: no config.yaml stands beside it; give config=…")
 
 
 def as_paths(config: Any) -> list[Path]:
@@ -228,11 +222,6 @@ def as_given(found: pd.DataFrame, x: Any) -> pd.DataFrame:
 def spawns(experiment: Experiment) -> bool:
     """Whether a verb is to be run in processes of its own."""
     return bool(experiment.config.trainer.strategy == ddp_spawn.NAME)
-
-
-def on_one(experiment: Experiment) -> Experiment:
-    """The experiment for one process: what is scored and predicted does not depend on their number."""
-    return experiment.with_({"trainer.strategy": "auto", "trainer.devices": 1})
 
 
 def spawn(verb: str, experiment: Experiment, options: Mapping[str, Any]) -> None:

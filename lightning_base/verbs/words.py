@@ -37,6 +37,12 @@ def only_directory(arguments: Sequence[str], name: str) -> Path:
     return Path(values[0])
 
 
+def saved_config(path: Path) -> Path | None:
+    """The configuration saved with a run, of whose files or folders one is given; None where there is none."""
+    files = (folder / "config.yaml" for folder in (path, *path.parents)[:4])
+    return next((file for file in files if file.is_file()), None)
+
+
 def with_saved_config(arguments: list[str]) -> list[str]:
     """The arguments, with the configuration saved beside --ckpt_path or --labels in front where no --config is given.
 
@@ -48,9 +54,8 @@ def with_saved_config(arguments: list[str]) -> list[str]:
     for option in ("--ckpt_path", "--labels"):
         for value in given(arguments, option):
             path = Path(value)
-            for folder in (path, *path.parents)[:4]:
-                if (folder / "config.yaml").is_file():
-                    return [arguments[0], "--config", str(folder / "config.yaml"), *arguments[1:]]
+            if (saved := saved_config(path)) is not None:
+                return [arguments[0], "--config", str(saved), *arguments[1:]]
             if option == "--ckpt_path" and arguments[0] in ("validate", "test", "predict"):
                 if not path.exists():
                     raise ConfigError(f"--ckpt_path: no file or directory {path}; give a run's, as runs/NAME/crossval")
