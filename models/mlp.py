@@ -1,5 +1,6 @@
 """MLP: a multilayer perceptron over flattened inputs."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,7 +13,7 @@ class MLP(nn.Module):
     """Hidden layers of (affine, optional batch norm, activation, dropout), then an affine output layer.
 
     Args:
-        in_features: numbers in one sample.
+        in_features: numbers in one sample; by default as many as the first batch has.
         num_classes: number of outputs: logits, or 1 for regression.
         hidden: width of each hidden layer.
         dropout: probability of zeroing a hidden unit in training (Srivastava et al. 2014).
@@ -24,8 +25,8 @@ class MLP(nn.Module):
 
     def __init__(
         self,
-        in_features: int,
-        num_classes: int,
+        in_features: int | None = None,
+        num_classes: int = 1,
         hidden: Sequence[int] = (128,),
         dropout: float = 0.0,
         activation: Literal["relu", "gelu", "tanh", "silu"] = "relu",
@@ -35,16 +36,25 @@ class MLP(nn.Module):
         layers: list[nn.Module] = [nn.Flatten()]
         width = in_features
         for size in hidden:
-            layers.append(nn.Linear(width, size))
+            layers.append(_affine(width, size))
             if batch_norm:
                 layers.append(nn.BatchNorm1d(size))
             layers.append(ACTIVATIONS[activation]())
             if dropout:
                 layers.append(nn.Dropout(dropout))
             width = size
-        self.layers = nn.Sequential(*layers, nn.Linear(width, num_classes))
+        self.layers = nn.Sequential(*layers, _affine(width, num_classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (B, num_classes)."""
         y: Tensor = self.layers(x)
         return y
+
+
+def _affine(width: int | None, size: int) -> nn.Linear:
+    """An affine layer; without a width it takes that of what it sees first."""
+    if width is not None:
+        return nn.Linear(width, size)
+    with warnings.catch_warnings():  # torch says of lazy modules, since 1.8, that they may change
+        warnings.simplefilter("ignore", UserWarning)
+        return nn.LazyLinear(size)

@@ -1,5 +1,6 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -149,7 +150,7 @@ class BaseModule(LightningModule, ABC):
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             raise ConfigError(
                 f"model.network: {type(self.network).__name__} does not fit the data, whose batch has shape "
-                f"{tuple(batch.x.shape)}: {one_line(error)}; mend model.network or the data"
+                f"{tuple(batch.x.shape)}: {one_line(error)}; {_mend(self.network, batch.x)}"
             ) from error
         finally:
             self.train(was_training)
@@ -315,3 +316,12 @@ class BaseModule(LightningModule, ABC):
 def _on_host(values: Tensor | Boxes, n: int) -> Any:
     """The first n on the CPU: there what differs in shape needs no program compiled anew."""
     return Boxes(*(part.cpu()[:n] for part in values)) if isinstance(values, Boxes) else values.cpu()[:n]
+
+
+def _mend(network: nn.Module, x: Tensor) -> str:
+    """What to do about a network that does not take inputs (B, ...)."""
+    taken = inspect.signature(type(network)).parameters
+    if "in_features" not in taken:
+        return "mend model.network or the data"
+    alone = ", or leave it out" if taken["in_features"].default is None else ""
+    return f"a sample has {x[0].numel()} numbers: set model.network.in_features to that{alone}"

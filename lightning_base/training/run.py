@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -209,12 +210,21 @@ def preflight(run: Run) -> None:
     data.prepare_data()
     data.setup("fit")
     run.model.use(data)
-    run.model.check(data.transform(data.loader("train").gather(data.rows("train")[:2])))
+    _try(run)
     try_augmentations(data)
     try:
         run.model.configure_optimizers()
     except (ValueError, TypeError) as error:
         raise ConfigError(f"model.optimizer or model.scheduler: {one_line(error)}") from error
+
+
+def _try(run: Run) -> None:
+    """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
+    data = run.datamodule
+    batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        run.model.check(batch)
 
 
 def close(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.table import Table
 
@@ -11,6 +12,7 @@ from lightning_base.auditing.pictures import draw_samples
 from lightning_base.auditing.report import Leak
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.preprocess import TablePreprocess
 from lightning_base.tools.console import Level, console
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build
@@ -38,6 +40,8 @@ def prepare(experiment: Experiment) -> Prepared:
     for source, samples in sources.items():
         if samples is not None:
             out.print(f"{source}: {len(samples)} samples from {samples.origin}", soft_wrap=True)
+    if lines := described(data):
+        out.print("\n".join(lines), soft_wrap=True, markup=False)
     write_split(directory, data)
     found = findings(data)
     if len(found):
@@ -53,6 +57,22 @@ def prepare(experiment: Experiment) -> Prepared:
         soft_wrap=True,
     )
     return Prepared(directory, counts, found, data.folds.table())
+
+
+def described(data: BaseDataModule) -> list[str]:
+    """A line on the pool's classes with their samples, and one on how many numbers a network gets of a table's row."""
+    pool, lines = data.samples("pool"), []
+    if pool.classes and pool.target is not None and len(pool.classes) <= SHOWN:
+        count = np.bincount(pool.target, minlength=len(pool.classes))
+        named = ", ".join(f"{name} {n}" for name, n in zip(pool.classes, count, strict=True))
+        lines.append(f"{len(pool.classes)} classes: {named}")
+    elif pool.classes:
+        lines.append(f"{len(pool.classes)} classes")
+    if isinstance(data.preprocess, TablePreprocess):
+        data.setup("fit")
+        width = data.transform(data.loader("train").gather(data.rows("train")[:1])).x.shape[1]
+        lines.append(f"{len(pool.features)} columns are inputs; with categories spread out {width} numbers a sample")
+    return lines
 
 
 def count_table(found: pd.DataFrame) -> Table:

@@ -20,7 +20,7 @@ from lightning_base.training.config_errors import explain
 from lightning_base.training.experiment import SHARED_KEYS, Experiment
 from lightning_base.training.search_space import Search
 from lightning_base.verbs.trainer import Trainer
-from lightning_base.verbs.words import configs
+from lightning_base.verbs.words import configs, with_nulls
 
 DATA_VERBS = ("prepare", "audit")  # these need no model
 MORE_HIDDEN = {"validate": {"verbose"}, "test": {"verbose"}, "predict": {"return_predictions"}}
@@ -65,7 +65,7 @@ class Parser(LightningCLI):
             parser_kwargs=own | {verb: dict(own) for verb in self.subcommands()},
             subclass_mode_model=True,
             subclass_mode_data=True,
-            args=list(arguments),
+            args=with_nulls(arguments),
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # hyperparameters in checkpoints break weights-only loading
         )

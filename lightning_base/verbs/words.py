@@ -1,5 +1,6 @@
 """Options looked at before a verb's parser reads them: which files it will read, and which directory it is about."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.tools.console import Level
 
 CONFIG = ("--config", "-c")
+NESTED = ("model.network", "model.optimizer", "model.scheduler", "data.split")  # classes within a class
 LEVELS = {"-q": Level.QUIET, "--quiet": Level.QUIET, "-v": Level.VERBOSE, "--verbose": Level.VERBOSE}
 
 
@@ -76,3 +78,22 @@ def without_level(arguments: Sequence[str]) -> tuple[list[str], Level]:
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     asked = [Level.NORMAL, *(LEVELS[word] for word in arguments[:end] if word in LEVELS)]
     return [*(word for word in arguments[:end] if word not in LEVELS), *arguments[end:]], asked[-1]
+
+
+def with_nulls(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with an option of a class within a class that is set to null spelt out as the parser takes it.
+
+    jsonargparse hands such a value on as the word "None" (4.53: `_typehints.adapt_class_type`), which is no number.
+    """
+    found, words = [], iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        owner, _, option = name.removeprefix("--").replace(".init_args.", ".").rpartition(".")
+        if owner in NESTED and not equals:
+            value = next(words, "")
+        if owner in NESTED and value in ("null", "~"):
+            outer, inner = owner.split(".")
+            found.append(f"--{outer}={json.dumps({'init_args': {inner: {'init_args': {option: None}}}})}")
+        else:
+            found += [word] if equals or owner not in NESTED else [word, value]
+    return found

@@ -1,5 +1,6 @@
 """Claims about the networks: sizes from the papers, and outputs equal to another implementation's."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,21 @@ def test_linear_is_one_affine_map_that_begins_at_zero() -> None:
     network = Linear(6, 2, zero_init=False)
     x = torch.randn(4, 2, 3)
     torch.testing.assert_close(network(x), F.linear(x.reshape(4, 6), network.affine.weight, network.affine.bias))
+
+
+@pytest.mark.parametrize("lazy", [lambda: MLP(hidden=[4]), lambda: MLP(hidden=[]), Linear])
+def test_a_network_without_in_features_takes_them_from_what_it_sees_first(lazy: Callable[[], torch.nn.Module]) -> None:
+    network, x = lazy(), torch.randn(4, 5, 3)
+    out = network(x)
+    assert next(network.parameters()).shape[1] == 15
+    loaded = lazy()
+    loaded.load_state_dict(network.state_dict())
+    assert torch.equal(loaded(x), out)
+    with pytest.raises(RuntimeError, match="shapes"):
+        network(torch.randn(4, 14))
+    if isinstance(network, Linear):
+        assert torch.equal(out, torch.zeros(4, 1))
+        assert Linear(zero_init=False)(x).abs().sum() > 0
 
 
 def test_cnn_takes_images_down_to_its_number_of_halvings() -> None:

@@ -391,6 +391,20 @@ def test_what_a_config_says_of_seed_and_audit_holds_unless_it_is_given(config: P
     }
 
 
+def test_a_network_that_takes_its_width_from_the_data_trains_alone_as_with_others_and_predicts(config: Path) -> None:
+    key = "model.network.init_args.in_features"
+    whole = lb.crossval(config, overrides={key: None}, folds=[0, 1])
+    alone = lb.crossval(config, overrides={key: None}, folds=[1], name="alone")
+    assert_same_weights(whole.directory / "fold_1", alone.directory / "fold_1")
+    kept = whole.directory / "fold_1" / "checkpoints" / "last.ckpt"
+    held_out = pd.read_parquet(whole.directory / "fold_1" / "predictions.parquet")
+    scored = lb.validate(kept).predictions.set_index("id").loc[held_out["id"]]
+    np.testing.assert_array_equal(scored["prob_2"], held_out["prob_2"])
+    assert len(lb.predict(kept, load_wine().data[:4].astype(np.float32))) == 4
+    with pytest.raises(ConfigError, match=r"has 13 numbers: set model\.network\.in_features to that, or leave it out"):
+        lb.crossval(config, overrides={key: 12}, name="wrong")
+
+
 def test_a_lazy_network_and_another_directory(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = from_objects(task=lambda: Classification(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(3))))
     (work / "elsewhere").mkdir()
