@@ -14,10 +14,8 @@ import pandas as pd
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.samples.payload import content_hash
+from lightning_base.sources.shard_index import read_shard_index
 from lightning_base.tools.cache import kept_folder
-
-# formats that are read without unpickling
-SAFE = {"numpy", "no_header_numpy", "int", "float", "str", "bool", "boolean"}
 
 
 class Shards:
@@ -41,22 +39,16 @@ class Shards:
         self.location = location
         try:
             self.data = litdata.StreamingDataset(location, cache_dir=cache, max_cache_size=max_cache_size)
-            n = len(self.data)
-            index = json.loads((Path(self.data.input_dir.path) / "index.json").read_text())  # fetched where remote
-            chunks, formats = index["chunks"], index["config"]["data_format"]
         except Exception as error:  # litdata raises many kinds for a missing or broken index
-            raise ConfigError(
-                f"data.shards: {location} cannot be read as litdata shards ({one_line(error)[:200]}); write them with "
-                "litdata.optimize"
-            ) from error
-        if unsafe := sorted({str(f).split(":")[0] for f in formats} - SAFE):
-            raise ConfigError(
-                f"data.shards: {location} stores {', '.join(unsafe)}, which is not read safely; write items as dicts "
-                "of NumPy arrays, numbers and strings"
-            )
-        sizes = [int(chunk["chunk_size"]) for chunk in chunks]
-        self.blocks: npt.NDArray[np.int64] = np.repeat(np.arange(len(sizes)), sizes)
-        self.identity = json.dumps([location, index], sort_keys=True)
+            raise unreadable(location, error) from error
+        # litdata has fetched the index where it is remote, and not yet acted on it
+        index = read_shard_index(Path(self.data.input_dir.path) / "index.json", location)
+        try:
+            n = len(self.data)
+        except Exception as error:
+            raise unreadable(location, error) from error
+        self.blocks: npt.NDArray[np.int64] = np.repeat(np.arange(len(index.sizes)), index.sizes)
+        self.identity = json.dumps([location, index.content], sort_keys=True)
         if len(self.blocks) != n:
             raise ConfigError(f"data.shards: {location} has {n} items, its index {len(self.blocks)}; write it again")
         self._lock = threading.Lock()  # litdata's reader is made for one thread
@@ -88,6 +80,14 @@ class Shards:
         if isinstance(rows, int | np.integer):
             return np.asarray(self.item(int(rows))["x"])
         return np.stack([np.asarray(self.item(row)["x"]) for row in rows])
+
+
+def unreadable(location: str, error: Exception) -> ConfigError:
+    """What is said of shards that litdata does not read."""
+    return ConfigError(
+        f"data.shards: {location} cannot be read as litdata shards ({one_line(error)[:200]}); write them with "
+        "litdata.optimize"
+    )
 
 
 @dataclass(kw_only=True, eq=False)

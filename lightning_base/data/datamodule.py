@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 
 from lightning_base.augment import Augmentation, Context, augment
 from lightning_base.clean.cleaning import Cleaning
-from lightning_base.data.pool import Division, Pool, Pools, Source, Sources
+from lightning_base.data.pool import Division, Pool, Pools, Role, Source, Sources, source_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import CheckpointError, ConfigError, DataError
@@ -23,7 +23,7 @@ from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
-from lightning_base.sources.fetch import Resource, fetch
+from lightning_base.sources.fetch import Resource, demand_fetched, fetch
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.split import WHOLE, Split, Splitter, seal
@@ -33,7 +33,6 @@ from lightning_base.tools.choices import demand_choices
 # what is read
 DIVIDING = ("split", "test_size", "test_seed")
 NEITHER = ("inner_val", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
-Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -41,8 +40,9 @@ class BaseDataModule(LightningDataModule, ABC):
     """Collecting, cleaning, splitting, fitted preprocessing, augmentation and exact loaders over any source.
 
     A subclass implements `dataset` alone; as a dataclass it only names what it needs beside the arguments here.
-    `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's) and `only` (the ids that the pool is
-    restricted to, where it is an inner one) are set by whoever builds the run; holdout is fold 0 of the splitter.
+    `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's), `only` (the ids that the pool is
+    restricted to, where it is an inner one) and `fetches` (False where a configuration that may be another's is only
+    scored) are set by whoever builds the run; holdout is fold 0 of the splitter.
 
     Args:
         split: any scikit-learn splitter, or one of lightning_base.splitters: ratios, columns, files, a manifest,
@@ -103,6 +103,7 @@ class BaseDataModule(LightningDataModule, ABC):
         self.fold_seed = 0
         self.only: frozenset[str] | None = None
         self.predict_role: Role = "predict"
+        self.fetches = True
         self._pool: Pool | None = None
         self._trained_on: tuple[str, int] | None = None
         self._classes: tuple[str, ...] | None = None
@@ -139,9 +140,9 @@ class BaseDataModule(LightningDataModule, ABC):
         return self.make_preprocess()
 
     def prepare_data(self) -> None:
-        """Fetches what the YAML declares, where it is not there yet; without network where it is."""
+        """Fetches what the YAML declares and is not there yet; refuses to go on without it where `fetches` is False."""
         for resource in self.fetch:
-            fetch(resource)
+            (fetch if self.fetches else demand_fetched)(resource)
 
     @property
     def pool(self) -> Pool:
@@ -275,7 +276,7 @@ class BaseDataModule(LightningDataModule, ABC):
     def _need_fit(self) -> None:
         if not self.preprocess.fitted:
             raise CheckpointError(
-                "the data's preprocessing is not fitted: fit first, or give --ckpt_path of a trained run"
+                "the data's preprocessing is not fitted: fit first, or give a trained run's checkpoint"
             )
 
     def train_dataloader(self) -> BatchLoader:
@@ -353,8 +354,3 @@ class BaseDataModule(LightningDataModule, ABC):
             self._check_split(self.pool.folds)
         self.preprocess.load(state_dict["preprocess"])
         self._classes = tuple(state_dict["classes"])
-
-
-def source_of(role: Role) -> Source:
-    """The source a role's samples come from: train, inner and val are views of the pool."""
-    return role if role == "test" or role == "predict" else "pool"

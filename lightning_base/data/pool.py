@@ -19,6 +19,7 @@ from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.split import Split, Splitter, default_splitter, make_split, seal
 
 Source: TypeAlias = Literal["pool", "test", "predict"]
+Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
 Value = TypeVar("Value")
 SOURCES, POOLS = 4, 16  # kept at a time: a search may try other data, and has a pool per outer fold
 
@@ -205,3 +206,8 @@ def _latest(kept: OrderedDict[Hashable, Value], key: Hashable, new: Value, most:
     if len(kept) > most:
         kept.popitem(last=False)
     return value
+
+
+def source_of(role: Role) -> Source:
+    """The source a role's samples come from: train, inner and val are views of the pool."""
+    return role if role == "test" or role == "predict" else "pool"

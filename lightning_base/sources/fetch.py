@@ -75,6 +75,20 @@ def fetch(resource: Resource, report: Callable[[str], None] = _say) -> Path:
     return into / done.content.single if done.content.single else into
 
 
+def demand_fetched(resource: Resource) -> None:
+    """Refuses to go on without a resource that an earlier fetch has not left whole; fetches nothing.
+
+    Raises:
+        DataError: naming it, and the command that fetches.
+    """
+    local, name = _source(resource)
+    if _finished(resource, local, name) is None:
+        raise DataError(
+            f"data.fetch: {resource.url} is not in {resource.into}, and scoring fetches nothing; look whether you want "
+            "it, then lightning-base prepare --config with this configuration"
+        )
+
+
 def _source(resource: Resource) -> tuple[Path | None, str]:
     """The path of a local file (None for a download) and the file's name."""
     url, sha256 = resource.url, resource.sha256

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lightning_base.data.datamodule import Role, source_of
+from lightning_base.data.pool import Role, source_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Boxes, targets

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lightning_base.auditing.gate import inspect, write_split
-from lightning_base.data.datamodule import Role
+from lightning_base.data.pool import Role
 from lightning_base.errors import ConfigError
 from lightning_base.folds.search import tuned
 from lightning_base.results import states
@@ -98,6 +98,7 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
     if fold == WHOLE:
         raise ConfigError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
     run = build(of_run(experiment, checkpoint), fold, home, quiet=True, training=False)
+    run.datamodule.fetches = False
     return report(experiment, f"held-out samples of fold {fold}", run.model, evaluate.predict(run, "val", checkpoint))
 
 
@@ -192,6 +193,7 @@ def ensemble(
         home = checkpoint.parent.parent
         fold = read_stamp(checkpoint).get("fold", 0)
         run = build(tuned(experiment, home), fold, home, quiet=True, training=False)
+        run.datamodule.fetches = False
         if x is not None:
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))

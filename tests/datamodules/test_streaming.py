@@ -1,6 +1,7 @@
 """Claims about streams: shards give what arrays give, chunk by chunk, without unpickling."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,69 @@ def test_missing_shards_and_items_without_inputs_are_named(work: Path) -> None:
         Streaming(shards=write(work / "b", [{"x": np.zeros(2)}] * 3)).samples("pool")
     with pytest.raises(UserError, match="test_shards: not given"):
         Streaming(shards=str(work / "a")).samples("test")
+
+
+def spec(kind: str, context: object) -> str:
+    return json.dumps([1, {"type": kind, "context": context, "children_spec": []}])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "config.data_spec",
+            spec("collections.defaultdict", json.dumps(["planted", "f", []])),
+            "collections.defaultdict",
+        ),
+        ("config.data_spec", spec("collections.namedtuple", "planted"), "collections.namedtuple"),
+        ("config.data_spec", "[1, {}]", "a tree of another kind"),
+        ("config.data_spec", "[" * 100_000, "a tree that cannot be read"),
+        ("config.data_spec", None, "no tree"),
+        ("config.data_format", ["pickle", "int", "str"], "stores pickle"),
+        ("config.encryption", "fernet", "encryption"),
+        ("config.compression", "../zstd", "encryption, or a compression"),
+        ("chunks.0.filename", "../secret.bin", "'../secret.bin' is no plain file name"),
+        ("chunks.0.filename", "/etc/passwd", "no plain file name"),
+        ("chunks.0.filename", "a\\b", "no plain file name"),
+        ("chunks.0.filename", "chunk-0-1.bin", "comes twice"),
+        ("chunks.0.chunk_size", -1, "chunk_size -1"),
+        ("chunks.0.chunk_size", 10**12, "more than"),
+        ("chunks.0.chunk_size", 10**30, "cannot be read"),
+        ("chunks", None, "cannot be read"),
+    ],
+)
+def test_an_index_that_names_code_or_leads_out_of_its_folder_is_refused_before_it_is_acted_on(
+    work: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: object, message: str
+) -> None:
+    shards = write(work / "shards", digits(60))
+    (work / "planted.py").write_text("import pathlib\npathlib.Path('ran').touch()\nf = list\n")
+    monkeypatch.syspath_prepend(str(work))
+    index = json.loads((work / "shards" / "index.json").read_text())
+    *parents, last = key.split(".")
+    place = index
+    for part in parents:
+        place = place[int(part) if part.isdigit() else part]
+    place[last] = value
+    (work / "shards" / "index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=re.escape(message)):
+        Streaming(shards=shards).samples("pool")
+    assert not (work / "ran").exists()
+
+
+def test_a_damaged_index_is_refused_or_gives_the_same_samples(work: Path) -> None:
+    shards, rng = write(work / "shards", digits(60)), np.random.default_rng(0)
+    file = work / "shards" / "index.json"
+    whole, sound = file.read_bytes(), Streaming(shards=shards).samples("pool")
+    refused = 0
+    for _ in range(60):
+        bent = bytearray(whole)
+        for place in rng.integers(0, len(bent), 3):
+            bent[place] = rng.integers(32, 127)
+        file.write_bytes(bytes(bent[: rng.integers(len(bent) // 2, len(bent) + 1)]) if rng.random() < 0.2 else bent)
+        try:
+            found = Streaming(shards=shards).samples("pool")
+        except UserError:
+            refused += 1
+        else:
+            assert np.array_equal(found.content, sound.content)
+    assert refused > 20

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 import tarfile
 import threading
@@ -612,7 +613,9 @@ def test_a_folder_that_cannot_be_written_is_one_line(work: Path, monkeypatch: py
 
 
 @pytest.mark.slow
-def test_prepare_fetches_what_the_config_declares_and_later_verbs_need_no_network(server: Server, work: Path) -> None:
+def test_prepare_fetches_what_the_config_declares_and_later_verbs_need_no_network(
+    server: Server, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     packed = io.BytesIO()
     rng = np.random.default_rng(0)
     np.savez(packed, x=rng.normal(size=(80, 30)), y=np.arange(80) % 2)
@@ -625,7 +628,13 @@ def test_prepare_fetches_what_the_config_declares_and_later_verbs_need_no_networ
     assert main(["prepare", *options]) == 0
     assert server.asked == [None, f"bytes={len(server.content) // 2}-"]
     assert main(["crossval", *options, "--trainer.max_epochs", "1"]) == 0
+    capsys.readouterr()
     assert main(["test", "--ckpt_path", "runs/breast_cancer_mlp/crossval"]) == 0
+    assert "configuration: runs/breast_cancer_mlp/crossval/config.yaml\n" in capsys.readouterr().out
+    shutil.rmtree("data")
+    for verb in ("test", "predict"):
+        assert main([verb, "--ckpt_path", "runs/breast_cancer_mlp/crossval"]) == 2
+        assert "scoring fetches nothing" in capsys.readouterr().err
     assert len(server.asked) == 2
 
 
