@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.data.features import table_features
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.preprocess import Preprocess, TablePreprocess
-from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.frames import frame_form, read_frame
 from lightning_base.sources.records import NA_VALUES, Format
@@ -117,7 +117,7 @@ class Table(BaseDataModule):
                 Layout(
                     form=self._form(self.test_path, "data.test_path"),
                     target=self.target,
-                    features=self._features(),
+                    features=table_features(self),
                     ids=self.ids,
                     group=self.group,
                     time=self.time,
@@ -131,7 +131,7 @@ class Table(BaseDataModule):
         if self.predict is None:
             raise ConfigError("data.predict: not given; name a file of rows")
         return read_table(
-            Layout(form=self._form(self.predict, "data.predict"), features=self._features(), ids=self.ids)
+            Layout(form=self._form(self.predict, "data.predict"), features=table_features(self), ids=self.ids)
         )
 
     def given(self, x: Any) -> Samples:
@@ -140,16 +140,9 @@ class Table(BaseDataModule):
         Raises:
             DataError: for anything else, or a column that is not there.
         """
-        return read_frame(x, Layout(form=frame_form("predict"), features=self._features(), ids=self.ids))
+        return read_frame(x, Layout(form=frame_form("predict"), features=table_features(self), ids=self.ids))
 
     def _form(self, path: str, key: str) -> Format:
         """How a file is written; one to predict may lack the target."""
         lacking = (self.target,) if key == "data.predict" else ()
         return Format(Path(path), self.separator, self.header, self.encoding, self.na_values, key, lacking)
-
-    def _features(self) -> tuple[Feature, ...]:
-        """The inputs and their kinds, as the model was fitted on them or else as the pool has them."""
-        fitted = self.preprocess
-        if isinstance(fitted, TablePreprocess) and fitted.fitted:
-            return fitted.features
-        return self.samples("pool").features

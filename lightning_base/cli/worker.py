@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_base.errors import ConfigError, UserError
+from lightning_base.folds.directory import demand_same_code
 from lightning_base.folds.fold import attempt
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
@@ -57,6 +58,7 @@ def open_plan(directory: Path) -> tuple[Plan, bool]:
         UserError: where the data or the split is no longer what the directory was made for.
     """
     experiment = open_experiment(["crossval", "--config", str(directory / "config.yaml")])
+    demand_same_code(directory, experiment.dump())
     first = build(experiment, 0, directory / "fold_0", quiet=True)
     data = first.datamodule
     data.prepare_data()

@@ -26,7 +26,7 @@ from lightning_base.samples.samples import Samples
 from lightning_base.sources.fetch import Resource, demand_fetched, fetch
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
-from lightning_base.splitters.split import WHOLE, Split, Splitter, seal
+from lightning_base.splitters.split import WHOLE, Split, Splitter, demand_splitter, seal
 from lightning_base.tools.choices import demand_choices
 
 # settings that folds depend on and reading does not, and those that neither does: runs that differ in them alone share
@@ -89,13 +89,16 @@ class BaseDataModule(LightningDataModule, ABC):
 
     def __post_init__(self) -> None:
         super().__init__()
-        demand_choices(self, "data")
+        demand_choices(self, "data", but=("split",))
+        demand_splitter(self.split)
         for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
             if size is not None and size < 1:
                 raise ConfigError(f"data.{key}: {size} is below 1; give a positive number or null")
         for key, part in (("test_size", self.test_size), ("inner_val", self.inner_val)):
             if part is not None and not 0 < part < 1:
                 raise ConfigError(f"data.{key}: {part} is not between 0 and 1; give a share such as 0.2 or null")
+        if not 0 <= self.test_seed < 2**32:
+            raise ConfigError(f"data.test_seed: {self.test_seed} is no whole number from 0 to 2**32 - 1")
         if self.workers < 0:
             raise ConfigError(f"data.workers: {self.workers} is negative; give 0 or more threads")
         self.fold = 0

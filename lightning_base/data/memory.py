@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.data.features import table_features
 from lightning_base.data.pool import Source
+from lightning_base.data.values import as_inputs, as_vector, beside, demand_values
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.preprocess.table import TablePreprocess
-from lightning_base.samples.samples import Feature, Samples
+from lightning_base.samples.samples import Samples
 from lightning_base.sources.arrays import inputs_alone, to_samples
 from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.frames import frame_form, read_frame
@@ -44,6 +45,7 @@ class Memory(BaseDataModule):
 
     Raises:
         ConfigError: for an option that arrays do not have.
+        DataError: without targets, or for inputs in a form that is not read.
     """
 
     x: Any
@@ -60,6 +62,9 @@ class Memory(BaseDataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        demand_values(self.x, "x")
+        if self.y is None:
+            raise DataError("y: missing; give the targets, one per sample of x")
         if isinstance(self.x, pd.DataFrame) and self.normalize not in ("standard", "none"):
             raise ConfigError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
         if not isinstance(self.x, pd.DataFrame) and (self.columns or self.categorical or self.numeric):
@@ -81,14 +86,13 @@ class Memory(BaseDataModule):
             raise DataError("x has no test samples; seal a share: data=dict(test_size=0.2)")
         if source == "predict":
             raise DataError("predict: no samples are given; call predict(x)")
-        if self.y is None:
-            raise DataError("y: missing; give the targets, one per sample of x")
         if isinstance(self.x, pd.DataFrame):
             return self._table()
-        arrays = {"x": as_array(self.x, "x"), "y": as_array(self.y, "y")}
+        x = as_inputs(self.x)
+        arrays = {"x": x, "y": as_vector(self.y, "y", len(x))}
         for key, values in (("group", self.groups), ("time", self.times)):
             if values is not None:
-                arrays[key] = as_array(values, f"{key}s")
+                arrays[key] = as_vector(values, f"{key}s", len(x))
         return to_samples(arrays, "", "x")
 
     def given(self, x: Any) -> Samples:
@@ -98,13 +102,13 @@ class Memory(BaseDataModule):
             DataError: for inputs of another kind, or a column that is not there.
         """
         if not isinstance(self.x, pd.DataFrame):
-            held, asked = np.shape(self.x)[1:], as_array(x, "x")
+            held, asked = np.shape(self.x)[1:], as_inputs(x)
             if asked.shape[1:] != held:
                 raise DataError(
                     f"predict: samples of shape {asked.shape[1:]}, trained were {held}; give as many values"
                 )
             return inputs_alone(asked, "x", "predict")
-        return read_frame(x, Layout(form=frame_form("predict"), features=self._features()))
+        return read_frame(x, Layout(form=frame_form("predict"), features=table_features(self)))
 
     def _table(self) -> Samples:
         """The samples of the DataFrame, with what stands beside it as columns of it."""
@@ -119,7 +123,7 @@ class Memory(BaseDataModule):
             if name in map(str, frame.columns):
                 raise DataError(f"{key}: x has a column {name!r} too; take it out of x, or rename one of them")
             frame = frame.assign(**{name: beside(frame, values, key)})
-        kinds = [str(name) for name in self.x.columns if isinstance(self.x[name].dtype, pd.CategoricalDtype)]
+        kinds = [str(name) for name, kind in self.x.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
         return read_frame(
             frame,
             Layout(
@@ -133,45 +137,3 @@ class Memory(BaseDataModule):
                 task=self.task,
             ),
         )
-
-    def _features(self) -> tuple[Feature, ...]:
-        """The inputs and their kinds, as the model was fitted on them or else as the pool has them."""
-        fitted = self.preprocess
-        if isinstance(fitted, TablePreprocess) and fitted.fitted:
-            return fitted.features
-        return self.samples("pool").features
-
-
-def beside(frame: pd.DataFrame, values: Any, key: str) -> npt.NDArray[Any]:
-    """(N,) values beside a DataFrame, in the order of its rows: by index where they have one that names the rows.
-
-    Raises:
-        DataError: where they are not as many, or their index is another.
-    """
-    found = as_array(values, key)
-    if found.ndim != 1 or len(found) != len(frame):
-        raise DataError(f"{key}: shape {found.shape} where x has {len(frame)} rows; give one value per row")
-    if isinstance(values, pd.Series) and not values.index.equals(frame.index):
-        raise DataError(f"{key}: its index is not that of x; align them: {key}.loc[x.index], or give {key}.to_numpy()")
-    return found
-
-
-def as_array(values: Any, key: str) -> npt.NDArray[Any]:
-    """The values as an array; text as an array of objects.
-
-    Raises:
-        DataError: for values that make none, such as rows of different lengths.
-    """
-    if hasattr(values, "detach"):  # a tensor
-        values = values.detach().cpu()
-    if isinstance(values, np.ma.MaskedArray):
-        raise DataError(f"{key}: a masked array; fill what is masked, e.g. with NaN: {key}.filled(np.nan)")
-    try:
-        found = np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{key}: no array can be made of it ({error})") from error
-    if key != "x" and found.dtype.kind == "O" and pd.isna(found).any():
-        raise DataError(f"{key}: the value at {int(np.argmax(pd.isna(found)))} is missing; give each sample one")
-    if found.dtype.kind == "c":
-        raise DataError(f"{key}: complex numbers; give real ones")
-    return found.astype(str) if found.dtype == object and all(isinstance(v, str) for v in found.ravel()) else found

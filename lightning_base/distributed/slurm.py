@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -226,17 +226,17 @@ def quoted(word: str) -> str:
     return '"$SLURM_ARRAY_TASK_ID"'.join(shlex.quote(part) if part else "" for part in word.split(TASK)) or "''"
 
 
-def submit(path: Path, asker: str = "--executor slurm: ") -> str:
+def submit(path: Path, asker: str = "--executor slurm: ", more: Mapping[str, str] | None = None) -> str:
     """Submits a script; returns the job's number; `asker` begins a refusal.
 
-    The job has this process' environment, but for what belongs to an allocation or a launcher that it is in.
+    The job has this process' environment and `more`, but not what belongs to an allocation or a launcher that it is in.
 
     Raises:
         UserError: where Slurm refuses it.
     """
     # once more as arguments, which variables such as SBATCH_TIMELIMIT do not overrule
     options = [shlex.split(line)[1] for line in path.read_text().splitlines() if line.startswith("#SBATCH ")]
-    environment = {key: value for key, value in os.environ.items() if not is_foreign(key)}
+    environment = {key: value for key, value in os.environ.items() if not is_foreign(key)} | dict(more or {})
     done = subprocess.run(
         ["sbatch", "--parsable", *options, str(path)], env=environment, capture_output=True, text=True, check=False
     )

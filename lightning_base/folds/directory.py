@@ -1,6 +1,7 @@
 """Whose a crossval directory is: made an experiment's, found to be its, extended by folds, or refused."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import yaml
 from lightning_base.auditing.gate import write_split
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.slurm import queue
-from lightning_base.errors import ArtefactError
+from lightning_base.errors import ArtefactError, one_line
 from lightning_base.results import states
 from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.results.summary import SUMMARY
@@ -19,9 +20,13 @@ from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import demand_identified, lacking
+from lightning_base.training.own_code import OWN_CODE, changed_code, shown
 
 # keys that change what is shown and nothing that is computed: a run may be continued with others
-FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary")
+FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir")
+MEND = "give another --name, or --overwrite true to delete what is there"
+BEGIN_ANEW = f"put it back, or {MEND}"
+CODE, OBJECTS = "code.", "objects."  # what stands before the changes that are no configuration key
 SPLIT_KEY = "data.init_args.split"
 
 
@@ -29,42 +34,72 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
     """Makes the directory this experiment's, or checks that it already is.
 
     A directory of the same experiment whose split has more folds now, the earlier ones as they were, is extended: what
-    is finished stays.
+    is finished stays. Data of the same content may be read from another place than before.
 
     Raises:
         UserError: naming the first difference, where the directory holds another experiment.
     """
-    mend = "give another --name, or --overwrite true to delete what is there"
     pool, path, stamp = data.samples("pool"), directory / "config.yaml", directory / "identity.json"
     identity = {"split_hash": data.folds.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
     if not stamp.is_file():
-        write_split(directory, data)
         experiment.save(path)
+        write_split(directory, data)
         write_json(stamp, identity)
         return
     if experiment.objects is not None:
         demand_identified(experiment.objects.identity, str(directory))
-    stored, changed = read_json(stamp), changes(path, experiment)
-    other = [key for key in changed if not key.startswith(SPLIT_KEY)]
-    same_data = all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint"))
-    if changed and not other and same_data and (added := added_folds(directory, data)) is not None:
-        extend(directory, experiment, data, identity)
-        console().print(f"{directory}: {added} folds are new, the earlier ones are kept")
-        return
-    if changed:
-        key = (other or list(changed))[0]
-        if key.startswith("objects."):
-            what = f"the function {key.split('.')[1]}, or a value that it takes with it, has changed"
-            raise ArtefactError(f"{directory} holds another experiment: {what}; {mend}")
-        was, now = changed[key]
-        raise ArtefactError(f"{directory} holds another experiment: {key} was {was!r}, is now {now!r}; {mend}")
+    stored, changed = read_json(stamp, BEGIN_ANEW), changes(path, experiment)
+    if all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint")):
+        moved = [key for key, values in changed.items() if is_place(key, *values)]
+        changed = {key: values for key, values in changed.items() if key not in moved}
+        new_split = bool(changed) and all(key.startswith(SPLIT_KEY) for key in changed)
+        if new_split and (added := added_folds(directory, data)) is not None:
+            extend(directory, experiment, data, identity)
+            console().print(f"{directory}: {added} folds are new, the earlier ones are kept")
+            return
+    else:
+        moved = []
+    refuse_changed(directory, changed)
     for key, what in (("n", "the number of samples"), ("data_fingerprint", "the data"), ("split_hash", "the split")):
         if stored.get(key) != identity[key]:
             raise ArtefactError(
                 f"{directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is now "
-                f"{identity[key]!r}); {mend}"
+                f"{identity[key]!r}); {MEND}"
             )
     read_manifest(directory / "split.parquet")  # refuses one that was changed by hand
+    if moved:
+        experiment.save(path)  # other processes, and later verbs, read the data where it is now
+
+
+def refuse_changed(directory: Path, changed: Mapping[str, tuple[Any, Any]]) -> None:
+    """Refuses to go on with what `changes` has found.
+
+    Raises:
+        ArtefactError: naming the first change that is not the split's, or the first.
+    """
+    if not changed:
+        return
+    key = next((key for key in changed if not key.startswith(SPLIT_KEY)), next(iter(changed)))
+    was, now = changed[key]
+    if key.startswith(CODE):
+        what = f"{now} has changed since it was begun"
+    elif key.startswith(OBJECTS):
+        what = f"the function {key.split('.')[1]}, or a value that it takes with it, has changed"
+    else:
+        what = f"{key} was {was!r}, is now {now!r}"
+    raise ArtefactError(f"{directory} holds another experiment: {what}; {MEND}")
+
+
+def is_place(key: str, was: Any, now: Any) -> bool:
+    """Whether a key of the data names where it is read: a file or folder that is there, or what is fetched there."""
+    if not key.startswith("data."):
+        return False
+    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        return all(a == b or is_place(key, a, b) for a, b in zip(was, now, strict=True))
+    if isinstance(was, dict) and isinstance(now, dict) and was.keys() == now.keys():
+        return all(a == now[name] or is_place(key, a, now[name]) for name, a in was.items())
+    named = isinstance(was, str) and isinstance(now, str)
+    return named and ("/" in was + now or bool(Path(now).suffix)) and Path(now).exists()
 
 
 def clear(directory: Path, labels: str | None) -> None:
@@ -114,12 +149,50 @@ def extend(directory: Path, experiment: Experiment, data: BaseDataModule, identi
 
 
 def changes(path: Path, experiment: Experiment) -> dict[str, tuple[Any, Any]]:
-    """The keys, in alphabetical order, in which the experiment differs from a saved one: what was, and what is now."""
-    theirs, ours = flatten(yaml.safe_load(path.read_text())), flatten(experiment.dump())
+    """The keys, in alphabetical order, in which the experiment differs from a saved one: what was, and what is now.
+
+    Own code that has changed comes last: `code.` and its module, with its file.
+
+    Raises:
+        ArtefactError: where the saved configuration cannot be read.
+    """
+    config = experiment.dump()
+    theirs, ours = flatten(read_config(path)), flatten(config)
     keys = [key for key in sorted(theirs.keys() | ours.keys()) if key not in FREE_KEYS]
     found = {key: (theirs.get(key), ours.get(key)) for key in keys if theirs.get(key) != ours.get(key)}
     if experiment.objects is not None and lacking(experiment.objects.identity, "source"):
         found["objects"] = ("unknown", "unknown")
+    code = changed_code(path.parent, config)
+    return found | {f"{CODE}{name}": (None, shown(file)) for name, file in code.items()}
+
+
+def demand_same_code(directory: Path, config: Mapping[str, Any]) -> None:
+    """Refuses to go on with, score or predict by a run whose own code is another now.
+
+    Args:
+        directory: of the run; one that has kept nothing of its code is taken as it is.
+        config: what of the configuration must be the same, as plain values.
+
+    Raises:
+        ArtefactError: naming the file.
+    """
+    if (directory / OWN_CODE).is_file() and (changed := changed_code(directory, config)):
+        file = shown(next(iter(changed.values())))
+        raise ArtefactError(f"{directory}: {file} has changed since the run began; change it back, or train anew")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration that a run has saved.
+
+    Raises:
+        ArtefactError: where it is not there, or is none.
+    """
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); {BEGIN_ANEW}") from error
+    if not isinstance(found, dict) or not found.keys() & {"data", "objects"}:
+        raise ArtefactError(f"{path}: is no run's configuration; {BEGIN_ANEW}")
     return found
 
 

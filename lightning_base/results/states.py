@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.table import Table
 
-from lightning_base.errors import ConfigError, UserError, one_line
+from lightning_base.errors import ArtefactError, ConfigError, UserError, one_line
 from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import demand, read_json, write_json, write_text
@@ -106,8 +107,14 @@ def states(directory: Path) -> list[dict[str, Any]]:
     """
     path = directory / "split.parquet"
     if not path.is_file():
-        raise ConfigError(f"--status: {directory} is no crossval directory (it has no split.parquet); name one")
-    k = max(pq.read_table(path, columns=["fold"])["fold"].to_pylist()) + 1
+        raise ConfigError(
+            f"{directory} is no crossval directory (it has no split.parquet); name one, as runs/NAME/crossval"
+        )
+    try:
+        folds = pq.read_table(path, columns=["fold"])["fold"].to_pylist()
+        k = max(folds) + 1
+    except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
+        raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); put it back, or run anew") from error
     return [read(directory / f"fold_{fold}") for fold in range(k)]
 
 

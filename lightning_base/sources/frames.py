@@ -15,6 +15,13 @@ from lightning_base.sources.columns import Layout
 from lightning_base.sources.records import CHUNK, Chunk, Format, Records
 from lightning_base.sources.tables import read_records
 
+# kinds of columns that are read
+KNOWN = (
+    *(pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null),
+    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary),
+    *(pa.types.is_date, pa.types.is_timestamp, pa.types.is_time),
+)
+
 
 def frame_form(key: str) -> Format:
     """What stands for a file's form where a DataFrame is read; `key` is what messages call it."""
@@ -36,24 +43,35 @@ class FrameRecords(Records):
         self.form, self.findings = form, []
         self.names = [str(name) for name in frame.columns]
         self._demand_distinct()
+        if isinstance(frame.columns, pd.MultiIndex):
+            raise DataError(
+                f"{form.path}: columns of several levels; join them: ['_'.join(map(str, c)) for c in columns]"
+            )
         for name in frame.columns:
             if not isinstance(name, str | int):
                 raise DataError(f"{form.path}: a column is named {name!r}; give it a name that is text")
         self._table: dict[str, Any] = {}
         for name, (_, column) in zip(self.names, frame.items(), strict=True):
-            if pd.api.types.is_complex_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
-                raise DataError(f"{form.path}: column {name!r} is {column.dtype}; give numbers, text or booleans")
+            if isinstance(column.dtype, pd.SparseDtype):
+                column = pd.Series(np.asarray(column.array), index=column.index)
             if isinstance(column.dtype, pd.CategoricalDtype):
                 column = column.astype(column.cat.categories.dtype) if column.notna().all() else column.astype(object)
+            if pd.api.types.is_complex_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+                raise DataError(f"{form.path}: column {name!r} is {column.dtype}; give numbers, text or booleans")
             try:
                 self._table[name] = pa.array(column, from_pandas=True)
-                if pa.types.is_nested(self._table[name].type) or pa.types.is_binary(self._table[name].type):
+                if not any(known(self._table[name].type) for known in KNOWN):
                     raise TypeError(f"{self._table[name].type}")
             except (pa.ArrowException, TypeError, OverflowError) as error:
                 raise DataError(
                     f"{form.path}: column {name!r} holds values of several kinds, or no numbers, text or booleans "
-                    f"({one_line(error)}); make them so: .astype(str), or pandas.to_numeric"
+                    f"({one_line(error)[:100]}); make them so: .astype(str), or pandas.to_numeric"
                 ) from error
+
+    @property
+    def moments(self) -> list[str]:
+        """The columns of dates and times."""
+        return [name for name, values in self._table.items() if pa.types.is_temporal(values.type)]
 
     def chunks(self, text: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Chunk]:
         """All records, CHUNK at a time; see `Records`."""
@@ -76,13 +94,32 @@ def read_frame(frame: Any, layout: Layout) -> Samples:
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"{layout.form.path}: a {type(frame).__name__}; give a pandas DataFrame")
-    samples = read_records(layout, FrameRecords(frame, layout.form))
+    if len(frame) == 0:
+        raise DataError(f"{layout.form.path}: a DataFrame without rows; give samples")
+    records = FrameRecords(frame, layout.form)
+    demand_no_moments(layout, records)
+    samples = read_records(layout, records)
     if layout.ids is not None or not names_rows(frame):
         return samples
     names = dict(zip(samples.table["id"], frame.index.astype(str), strict=True))
     findings = samples.findings.assign(id=[names.get(one, one) for one in samples.findings["id"]])
     table = samples.table.assign(id=list(names.values()))
     return replace(samples, table=table, findings=findings)
+
+
+def demand_no_moments(layout: Layout, records: FrameRecords) -> None:
+    """Refuses dates and times among the inputs, each of which would be a category of its own.
+
+    Raises:
+        DataError: naming the column.
+    """
+    apart = {*layout.special, *layout.categorical, *(f.name for f in layout.features or ())}
+    inputs = set(records.names if layout.columns is None else layout.columns) - apart
+    if layout.features is None and (found := [name for name in records.moments if name in inputs]):
+        raise DataError(
+            f"{layout.form.path}: column {found[0]!r} holds dates or times; give numbers, e.g. .dt.year, name it in "
+            "categorical, or leave it out of columns"
+        )
 
 
 def names_rows(frame: pd.DataFrame) -> bool:

@@ -34,6 +34,19 @@ Splitter: TypeAlias = BaseCrossValidator | BaseShuffleSplit | RepeatedKFold | Re
 WHOLE = -1  # the number of the fold that holds nothing out: a refit's
 
 
+def demand_splitter(given: Any) -> None:
+    """Refuses what is no splitter: an object with `split`, or None.
+
+    Raises:
+        ConfigError: with the mend.
+    """
+    kept = given is None or isinstance(given, TableSplitter)
+    if kept or (not isinstance(given, type | str | bytes) and callable(getattr(given, "split", None))):
+        return
+    what = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+    raise ConfigError(f"data.split: {what} is given; give a splitter, such as sklearn.model_selection.KFold(5)")
+
+
 @dataclass(frozen=True)
 class Fold:
     """One assignment of the pool's rows, in the repeat that it belongs to.

@@ -73,7 +73,12 @@ class BaseModule(LightningModule, ABC):
         compile: bool = False,
     ) -> None:
         super().__init__()
+        if not isinstance(network, nn.Module):
+            what = f"the class {network.__name__}" if isinstance(network, type) else f"a {type(network).__name__}"
+            raise ConfigError(f"model.network: {what} is given; give a network, an instance of torch.nn.Module")
         for key, weight in (("l1", l1), ("l2", l2)):
+            if isinstance(weight, bool) or not isinstance(weight, int | float):
+                raise ConfigError(f"model.{key}: {weight!r} is no number; give 0 or more")
             if weight < 0:
                 raise ConfigError(f"model.{key}: {weight} is negative; give 0 or more")
         self.network = network.to(memory_format=torch.channels_last) if channels_last else network

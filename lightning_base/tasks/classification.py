@@ -113,6 +113,10 @@ class Classification(BaseModule):
         super().__init__(network, **kwargs)
         if not 0 <= label_smoothing < 1:
             raise ConfigError(f"model.label_smoothing: {label_smoothing} is not in [0, 1)")
+        if not (
+            class_weights in (None, "balanced") if isinstance(class_weights, str | None) else _numbers(class_weights)
+        ):
+            raise ConfigError(f"model.class_weights: {class_weights!r:.60} is neither a list of numbers nor 'balanced'")
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.register_buffer("weight", None, persistent=False)
@@ -123,7 +127,7 @@ class Classification(BaseModule):
         if not data.classes:
             raise ConfigError(
                 f"{type(data).__name__} has no classes, its target is continuous; Classification needs classes, "
-                "take lightning_base.tasks.Regression"
+                "take lightning_base.tasks.Regression, or give whole numbers or text as targets"
             )
         if self.classes and len(self.classes) != len(data.classes):
             raise ConfigError(
@@ -212,3 +216,11 @@ class Classification(BaseModule):
         """`pred` (the class number) and `prob_0` … `prob_<C-1>`."""
         columns: dict[str, npt.NDArray[Any]] = {"pred": preds.argmax(dim=1).numpy()}
         return columns | {f"prob_{c}": preds[:, c].numpy() for c in range(preds.shape[1])}
+
+
+def _numbers(values: Any) -> bool:
+    """Whether these are numbers, one after another."""
+    try:
+        return all(float(value) >= 0 for value in values)
+    except (TypeError, ValueError):
+        return False

@@ -17,6 +17,7 @@ from lightning_base.errors import ConfigError, UserError
 from lightning_base.tools.files import write_text
 from lightning_base.training.config_errors import explain
 from lightning_base.training.objects import Objects
+from lightning_base.training.own_code import write_own_code
 from lightning_base.training.search_space import Search, Values, shown
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
@@ -141,8 +142,10 @@ class Experiment:
         return shown if self.objects is None else {**shown, "objects": dict(self.objects.identity)}
 
     def save(self, path: Path) -> None:
-        """Writes the configuration as YAML that `--config` takes."""
-        write_text(path, yaml.safe_dump(self.dump(), sort_keys=False))
+        """Writes the configuration as YAML that `--config` takes, and beside it what tells own code that changes."""
+        content = self.dump()
+        write_own_code(path.parent, content)
+        write_text(path, yaml.safe_dump(content, sort_keys=False))
 
 
 @contextmanager

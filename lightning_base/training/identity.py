@@ -115,7 +115,7 @@ def _named(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
         return
     yield f"{value.__module__}.{value.__qualname__}".encode()
     path = value.__code__.co_filename if isinstance(value, FunctionType) else _file(value.__module__)
-    if value.__module__ is None or isinstance(value, BuiltinFunctionType) or _library(path):
+    if value.__module__ is None or isinstance(value, BuiltinFunctionType) or is_library(path):
         yield _version(value.__module__ or "").encode()
         for name, outer in sorted(enclosed(value).items()):  # what a library's function was made with
             yield name.encode()
@@ -139,7 +139,7 @@ def _module(module: ModuleType, seen: dict[int, Any]) -> Iterator[bytes]:
     """A module: a library's by name and version, another by all that it defines and imports."""
     yield module.__name__.encode()
     path = getattr(module, "__file__", None)
-    if path is None or _library(path):
+    if path is None or is_library(path):
         yield _version(module.__name__).encode()
         return
     for name, found in sorted(vars(module).items()):
@@ -213,7 +213,10 @@ def _data(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
     """Arrays, tensors and tables by content."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
-        value = value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+        try:
+            value = value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+        except (TypeError, RuntimeError) as error:  # sparse, quantised
+            raise Unidentified(f"{value.layout} tensor") from error
     if isinstance(value, np.ndarray):
         yield f"{value.dtype} {value.shape}".encode()
         if value.dtype.hasobject:
@@ -237,7 +240,7 @@ def _file(module: str) -> str | None:
     return getattr(sys.modules.get(module), "__file__", None)
 
 
-def _library(path: str | None) -> bool:
+def is_library(path: str | None) -> bool:
     """Whether a file is a library's, this one's included: its version says what it does."""
     if path is None:
         return False

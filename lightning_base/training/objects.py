@@ -116,7 +116,8 @@ def identity_of(objects: Objects, seed: int) -> dict[str, Any]:
         weights = {key: value for key, value in first.state_dict().items() if not isinstance(value, LAZY)}
         found["weights"] = identify(weights)
     demand_new(objects.make_data(), objects.make_data(), "data", "the same data module")
-    demand_new(objects.make_trainer(), objects.make_trainer(), "trainer", "the same object")
+    if callable(objects.trainer):  # of objects that are given each run gets copies
+        demand_new(objects.make_trainer(), objects.make_trainer(), "trainer", "the same object")
     return found
 
 
@@ -213,8 +214,8 @@ def demand_identified(identity: Settings, directory: str) -> None:
     if key := lacking(identity, "source"):
         raise ConfigError(
             f"{directory} holds a run, and whether it is of the same {key} cannot be told: the function takes a "
-            f"{identity[key].get('unknown')} with it; make that inside the function, or give another name or "
-            "overwrite=True"
+            f"{identity[key].get('unknown')} with it; make that inside the function, or give another --name, or "
+            "--overwrite true"
         )
 
 

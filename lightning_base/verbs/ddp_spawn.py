@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from threading import Thread
 from typing import IO
 
@@ -21,7 +20,7 @@ from lightning.pytorch import Trainer
 
 from lightning_base.errors import ConfigError, ProcessFailed
 from lightning_base.tools.console import Level, level
-from lightning_base.tools.process import stop
+from lightning_base.tools.process import path_variables, stop
 
 NAME = "ddp_spawn"
 
@@ -45,10 +44,9 @@ def run(arguments: Sequence[str], trainer: Namespace) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    package = str(Path(__file__).parents[2])
     shared = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")])),
+        **path_variables(),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "WORLD_SIZE": str(n),

@@ -14,7 +14,8 @@ import pandas as pd
 
 from lightning_base.errors import ConfigError
 from lightning_base.results import compare as comparing
-from lightning_base.verbs.results import CrossValidation, Fitted, Prepared, Scored, Trained
+from lightning_base.tools.asked import in_python
+from lightning_base.verbs.results import CrossValidation, Fitted, Prepared, Scored, Trained, demand_path
 from lightning_base.verbs.results import load as load_run
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Audit: TypeAlias = Literal["off", "warn", "fail"]
 Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
 Directory: TypeAlias = "str | Path | Trained"
 NOTHING: Settings = {}
+RUN = {"ckpt_path": "run"}  # what functions call the option
 
 
 def crossval(
@@ -96,6 +98,7 @@ def crossval(
     from lightning_base.verbs import running
 
     with running.guarded(verbose):
+        running.flags(overwrite=overwrite, refit=refit)
         experiment = running.opened(
             "crossval", config, overrides, task, running.data_of(data, x, y, groups), trainer, name, seed, audit
         )
@@ -150,7 +153,7 @@ def fit(
         )
         if running.spawns(experiment):
             return running.spawned_fit(experiment, ckpt_path)
-        return scoring.fit(experiment, running.as_path(ckpt_path))
+        return scoring.fit(experiment, running.as_path(ckpt_path, "ckpt_path"))
 
 
 def validate(
@@ -169,7 +172,7 @@ def validate(
     """
     from lightning_base.verbs import running, scoring
 
-    with running.guarded(verbose):
+    with running.guarded(verbose, RUN):
         experiment, path = running.reopened("validate", run, config, overrides)
         return scoring.validate(experiment, path)
 
@@ -190,7 +193,7 @@ def test(
     """
     from lightning_base.verbs import running, scoring
 
-    with running.guarded(verbose):
+    with running.guarded(verbose, RUN):
         experiment, path = running.reopened("test", run, config, overrides)
         return scoring.test(experiment, path)
 
@@ -222,7 +225,7 @@ def predict(
     """
     from lightning_base.verbs import running, scoring
 
-    with running.guarded(verbose):
+    with running.guarded(verbose, RUN):
         experiment, path = running.reopened("predict", run, config, overrides)
         found = scoring.predict(experiment, path, x)
         return found if x is None else running.as_given(found, x)
@@ -283,7 +286,7 @@ def audit(
 
     with running.guarded(verbose):
         experiment = running.opened("audit", config, overrides, None, running.data_of(data), {}, name)
-        return inspect.audit(experiment, running.as_path(show), running.as_path(labels))
+        return inspect.audit(experiment, running.as_path(show, "show"), running.as_path(labels, "labels"))
 
 
 def compare(
@@ -302,14 +305,17 @@ def compare(
         UserError: for runs that cannot be compared.
     """
     given: Sequence[Any] = runs[0] if len(runs) == 1 and isinstance(runs[0], list | tuple) else runs
-    paths = [run.directory if isinstance(run, CrossValidation) else Path(run) for run in given]
-    metrics = [metric] if isinstance(metric, str) else metric
-    ropes: dict[str | None, float] = {None: comparing.ROPE}
-    for name, width in rope.items() if isinstance(rope, Mapping) else [(None, rope)]:
-        ropes[name] = width
-    if bad := [width for width in ropes.values() if not 0 <= width < float("inf")]:
-        raise ConfigError(f"rope: {bad[0]!r} is no width; give a number, 0 or more")
-    return comparing.compare(paths, metrics, ropes)
+    with in_python():
+        paths = [run.directory if isinstance(run, CrossValidation) else demand_path(run, "runs") for run in given]
+        metrics = [metric] if isinstance(metric, str) else metric
+        if metrics is not None and not (isinstance(metrics, Sequence) and all(isinstance(m, str) for m in metrics)):
+            raise ConfigError(f"metric: {metric!r:.60} is no name; give one, or a list of them")
+        ropes: dict[str | None, float] = {None: comparing.ROPE}
+        for name, width in rope.items() if isinstance(rope, Mapping) else [(None, rope)]:
+            if isinstance(width, bool) or not isinstance(width, int | float) or not 0 <= width < float("inf"):
+                raise ConfigError(f"rope: {width!r:.60} is no width; give a number, 0 or more")
+            ropes[name] = width
+        return comparing.compare(paths, metrics, ropes)
 
 
 def load(directory: str | Path) -> CrossValidation | Fitted:
@@ -318,4 +324,5 @@ def load(directory: str | Path) -> CrossValidation | Fitted:
     Raises:
         ArtefactError: where it holds none, or several.
     """
-    return load_run(Path(directory).absolute())
+    with in_python():
+        return load_run(demand_path(directory, "directory").absolute())

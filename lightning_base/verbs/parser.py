@@ -23,6 +23,7 @@ from lightning_base.verbs.trainer import Trainer
 from lightning_base.verbs.words import configs, with_nulls
 
 DATA_VERBS = ("prepare", "audit")  # these need no model
+MOST_BYTES = 200  # of a folder's name; file systems take 255
 MORE_HIDDEN = {"validate": {"verbose"}, "test": {"verbose"}, "predict": {"return_predictions"}}
 
 
@@ -162,6 +163,7 @@ def plain_name(name: str) -> str:
     Raises:
         ConfigError: where it is none, or names more than one.
     """
-    if not name or Path(name).name != name or name in (".", ".."):
-        raise ConfigError(f"name: {name!r} is not the plain name of a folder")
+    plain = name.strip() and name.isprintable() and len(name.encode()) <= MOST_BYTES
+    if not plain or Path(name).name != name or name in (".", ".."):
+        raise ConfigError(f"name: {name!r:.60} is not the plain name of a folder")
     return name

@@ -8,7 +8,7 @@ import torch
 
 from lightning_base.distributed.process import launched
 from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, one_line
-from lightning_base.folds.directory import changes
+from lightning_base.folds.directory import changes, demand_same_code
 from lightning_base.results import states
 from lightning_base.results.finished import demand_finished
 from lightning_base.results.fold_result import is_done, scored_checkpoint
@@ -16,6 +16,7 @@ from lightning_base.results.summary import SUMMARY, read_summary
 from lightning_base.tools.process import is_main
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.resume import STAMP
+from lightning_base.verbs.words import saved_config
 
 
 def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
@@ -65,6 +66,19 @@ def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:
     demand_finished(path, "--ckpt_path", [SUMMARY])
     k = read_summary(path).k
     return [scored_checkpoint(path / f"fold_{fold}") for fold in range(k)], path
+
+
+def demand_code_of_run(experiment: Experiment, home: Path, verb: str) -> None:
+    """Refuses to score or predict with another network, or on other samples, than the run was made with.
+
+    What is to be predicted may come from a data module that has learned to read it since.
+
+    Raises:
+        ArtefactError: naming the file of own code that has changed.
+    """
+    if (saved := saved_config(home.absolute())) is not None:
+        config = experiment.dump()
+        demand_same_code(saved.parent, {"model": config.get("model")} if verb == "predict" else config)
 
 
 def describe(members: Sequence[Path]) -> str:

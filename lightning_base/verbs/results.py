@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 import lightning_base
-from lightning_base.errors import ArtefactError, one_line
+from lightning_base.errors import ArtefactError, ConfigError, one_line
 from lightning_base.results import states
 from lightning_base.results.fold_result import RESULT, FoldResult, is_done, read_result
 from lightning_base.results.summary import SUMMARY, Summary, read_summary
+from lightning_base.tools.asked import in_python
 
 if TYPE_CHECKING:
     from lightning_base.training.experiment import Experiment
@@ -110,6 +112,7 @@ class CrossValidation(Trained):
         return (self.directory / SUMMARY).is_file()
 
     @cached_property
+    @in_python()
     def summary(self) -> Summary:
         """summary.json, typed.
 
@@ -135,6 +138,7 @@ class CrossValidation(Trained):
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
     @property
+    @in_python()
     def folds(self) -> pd.DataFrame:
         """One row per fold: its state ("done", "failed", "pending", …), and of those done n_train, n_val, epochs,
         seconds and each metric on the samples it held out.
@@ -253,6 +257,18 @@ class Prepared:
     samples: dict[str, int]
     findings: pd.DataFrame
     split: pd.DataFrame
+
+
+def demand_path(path: Any, key: str) -> Path:
+    """A path that was given.
+
+    Raises:
+        ConfigError: for what is none; `key` is the argument.
+    """
+    if not isinstance(path, str | PathLike):
+        what = "None" if path is None else f"a {type(path).__name__}"
+        raise ConfigError(f"{key}: {what} is no path; give that of a run, as runs/NAME/crossval")
+    return Path(path)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """How functions run verbs: what they are given becomes an experiment, and nothing but their result is left behind."""
 
+import os
 import random
 import tempfile
 import threading
@@ -17,23 +18,41 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning_base.data.memory import Memory
 from lightning_base.data.pool import Pools
 from lightning_base.errors import ArtefactError, ConfigError, Stopped, one_line, suggest
+from lightning_base.tools.asked import AS_THEY_ARE, in_python
 from lightning_base.tools.console import Level, level, quiet, speaking
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import changed, demand_importable
 from lightning_base.training.preempt import Preempted
 from lightning_base.verbs import ddp_spawn
 from lightning_base.verbs.opening import as_words, open_files, open_objects
-from lightning_base.verbs.results import Fitted, Trained
+from lightning_base.verbs.results import Fitted, Trained, demand_path
 from lightning_base.verbs.results import load as load_run
 from lightning_base.verbs.words import saved_config
 
+ARGUMENTS = (
+    "config",
+    "folds",
+    "overwrite",
+    "refit",
+    "executor",
+    "jobs",
+    "threads",
+    "slurm",
+    "ckpt_path",
+    "show",
+    "labels",
+)
 ONE_AT_A_TIME = threading.RLock()  # random states belong to the process, not to a thread
 MadeData = Callable[[], Any] | None
 
 
 @contextmanager
-def guarded(verbose: bool) -> Iterator[None]:
+def guarded(verbose: bool, names: Mapping[str, str] = AS_THEY_ARE) -> Iterator[None]:
     """Runs a verb without what a user can do nothing about, and turns ends of the process into exceptions.
+
+    Args:
+        verbose: whether to say what the command line says.
+        names: what the function calls an option of the command line, where it is another name.
 
     Raises:
         KeyboardInterrupt: for an interrupt, which Lightning makes the process's end.
@@ -41,7 +60,8 @@ def guarded(verbose: bool) -> Iterator[None]:
         ConfigError: for what the Trainer refuses.
     """
     from_python = level() == Level.SILENT  # the command line speaks, and ends with a signal's status
-    with ONE_AT_A_TIME, ExitStack() as stack:
+    flags(verbose=verbose)
+    with ONE_AT_A_TIME, in_python(names), ExitStack() as stack:
         if verbose and from_python:
             stack.enter_context(speaking(Level.NORMAL))
         stack.enter_context(quiet())
@@ -99,6 +119,7 @@ def data_of(data: Any, x: Any = None, y: Any = None, groups: Any = None) -> Made
     def memory() -> Memory:
         return Memory(x=x, y=y, groups=groups, **options)
 
+    memory()  # what does not fit is told as that, not as a mistake of a function
     return memory
 
 
@@ -119,7 +140,7 @@ def opened(
         ConfigError: for a config and objects together, or too little.
     """
     _demand(overrides, seed, name)
-    more: dict[str, Any] = {"name": name, "seed_everything": seed, "audit": audit}
+    more: dict[str, Any] = {"name": name, "seed_everything": None if seed is None else int(seed), "audit": audit}
     more = {key: value for key, value in more.items() if value is not None} | dict(overrides)
     if isinstance(config, Experiment):
         return config.with_values(more) if more else config
@@ -132,7 +153,13 @@ def opened(
         raise ConfigError("nothing to run: give a config, or task=… with data=… or x=…, y=…")
     if task is None and verb not in ("prepare", "audit"):
         raise ConfigError("task: missing; give a function that makes it: task=lambda: Classification(Net())")
-    return open_objects(verb, task, data, trainer, name, seed or 0, audit or "warn", overrides)
+    for key in overrides:
+        if key.partition(".")[0] in ("data", "model"):
+            what = "data" if key.startswith("data") else "task"
+            raise ConfigError(
+                f"overrides: {key} is of a configuration; here a function makes the {what}: change {what}=…"
+            )
+    return open_objects(verb, task, data, trainer, name, int(seed or 0), audit or "warn", overrides)
 
 
 def _demand(overrides: Any, seed: Any, name: Any) -> None:
@@ -143,10 +170,37 @@ def _demand(overrides: Any, seed: Any, name: Any) -> None:
     """
     if not isinstance(overrides, Mapping):
         raise ConfigError(f"overrides: a {type(overrides).__name__}; give a dictionary: {{'trainer.max_epochs': 3}}")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32):
+    for key in overrides:
+        demand_key(key)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32):
         raise ConfigError(f"seed: {seed!r} is no whole number from 0 to 2**32 - 1")
     if name is not None and not isinstance(name, str):
         raise ConfigError(f"name: {name!r} is not the plain name of a folder")
+
+
+def demand_key(key: Any) -> None:
+    """Refuses what is no key of a configuration among overrides: an argument of the function would do nothing there.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if not isinstance(key, str) or not key:
+        raise ConfigError(f"overrides: {key!r} is no dotted key; give such as 'trainer.max_epochs'")
+    if (head := key.partition(".")[0]) in ARGUMENTS:
+        raise ConfigError(f"overrides: {head!r} is no key of a configuration but an argument; give {head}=…")
+    if head in ("help", "print_config", "c"):
+        raise ConfigError(f"overrides: {head!r} is no key of a configuration; leave it out")
+
+
+def flags(**given: Any) -> None:
+    """Refuses switches that are neither True nor False.
+
+    Raises:
+        ConfigError: naming the argument.
+    """
+    for key, value in given.items():
+        if not isinstance(value, bool):
+            raise ConfigError(f"{key}: {value!r:.60} is neither True nor False")
 
 
 def chosen(folds: Any) -> list[int] | None:
@@ -172,6 +226,7 @@ def reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) -> 
     Raises:
         UserError: where the configuration that belongs to it is not there.
     """
+    _demand(overrides, None, None)
     experiment, path = _reopened(verb, run, config, overrides)
     alone = {"trainer.strategy": "auto", "trainer.devices": 1}
     return (experiment.with_(alone) if spawns(experiment) else experiment), path
@@ -205,13 +260,29 @@ def _reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) ->
 
 
 def as_paths(config: Any) -> list[Path]:
-    """The configuration files, in order."""
-    return [Path(config)] if isinstance(config, str | Path) else [Path(one) for one in config]
+    """The configuration files, in order.
+
+    Raises:
+        ConfigError: for what is no path, or the path of no file.
+    """
+    given = list(config) if isinstance(config, list | tuple) else [config]
+    if not given:
+        raise ConfigError("config: an empty list; give the path of a YAML file")
+    for one in given:
+        if not isinstance(one, str | os.PathLike) or not str(one).strip():
+            raise ConfigError(f"config: {one!r:.60} is no path of a YAML file")
+        if Path(one).is_dir():
+            raise ConfigError(f"config: {one} is a directory; give the path of a YAML file")
+    return [Path(one) for one in given]
 
 
-def as_path(path: Any) -> Path | None:
-    """The path, where there is one."""
-    return None if path is None else Path(path)
+def as_path(path: Any, key: str = "run") -> Path | None:
+    """The path, where there is one.
+
+    Raises:
+        ConfigError: for what is none.
+    """
+    return None if path is None else demand_path(path, key)
 
 
 def as_given(found: pd.DataFrame, x: Any) -> pd.DataFrame:

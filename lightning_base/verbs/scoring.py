@@ -16,6 +16,7 @@ from lightning_base.results import states
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats.tables import score_table
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tools.asked import python_words
 from lightning_base.tools.console import Level, console, level, warn
 from lightning_base.tools.files import read_json, write_json, write_parquet
 from lightning_base.training import evaluate
@@ -26,7 +27,7 @@ from lightning_base.training.run import build, close, preflight
 from lightning_base.training.run import describe as describe_run
 from lightning_base.training.train import train
 from lightning_base.training.watch import watch_alone
-from lightning_base.verbs.paths import describe, fit_directory, members_of, read_stamp
+from lightning_base.verbs.paths import demand_code_of_run, describe, fit_directory, members_of, read_stamp
 from lightning_base.verbs.results import Fitted, Scored
 
 
@@ -90,10 +91,11 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
     """
     if path is None or (path.is_dir() and not (path / "checkpoints").is_dir()):
         raise ConfigError(
-            "validate needs --ckpt_path of one run's checkpoint; the held-out scores of a crossval directory stand in "
-            "its summary.json"
+            "validate: --ckpt_path must name one run's checkpoint; the held-out scores of a crossval directory stand "
+            "in its summary.json"
         )
     [checkpoint], home = members_of(path, "validate")
+    demand_code_of_run(experiment, home, "validate")
     fold = read_stamp(checkpoint).get("fold", 0)
     if fold == WHOLE:
         raise ConfigError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
@@ -120,6 +122,7 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
         UserError: where the path names none, or the test samples have no target.
     """
     members, home = members_of(path, "test")
+    demand_code_of_run(experiment, home, "test")
     record = home / "test.json"
     told = read_json(record, needs={"reads": list}) if record.is_file() else {"reads": []}
     task, predictions, _ = ensemble(experiment, "test", members)
@@ -162,6 +165,7 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
         UserError: where the path names none, or the samples cannot be read.
     """
     members, home = members_of(path, "predict")
+    demand_code_of_run(experiment, home, "predict")
     task, predictions, ids = ensemble(experiment, "predict", members, x)
     if ids is not None:
         found = evaluate.frame(task, predictions)
@@ -218,6 +222,6 @@ def report(
 def say(text: str) -> None:
     """Prints a line that no reader of the numbers may miss; a warning where nothing is printed."""
     if level() == Level.SILENT:
-        warn(text)
+        warn(python_words(text))
     else:
         console(Level.QUIET).print(text)

@@ -73,7 +73,7 @@ def test_a_row_is_named_by_a_count_where_the_index_names_none() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ({"x": np.zeros((3, 2)), "y": [1, 2]}, "y has shape (2,) where x has 3 rows"),
+        ({"x": np.zeros((3, 2)), "y": [1, 2]}, "y: shape (2,) where x has 3 rows"),
         ({"x": np.zeros((3, 2))}, "y: missing"),
         ({"x": np.zeros(3), "y": [1, 2, 3]}, "inputs are numbers (N, …)"),
         ({"x": [[1, 2], [3]], "y": [1, 2]}, "x: no array can be made of it"),
@@ -91,6 +91,7 @@ def test_a_row_is_named_by_a_count_where_the_index_names_none() -> None:
 def test_what_does_not_fit_is_said(arguments: dict[str, Any], part: str) -> None:
     with pytest.raises(DataError) as error:
         Memory(**arguments).dataset("pool")
+    assert "\n" not in str(error.value)
     assert part in str(error.value)
 
 

@@ -155,7 +155,8 @@ def become(request: dict[str, Any]) -> None:
     os.environ.update(request["environment"])
     sys.executable = request["executable"]
     sys.argv = [module, *arguments]
-    sys.path[:] = [request["cwd"], *filter(None, os.environ.get("PYTHONPATH", "").split(":")), *sys.path[1:]]
+    first = [] if os.environ.get("PYTHONSAFEPATH") else [request["cwd"]]
+    sys.path[:] = [*first, *filter(None, os.environ.get("PYTHONPATH", "").split(":")), *sys.path[1:]]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     rank_zero_only.rank = next((int(os.environ[key]) for key in RANKS if key in os.environ), 0)
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -271,7 +271,7 @@ CSV = CSVLogger("logs")
         ({"data": lambda: Arrays(source="whine.npz")}, ConfigError, "no file whine.npz"),
         ({"data": {"split": None}}, ConfigError, "give x, or a function"),
         ({"x": np.zeros((3, 2)), "y": [0, 1, 1]}, ConfigError, "a function is given and x too"),
-        ({"data": None, "x": np.zeros((3, 2)), "y": [0, 1]}, DataError, "y has shape (2,)"),
+        ({"data": None, "x": np.zeros((3, 2)), "y": [0, 1]}, DataError, "y: shape (2,) where x has 3 rows"),
         ({"trainer": {"max_epoch": 3}}, ConfigError, "did you mean 'trainer.max_epochs'?"),
         ({"trainer": {"logger": CSV}}, ConfigError, "trainer=lambda: dict(logger=…)"),
         ({"config": "wine.yaml"}, ConfigError, "task: given beside a config"),

@@ -36,9 +36,11 @@ class Execution:
                 f"--executor: {self.executor!r} is none of {', '.join(known)}{suggest(str(self.executor), known)}"
             )
         for key, value in (("jobs", self.jobs), ("threads", self.threads)):
-            if value is not None and value < 1:
-                raise ConfigError(f"--{key}: {value} is below 1; give a positive number, or leave it out")
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ConfigError(f"--{key}: {value!r} is no whole number from 1; give one, or leave it out")
         if self.jobs is not None and self.executor != "process":
             raise ConfigError(f"--jobs is for --executor process, not {self.executor}; leave it out")
+        if self.slurm is not None and not isinstance(self.slurm, Slurm):
+            raise ConfigError(f"--slurm: a {type(self.slurm).__name__} is given; give {Slurm.__module__}.Slurm(…)")
         if self.slurm is not None and self.executor != "slurm":
             raise ConfigError(f"--slurm is for --executor slurm, not {self.executor}; leave it out")

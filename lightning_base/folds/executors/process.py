@@ -17,7 +17,7 @@ from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
 from lightning_base.tools.files import last_line, write_json
-from lightning_base.tools.process import stop, thread_variables
+from lightning_base.tools.process import path_variables, stop, thread_variables
 from lightning_base.training.preempt import Preempted, listening, raised
 
 DEATHS = 3  # as often in a row may a fold's process be killed without a new checkpoint in between
@@ -99,7 +99,8 @@ class Processes:
             workers.append(self._worker(plan, place, folds))
 
     def _worker(self, plan: Plan, place: int, folds: Sequence[int]) -> Worker:
-        environment = {**os.environ, "LIGHTNING_BASE_PARENT": str(os.getpid()), **thread_variables(self.threads)}
+        environment = {**os.environ, **path_variables(), **thread_variables(self.threads)}
+        environment["LIGHTNING_BASE_PARENT"] = str(os.getpid())
         if (devices := self.devices[place]) is not None:
             environment["CUDA_VISIBLE_DEVICES"] = devices
         command = [sys.executable, "-m", "lightning_base.cli.worker", str(plan.directory), *map(str, folds)]

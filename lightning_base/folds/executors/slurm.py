@@ -12,6 +12,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.results import states
 from lightning_base.tools.console import console
 from lightning_base.tools.files import last_line, write_json, write_text
+from lightning_base.tools.process import path_variables
 
 SETTLE = 5.0  # seconds that a shared file system may take to show what a task has left
 PASSING = ("None", "JobArrayTaskLimit")  # squeue's reasons of tasks that wait for nothing or for those before them
@@ -60,7 +61,7 @@ def submit_and_follow(
             array=rest,
         )
         write_text(path, text)
-        job = submit(path)
+        job = submit(path, more=path_variables())
         jobs |= dict.fromkeys(rest, job)
         out.print(f"job {job}: folds {rest}, submitted by {path}", soft_wrap=True)
     names = " ".join(sorted(set(jobs.values())))
