@@ -17,7 +17,7 @@ from lightning_base.preprocess.table import TablePreprocess
 from lightning_base.samples.samples import Samples
 from lightning_base.sources.arrays import inputs_alone, to_samples
 from lightning_base.sources.columns import Layout, Task
-from lightning_base.sources.frames import frame_form, read_frame
+from lightning_base.sources.frames import demand_names, frame_form, read_frame
 
 BESIDE = ("y", "groups", "times")  # what stands beside the inputs, one value per sample
 
@@ -113,6 +113,7 @@ class Memory(BaseDataModule):
     def _table(self) -> Samples:
         """The samples of the DataFrame, with what stands beside it as columns of it."""
         frame = self.x
+        demand_names(frame, "x")
         names: dict[str, str | None] = dict.fromkeys(BESIDE)
         for key in BESIDE:
             values = getattr(self, key)

@@ -43,13 +43,7 @@ class FrameRecords(Records):
         self.form, self.findings = form, []
         self.names = [str(name) for name in frame.columns]
         self._demand_distinct()
-        if isinstance(frame.columns, pd.MultiIndex):
-            raise DataError(
-                f"{form.path}: columns of several levels; join them: ['_'.join(map(str, c)) for c in columns]"
-            )
-        for name in frame.columns:
-            if not isinstance(name, str | int):
-                raise DataError(f"{form.path}: a column is named {name!r}; give it a name that is text")
+        demand_names(frame, str(form.path))
         self._table: dict[str, Any] = {}
         for name, (_, column) in zip(self.names, frame.items(), strict=True):
             if isinstance(column.dtype, pd.SparseDtype):
@@ -105,6 +99,21 @@ def read_frame(frame: Any, layout: Layout) -> Samples:
     findings = samples.findings.assign(id=[names.get(one, one) for one in samples.findings["id"]])
     table = samples.table.assign(id=list(names.values()))
     return replace(samples, table=table, findings=findings)
+
+
+def demand_names(frame: pd.DataFrame, key: str) -> None:
+    """Refuses columns whose names are no text, or numbers that may stand for it.
+
+    Raises:
+        DataError: naming the first.
+    """
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise DataError(
+            f"{key}: columns of several levels; join them: {key}.columns.map(lambda c: '_'.join(map(str, c)))"
+        )
+    for name in frame.columns:
+        if not isinstance(name, str | int):
+            raise DataError(f"{key}: a column is named {name!r}; give it a name that is text")
 
 
 def demand_no_moments(layout: Layout, records: FrameRecords) -> None:
