@@ -1,4 +1,4 @@
-"""Claims about what Python gives as inputs and targets: it is read as what it is, or refused in one line with the mend."""
+"""Claims about inputs and targets from Python: read as what they are, or refused in one line with the mend."""
 
 import datetime
 import uuid
