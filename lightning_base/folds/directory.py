@@ -42,13 +42,18 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
     pool, path, stamp = data.samples("pool"), directory / "config.yaml", directory / "identity.json"
     identity = {"split_hash": data.folds.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
     if not stamp.is_file():
+        if kept := [fold.name for fold in directory.glob("fold_*") if is_done(fold)]:
+            raise ArtefactError(f"{stamp} is not there, and tells whose {kept[0]} is; {BEGIN_ANEW}")
         experiment.save(path)
         write_split(directory, data)
         write_json(stamp, identity)
         return
     if experiment.objects is not None:
         demand_identified(experiment.objects.identity, str(directory))
-    stored, changed = read_json(stamp, BEGIN_ANEW), changes(path, experiment)
+    stored, changed = (
+        read_json(stamp, BEGIN_ANEW, {key: type(value) for key, value in identity.items()}),
+        changes(path, experiment),
+    )
     if all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint")):
         moved = [key for key, values in changed.items() if is_place(key, *values)]
         changed = {key: values for key, values in changed.items() if key not in moved}

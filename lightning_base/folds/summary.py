@@ -11,6 +11,7 @@ from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import describe
 from lightning_base.results.fold_result import FoldResult, read_result
 from lightning_base.results.summary import MetricSummary, Summary
+from lightning_base.results.tables import read_table
 from lightning_base.stats.bootstrap import oof_intervals
 from lightning_base.stats.estimates import NAME as INTERVAL
 from lightning_base.stats.estimates import clipped, estimate
@@ -50,7 +51,7 @@ def read_folds(plan: Plan) -> tuple[list[FoldResult], list[pd.DataFrame]]:
         results.append(read_result(directory))
         if results[-1].split_hash != plan.data.folds.hash:
             raise ArtefactError(f"{directory} was trained on another split; delete it and run again")
-        part = pd.read_parquet(directory / "predictions.parquet")
+        part = read_table(directory / "predictions.parquet", mend=f"delete {directory}, and run crossval again")
         part.insert(1, "fold", fold)
         part.insert(2, "repeat", assignment.repeat)
         parts.append(part)

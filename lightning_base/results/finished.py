@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import ArtefactError, ConfigError, one_line, suggest
+from lightning_base.errors import ArtefactError, ConfigError, suggest
 from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.results.summary import SUMMARY, Summary, read_summary
+from lightning_base.results.tables import read_table
 from lightning_base.tools.files import read_json
 
 
@@ -73,12 +74,9 @@ def load(directory: Path) -> Finished:
     results = [read_result(directory / f"fold_{fold}") for fold in range(summary.k)]
     if len({identity["split_hash"], summary.split_hash, *(result.split_hash for result in results)}) > 1:
         raise ArtefactError(f"{directory} holds folds of different splits; run it again with --overwrite true")
-    try:
-        oof = pd.read_parquet(directory / "oof.parquet").sort_values(["repeat", "id"], ignore_index=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtefactError(
-            f"{directory / 'oof.parquet'}: cannot be read ({one_line(error)}); delete it, run crossval again"
-        ) from error
+    mend = "delete it, run crossval again"
+    oof = read_table(directory / "oof.parquet", ("id", "repeat", "fold"), mend)
+    oof = oof.sort_values(["repeat", "id"], ignore_index=True)
     n_train, n_val = (float(np.mean([getattr(result, key) for result in results])) for key in ("n_train", "n_val"))
     return Finished(directory, summary, n_train, n_val, oof)
 

@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, one_line
+from lightning_base.folds.directory import read_config
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import console
 from lightning_base.training.config_errors import explain
@@ -33,6 +34,7 @@ def open_words(arguments: Sequence[str]) -> Asked:
     words = with_saved_config(list(arguments))
     files = configs(words)
     if files and not configs(arguments):
+        read_config(Path(files[0]))  # saved by a run
         console().print(f"configuration: {files[0]}", soft_wrap=True, markup=False, highlight=False)
     if len(files) == 1 and (saved := saved_objects(Path(files[0]))) is not None:
         return _open_saved(words, Path(files[0]), saved)

@@ -95,7 +95,7 @@ class Parser(LightningCLI):
         except ArgumentError as error:
             known = self._subcommand_parsers[args[0]].get_defaults(skip_validation=True).keys()
             raise ConfigError(explain(str(error), self.files, list(known))) from error
-        except (yaml.YAMLError, OSError) as error:
+        except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{', '.join(self.files)}: {one_line(error)}") from error
         config = self.config[self.config.subcommand]
         for key in ("data",) if self.config.subcommand in DATA_VERBS else ("model", "data"):

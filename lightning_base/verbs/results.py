@@ -14,6 +14,7 @@ from lightning_base.errors import ArtefactError, ConfigError, one_line
 from lightning_base.results import states
 from lightning_base.results.fold_result import RESULT, FoldResult, is_done, read_result
 from lightning_base.results.summary import SUMMARY, Summary, read_summary
+from lightning_base.results.tables import read_table
 from lightning_base.tools.asked import in_python
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class CrossValidation(Trained):
         return stamp.stat().st_mtime_ns if stamp.is_file() else None
 
     def _demand_same(self) -> None:
+        if self._now() is None:
+            raise ArtefactError(f"{self.place / 'identity.json'} is not there: the run was deleted; run it again")
         if self._now() != self.__dict__["_stamp"]:
             raise ArtefactError(f"{self.place}: a later run has taken the directory; load it anew")
 
@@ -162,7 +165,7 @@ class CrossValidation(Trained):
             ArtefactError: where folds are still to run.
         """
         self._demand_same()
-        return read_table(self.directory / "oof.parquet")
+        return read_table(self.directory / "oof.parquet", ("id", "fold", "repeat"))
 
     def __repr__(self) -> str:
         return super().__repr__() if self.finished else f"{self.title}\n{self.folds.to_string()}"
@@ -269,20 +272,6 @@ def demand_path(path: Any, key: str) -> Path:
         what = "None" if path is None else f"a {type(path).__name__}"
         raise ConfigError(f"{key}: {what} is no path; give that of a run, as runs/NAME/crossval")
     return Path(path)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A Parquet file that a run has left.
-
-    Raises:
-        ArtefactError: where it is not there, or cannot be read.
-    """
-    if not path.is_file():
-        raise ArtefactError(f"{path} is not there; run the verb that writes it to its end")
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); delete it, and run again") from error
 
 
 def load(directory: Path) -> CrossValidation | Fitted:

@@ -18,6 +18,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning_base.data.memory import Memory
 from lightning_base.data.pool import Pools
 from lightning_base.errors import ArtefactError, ConfigError, Stopped, one_line, suggest
+from lightning_base.folds.directory import read_config
 from lightning_base.tools.asked import AS_THEY_ARE, in_python
 from lightning_base.tools.console import Level, level, quiet, speaking
 from lightning_base.training.experiment import Experiment
@@ -255,6 +256,7 @@ def _reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) ->
             path = load_run(path).directory
         if (saved := saved_config(path.absolute())) is None:
             raise ConfigError(f"{path}: no config.yaml stands beside it; give config=…")
+        read_config(saved)
         return open_files(verb, [saved], overrides), path
     return open_files(verb, as_paths(config), overrides), path
 

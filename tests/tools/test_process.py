@@ -13,9 +13,9 @@ from lightning_base.tools.process import path_variables
 def test_another_process_finds_what_this_one_finds_and_not_what_lies_in_its_folder(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for place in ("first", "second", "here"):
-        (work / place).mkdir()
-        (work / place / "found_by_a_notebook.py").write_text(f"PLACE = {place!r}\n")
+    for name in ("first", "second", "here"):
+        (work / name).mkdir()
+        (work / name / "found_by_a_notebook.py").write_text(f"PLACE = {name!r}\n")
     monkeypatch.chdir(work / "here")
 
     def place(*path: str) -> str:

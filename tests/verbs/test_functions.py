@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import random
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -302,6 +303,20 @@ def test_a_mistake_is_one_line_of_its_kind_and_writes_nothing(
         (lambda: lb.load("nope"), ArtefactError, "is no run's directory"),
         (lambda: lb.compare("nope", "neither"), ArtefactError, "is no crossval directory"),
         (lambda: lb.compare("nope", "neither", rope=-1), ConfigError, "rope: -1 is no width"),
+        (lambda: lb.compare("nope", "neither", rope="x"), ConfigError, "rope: 'x' is no width"),
+        (lambda: lb.compare("nope", "neither", rope=None), ConfigError, "rope: None is no width"),
+        (lambda: lb.compare("nope", "neither", metric=3), ConfigError, "metric: 3 is no name"),
+        (lambda: lb.compare(None, "neither"), ConfigError, "runs: None is no path"),
+        (lambda: lb.load(3), ConfigError, "directory: a int is no path"),
+        (lambda: lb.test(3), ConfigError, "run: a int is no path"),
+        (lambda: lb.predict(["a"]), ConfigError, "run: a list is no path"),
+        (lambda: lb.validate("wine.yaml", overrides=[1]), ConfigError, "overrides: a list"),
+        (lambda: lb.fit("wine.yaml", ckpt_path=3), ConfigError, "ckpt_path: a int is no path"),
+        (lambda: lb.crossval(3), ConfigError, "config: 3 is no path of a YAML file"),
+        (lambda: lb.crossval([]), ConfigError, "config: an empty list"),
+        (lambda: lb.crossval("."), ConfigError, "config: . is a directory"),
+        (lambda: lb.crossval("nope.yaml"), ConfigError, "config: no file"),
+        (lambda: lb.crossval("wine.yaml", folds=[9]), ConfigError, "folds: fold 9 does not exist"),
     ],
 )
 def test_a_mistake_in_a_call_is_one_line_of_its_kind(
@@ -310,6 +325,7 @@ def test_a_mistake_in_a_call_is_one_line_of_its_kind(
     with pytest.raises(kind) as error:
         call()
     assert part in str(error.value)
+    assert not re.search(r"\n|(^|[ (])--", str(error.value))
 
 
 def shared() -> dict[str, dict[str, Any]]:
@@ -428,10 +444,42 @@ def test_a_lazy_network_and_another_directory(work: Path, monkeypatch: pytest.Mo
         ({"data": {"impute": "meen"}, "x": np.zeros((3, 13)), "y": [0, 1, 2]}, "data.impute: 'meen' is none of mean"),
         ({"data": lambda: Arrays(source="wine", drop_last="false")}, "data.drop_last: 'false' is neither"),
         ({"data": lambda: Arrays(source="wine", clean=Cleaning(duplicate="dropp"))}, "did you mean 'drop'?"),
+        ({"data": lambda: Arrays(source=3)}, "data.source: 3 is given; give text"),
+        ({"data": lambda: 3}, "data: the function gives a int, not a BaseDataModule"),
+        ({"data": Arrays}, "data: the function raises TypeError"),
+        ({"task": Classification}, "task: the function raises TypeError"),
+        ({"task": lambda: 3}, "task: the function gives a int, not a BaseModule"),
+        ({"task": lambda: Classification(MLP)}, "model.network: the class MLP is given; give a network"),
+        ({"task": lambda: Classification(MLP(13, 3), class_weights=3)}, "model.class_weights: 3 is neither"),
+        ({"task": lambda: Classification(MLP(13, 3), l2="x")}, "model.l2: 'x' is no number"),
+        ({"trainer": {"max_epochs": "x"}}, "trainer.max_epochs: Expected a int; got x"),
+        ({"trainer": {"callbacks": 3}}, "trainer.callbacks: Expected a list"),
+        ({"overrides": {"nosuch.key": 1}}, "nosuch: no such key"),
+        ({"overrides": {3: 1}}, "overrides: 3 is no dotted key"),
+        ({"overrides": {"": 1}}, "overrides: '' is no dotted key"),
+        (
+            {"overrides": {"folds": [0]}},
+            "overrides: 'folds' is no key of a configuration but an argument; give folds=…",
+        ),
+        (
+            {"overrides": {"data.batch_size": 3}},
+            "overrides: data.batch_size is of a configuration; here a function makes",
+        ),
+        ({"overrides": {"help": 1}}, "overrides: 'help' is no key"),
+        ({"overwrite": "x"}, "overwrite: 'x' is neither True nor False"),
+        ({"refit": None}, "refit: None is neither True nor False"),
+        ({"verbose": 1}, "verbose: 1 is neither True nor False"),
+        ({"jobs": "x", "executor": "process"}, "jobs: 'x' is no whole number from 1"),
+        ({"jobs": 2}, "jobs is for executor='process', not inline"),
+        ({"threads": 1.5}, "threads: 1.5 is no whole number from 1"),
+        ({"slurm": {}, "executor": "slurm"}, "slurm: a dict is given; give lightning_base.distributed.slurm.Slurm(…)"),
+        ({"name": "a\nb"}, "name: 'a\\nb' is not the plain name"),
+        ({"name": "n" * 300}, "is not the plain name of a folder"),
     ],
 )
 def test_an_argument_of_another_kind_is_one_line(changes: dict[str, Any], part: str, work: Path) -> None:
     with pytest.raises(ConfigError) as error:
         from_objects(**changes)
     assert part in str(error.value)
+    assert not re.search(r"\n|(^|[ (])--", str(error.value))
     assert not (work / "runs").exists()
