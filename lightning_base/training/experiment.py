@@ -16,6 +16,7 @@ from lightning_base.data.pool import Pools
 from lightning_base.errors import ConfigError, UserError
 from lightning_base.tools.files import write_text
 from lightning_base.training.config_errors import explain
+from lightning_base.training.limits import CHECKED, demand_end, demand_sensible
 from lightning_base.training.objects import Objects
 from lightning_base.training.search_space import Search, Values, shown
 
@@ -40,6 +41,19 @@ class Experiment:
     only: frozenset[str] | None = None
     pools: Pools = field(default_factory=Pools, compare=False, repr=False)
     objects: Objects | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense, wherever they come from: files, words, Python or a search.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        if not isinstance(trainer := self.config.get("trainer"), Namespace):
+            raise ConfigError("trainer: empty; leave the key out, or give options such as trainer.max_epochs")
+        for key in CHECKED:
+            demand_sensible(key, self.config.get(key))
+        if self.objects is None:  # else a function may make the callback that ends it
+            demand_end(trainer)
 
     @property
     def name(self) -> str:
