@@ -14,6 +14,7 @@ from lightning_base.cli.described import Described, Missing, Option, Verb, table
 from lightning_base.cli.own import look_up
 from lightning_base.cli.places import demand_checkpoint, demand_data
 from lightning_base.cli.types import misfit
+from lightning_base.distributed.slurm import TASK
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.tools.yaml_file import read_config
 from lightning_base.training.config_errors import (
@@ -30,7 +31,7 @@ from lightning_base.training.config_errors import (
 )
 from lightning_base.training.known_names import options
 from lightning_base.training.limits import demand_sensible
-from lightning_base.verbs.words import CONFIG, configs
+from lightning_base.verbs.words import CONFIG, configs, with_saved_config, without_level
 
 ROOTS = {"model": "BaseModule", "data": "BaseDataModule"}  # and what stands there
 KINDS = {"tasks": "BaseModule", "data": "BaseDataModule"}
@@ -62,6 +63,22 @@ def check(arguments: Sequence[str]) -> None:
         else:
             checked.given(name, value)
     checked.end(arguments[0])
+
+
+def check_launched(arguments: Sequence[str]) -> None:
+    """Refuses the words that `launch` is to start elsewhere for what is surely wrong with them.
+
+    Args:
+        arguments: those after `launch`: its own, --, and the verb with its options.
+
+    Raises:
+        ConfigError: in the parser's words.
+    """
+    if "--" not in arguments or (arguments and arguments[0] in ("-h", "--help")):
+        return
+    words, _ = without_level([word.replace(TASK, "0") for word in arguments[list(arguments).index("--") + 1 :]])
+    if words and words[0] in table().verbs:
+        check(with_saved_config(words))
 
 
 def stray_words(words: Sequence[str]) -> list[str]:
@@ -130,7 +147,8 @@ class Checked:
                     self.value(f"trainer.{name}", one, self.trainers(str(name)), file)
             elif key.partition(".")[0] not in ("config", *ROOTS):
                 self.key(key, value)
-                self.value(key, value, None, file)
+                if key in self.known:
+                    self.value(key, value, None, file)
 
     def trainers(self, name: str) -> Option | None:
         """The Trainer's option of that name, where it is that of the Lightning that is installed."""
@@ -197,7 +215,8 @@ class Checked:
             return
         if head not in ROOTS:
             self.key(name, value or "given")
-            self.value(name, value, self.trainers(rest[0]) if head == "trainer" and len(rest) == 1 else None)
+            if name in self.known:
+                self.value(name, value, self.trainers(rest[0]) if head == "trainer" and len(rest) == 1 else None)
             return
         if not rest:
             self.empty[head] = value in ("null", "~")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_base.errors import ConfigError
+from lightning_base.errors import ConfigError, suggest
 from lightning_base.training.known_names import options
 
 POOL = {  # the option of each of our data modules that names what is trained on
@@ -45,8 +45,11 @@ def demand_data(verb: str, path: str, values: Mapping[str, Any]) -> None:
         if value in NOTHING or not isinstance(value, str) or (name == "source" and value in EMBEDDED):
             continue
         if not Path(value).exists():
-            what = f", and no embedded data set of that name ({', '.join(EMBEDDED)})" if name == "source" else ""
-            raise ConfigError(f"data.{name}: no file or folder {value}{what}; mend the path, or name what to fetch")
+            mend = "; mend the path, or name in data.fetch what to fetch"
+            if name == "source":
+                known = f", and no embedded data set of that name ({', '.join(EMBEDDED)})"
+                mend = known + (suggest(value, EMBEDDED) or mend)
+            raise ConfigError(f"data.{name}: no file or folder {value}{mend}")
 
 
 def demand_checkpoint(verb: str, words: Sequence[str]) -> None:

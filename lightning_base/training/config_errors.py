@@ -4,7 +4,9 @@ import importlib
 import inspect
 import re
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from lightning_base.errors import one_line, suggest
 from lightning_base.tools.finder import hidden
@@ -14,6 +16,8 @@ from lightning_base.training.known_names import POPULAR, class_at, class_paths, 
 
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
+_GROUP = re.compile(r"Group '([^']+)' does not accept option '([^']+)'")
+_LACKS = re.compile(r"class_path '([^']+)':\s+the following arguments are required: ([\w, ]+)")
 _OPTION = re.compile(r"(?:Option|option) '([^']+)' is not accepted|does not accept option '([^']+)'")
 _UNKNOWN = re.compile(r"Key '([^']+)' is not expected|[Uu]nrecognized arguments?: -*(\S+)")
 _NOT_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
@@ -38,6 +42,7 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = (), words
         return no_file(found[1])
     if found := _REQUIRED.search(message):
         return missing(found[1])
+    message = _GROUP.sub(r"Option '\1.\2' is not accepted", message)
     key = ".".join(dict.fromkeys(_KEY.findall(message)))
     for at, path in class_paths(files, words):
         if (fault := import_fault(path.rpartition(".")[0])) is not None:
@@ -55,8 +60,13 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = (), words
     if wrong := _NOT_SUBCLASS.findall(message):
         path, wanted = wrong[0][0], " or ".join(dict.fromkeys(base for _, base in wrong))
         return not_subclass(key, path, wanted, beside(path, files, words))
+    if found := _LACKS.search(message):
+        owner, lacking = found.groups()
+        return f"{key}: {owner} needs {lacking}{place(key.rsplit('.', 1)[-1], files)}; give them too"
     if "Expected a" in message or "Invalid" in message or "invalid" in message or "Not a valid" in message:
         return _wrong_value(message, key, files, words)
+    if found := re.search(r"Unable to load config '([^']*)'", message):
+        return f"{key}: {found[1]!r} is no mapping of options, such as {{max_epochs: 3}}"
     text = re.sub(r"^(?:Parser key \"[^\"]*\": )+", "", one_line(message))
     return f"{key}: {text}" if key else text
 
@@ -79,11 +89,33 @@ def _unknown_option(
         return no_key(option, files, known, words)
     full = [part for part in f"{key}.{option}".split(".") if part not in ("init_args", "dict_kwargs")]
     for i in range(1, len(full)):  # the parser names the class that stands nearest to the top
-        owner = class_at(full[:i], files, words) or (owners[-1] if i == len(full) - 1 else None)
-        taken = _options(owner) if owner else []
+        owner, taken = _taken(full[:i], files, words, owners[-1] if i == len(full) - 1 else "")
         if taken and full[i] not in taken:
-            return no_option(".".join(full[: i + 1]), str(owner), beside(full[i], files, words), taken)
+            return no_option(".".join(full[: i + 1]), owner, beside(full[i], files, words), taken)
     return no_option(".".join(full), owners[-1], beside(full[-1], files, words), _options(owners[-1]))
+
+
+def _taken(key: Sequence[str], files: Sequence[str], words: Sequence[str], owner: str) -> tuple[str, list[str]]:
+    """The class at a key, or the key itself where a dataclass inside of one stands there, and its options."""
+    for i in range(len(key), 0, -1):
+        if (path := class_at(key[:i], files, words)) is not None:
+            found = _fields(path, key[i:])
+            return (path if i == len(key) else ".".join(key)), found
+    return owner, _options(owner)
+
+
+def _fields(path: str, names: Sequence[str]) -> list[str]:
+    """The options of a class, or of the dataclass that its option of these names, one inside the other, holds."""
+    if not names:
+        return _options(path)
+    module, _, name = path.rpartition(".")
+    try:
+        held = getattr(importlib.import_module(module), name)
+        for inner in names:
+            held = get_type_hints(held).get(inner)
+        return [one.name for one in fields(held)] if is_dataclass(held) else []
+    except (ImportError, AttributeError, TypeError, NameError):
+        return []
 
 
 def _wrong_value(message: str, key: str, files: Sequence[str], words: Sequence[str]) -> str:
@@ -96,9 +128,14 @@ def _wrong_value(message: str, key: str, files: Sequence[str], words: Sequence[s
             kind = _KINDS.get(key) or _BASES.get(key, "")
             return not_subclass(key, path, kind or "class that fits here", mine)
         return no_class(key, module, name, mine, names) if names else no_module(key, module, mine)
+    for at, base in _BASES.items():
+        if key == at and "Not a valid subclass" in message and any(w.startswith(f"--{at}.") for w in words):
+            return f"{at}: no class of a {base} is known yet; put --config or --{at} before the options of {at}"
     leaf = _leaf(message) or (
         f"a class_path with init_args is expected{_got(message)}" if "Not a val" in message else ""
     )
+    if not leaf and (found := re.search(r"Expected a dot import path string: (\S+)", message)):
+        leaf = f"{found[1]!r} is neither a class_path nor a mapping of options"
     return f"{key or 'configuration'}: {leaf or 'the value does not fit'}{place(last, beside(last, files, words))}"
 
 
@@ -145,7 +182,8 @@ def no_class(key: str, module: str, name: str, files: Sequence[str], names: Sequ
 
 def not_subclass(key: str, path: str, wanted: str, files: Sequence[str]) -> str:
     """The line for a class of another kind than its key takes."""
-    return f"{key}: {path} is not a {wanted}{place(path, files)}; name a class that is one"
+    article = "an" if wanted[:1] in "AEIOaeio" else "a"
+    return f"{key}: {path} is not {article} {wanted}{place(path, files)}; name a class that is one"
 
 
 def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]) -> str:

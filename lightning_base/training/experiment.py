@@ -19,6 +19,7 @@ from lightning_base.training.config_errors import explain
 from lightning_base.training.limits import CHECKED, demand_end, demand_sensible
 from lightning_base.training.objects import Objects
 from lightning_base.training.search_space import Search, Values, shown
+from lightning_base.training.taken import demand_taken
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
 NO_CHANGES: Mapping[str, Any] = {}
@@ -124,10 +125,12 @@ class Experiment:
         """
         words = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
         try:
-            return replace(self, config=self.parser.parse_args(words, namespace=self.config.clone()))
+            config = self.parser.parse_args(words, namespace=self.config.clone())
         except ArgumentError as error:
             known = list(self.parser.get_defaults(skip_validation=True).keys())
-            raise ConfigError(explain(str(error), [], known)) from error
+            raise ConfigError(explain(str(error), [], known, words)) from error
+        demand_taken(config, words)
+        return replace(self, config=config)
 
     def candidates(self) -> list["Experiment"]:
         """The experiment with each candidate's values and no search; itself alone where it does not search.

@@ -45,8 +45,8 @@ def options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def values_in(words: Sequence[str]) -> set[str]:
-    """What the options among the words name and give: each part of a key, and each value."""
-    return {part for name, value in options(words) for part in (*name.split("."), value) if part}
+    """What the options among the words name and give: each key, each value, and their parts."""
+    return {part for one in options(words) for text in one for part in (*text.split("."), text) if part}
 
 
 def class_paths(files: Sequence[str], words: Sequence[str]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from lightning_base.training.config_errors import explain
 from lightning_base.training.experiment import SHARED_KEYS, Experiment
 from lightning_base.training.limits import plain_name
 from lightning_base.training.objects import Objects, Settings, imported, objects_of
+from lightning_base.training.taken import demand_taken
 from lightning_base.verbs.parser import Asked, add_own_arguments, hidden_options, parse, verb_options
 from lightning_base.verbs.trainer import Trainer
 from lightning_base.verbs.words import configs, with_saved_config
@@ -127,9 +128,10 @@ def _from_objects(verb: str, objects: Objects, values: Settings, words: Sequence
     try:
         config = parser.parse_args(list(words), namespace=parser.parse_object(dict(values)))
     except ArgumentError as error:
-        raise ConfigError(explain(str(error), [origin] if Path(origin).is_file() else [], known)) from error
+        raise ConfigError(explain(str(error), [origin] if Path(origin).is_file() else [], known, words)) from error
     except TypeError as error:  # what parse_object says of values
         raise ConfigError(explain(str(error), [], known)) from error
+    demand_taken(config, words)
     return Asked(verb, Experiment(parser, config, objects=objects), verb_options(config, own))
 
 

@@ -23,7 +23,7 @@ from lightning_base.training.experiment import SHARED_KEYS, Experiment
 from lightning_base.training.known_names import class_paths
 from lightning_base.training.limits import demand_sensible, plain_name
 from lightning_base.training.search_space import Search
-from lightning_base.verbs.taken import demand_taken
+from lightning_base.training.taken import demand_taken
 from lightning_base.verbs.trainer import Trainer
 from lightning_base.verbs.words import configs, with_nulls
 

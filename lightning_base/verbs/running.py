@@ -18,6 +18,7 @@ from lightning_base.data.memory import Memory
 from lightning_base.data.pool import Pools
 from lightning_base.errors import ArtefactError, ConfigError, Stopped, one_line, suggest
 from lightning_base.tools.console import Level, level, quiet, speaking
+from lightning_base.tools.imports import ended
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import changed, demand_importable
 from lightning_base.training.preempt import Preempted
@@ -38,7 +39,7 @@ def guarded(verbose: bool) -> Iterator[None]:
     Raises:
         KeyboardInterrupt: for an interrupt, which Lightning makes the process's end.
         Stopped: where a signal stopped a training at a place to go on from.
-        ConfigError: for what the Trainer refuses.
+        ConfigError: for what the Trainer refuses, and for code of the user's that ends the process.
     """
     from_python = level() == Level.SILENT  # the command line speaks, and ends with a signal's status
     with ONE_AT_A_TIME, ExitStack() as stack:
@@ -57,7 +58,7 @@ def guarded(verbose: bool) -> Iterator[None]:
         except SystemExit as stop:
             if isinstance(stop.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from stop
-            raise
+            raise ConfigError(ended(stop)) from stop
 
 
 @contextmanager
