@@ -74,8 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tolerant() as faults:
         status = answer(arguments, level)
     if faults:
-        with suppress(OSError):
-            print(f"lightning-base: error: standard output cannot be written: {faults[0]}", file=sys.stderr)
+        complain(f"error: standard output cannot be written: {faults[0]}")
     return status or len(faults)
 
 
@@ -142,7 +141,7 @@ def run(arguments: list[str]) -> int:
     except UserError as error:
         if os.environ.get("LIGHTNING_BASE_DEBUG"):
             raise
-        print(f"lightning-base: error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return error.status
     except KeyboardInterrupt:
         return interrupted()
@@ -155,5 +154,11 @@ def run(arguments: list[str]) -> int:
 
 def interrupted() -> int:
     """Says how to go on after an interrupt; returns the exit status."""
-    print("lightning-base: interrupted; `crossval` goes on from the last checkpoint if run again", file=sys.stderr)
+    complain("interrupted; `crossval` goes on from the last checkpoint if run again")
     return 130
+
+
+def complain(text: str) -> None:
+    """Says a line on standard error, where that can be written."""
+    with suppress(OSError):
+        print(f"lightning-base: {text}", file=sys.stderr)

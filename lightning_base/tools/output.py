@@ -60,6 +60,8 @@ def tolerant() -> Iterator[list[str]]:
 
     A pipe whose reader has gone, as of `| head`, wanted no more: that is no fault.
     """
+    if sys.stderr is None:  # as `2>&-` makes it: else what is opened next would take its place, and its lines
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     before, faults = sys.stdout, list[str]()
     closed = before is None  # as `>&-` makes it
     stream = Tolerant(open(os.devnull, "w", encoding="utf-8") if closed else before)  # noqa: SIM115

@@ -138,7 +138,8 @@ class Parser(LightningCLI):
         for key in ("data",) if self.config.subcommand in DATA_VERBS else ("model", "data"):
             if config.get(key) is None:
                 raise ConfigError(missing(key))
-        config.name = plain_name(config.name or (Path(self.files[0]).stem if self.files else "experiment"))
+        default = Path(self.files[0]).stem if self.files else "experiment"
+        config.name = plain_name(default if config.name is None else config.name)
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: the configuration is the YAML's, not the checkpoint's."""
