@@ -72,6 +72,7 @@ def one_line(message: object) -> str:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` for the known word nearest to this one, or nothing when none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    """`"; did you mean 'x'?"` for the known word nearest to this one, case aside, or nothing when none is near."""
+    folded = {one.casefold(): one for one in reversed(list(known))}
+    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return f"; did you mean {folded[near[0]]!r}?" if near else ""

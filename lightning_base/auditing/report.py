@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.markup import escape
 from rich.table import Table
 
 EXAMPLES = 5
@@ -74,5 +73,5 @@ def show_leaks(leaks: Sequence[Leak]) -> Table:
         table.add_column(heading, overflow="fold")
     for leak in leaks:
         fold = "" if leak.fold is None else str(leak.fold)
-        table.add_row(leak.kind, fold, escape(leak.detail), escape(" ".join(leak.ids)))
+        table.add_row(leak.kind, fold, leak.detail, " ".join(leak.ids))
     return table

@@ -8,7 +8,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import torch
-from rich.markup import escape
 from rich.table import Table
 
 from lightning_base.auditing.pictures import grid, image, shades, shortened
@@ -199,7 +198,7 @@ def issue_table(suspects: pd.DataFrame) -> Table:
         table.add_column(heading, overflow="fold")
     table.add_column("quality", justify="right")
     for line in suspects.head(SHOWN).itertuples(index=False):
-        names = (escape(str(text)) for text in (line.id, line.given, line.suggested))
+        names = (str(text) for text in (line.id, line.given, line.suggested))
         table.add_row(str(line.rank), *names, f"{line.quality:.4f}")
     return table
 

@@ -78,11 +78,19 @@ class Described:
 
 @dataclass(frozen=True)
 class Missing:
-    """A class path that cannot be imported: the module, what it lacks ("" for the module itself), and what it has."""
+    """A class path that cannot be imported.
+
+    Attributes:
+        module: its dotted name.
+        name: what it lacks; "" for the module itself.
+        names: what it has.
+        fault: why its file does not parse; "" where it does.
+    """
 
     module: str
     name: str = ""
     names: tuple[str, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True)

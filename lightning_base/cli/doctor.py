@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from lightning_base.cli.early import check
 from lightning_base.doctor.look import look
 from lightning_base.errors import ConfigError, one_line, suggest
 from lightning_base.verbs.words import configs
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"doctor: {word} needs --config FILE.yaml{suggest(word, OPTIONS)}")
     if rest and options.nodes:
         raise ConfigError("--nodes looks at no configuration; leave --config out, or --nodes")
+    if rest:
+        check(["crossval", *rest])
     return look(options.nodes, (lambda: _open(rest)) if rest else None, out)
 
 

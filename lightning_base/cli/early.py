@@ -4,31 +4,37 @@ Where it is not sure, it says nothing: the parser has the last word.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lightning_base.cli.described import Described, Missing, Verb, table
+from lightning_base.cli.described import Described, Missing, Option, Verb, table
 from lightning_base.cli.own import look_up
-from lightning_base.errors import ConfigError
+from lightning_base.cli.places import demand_checkpoint, demand_data
+from lightning_base.cli.types import misfit
+from lightning_base.distributed.slurm import TASK
+from lightning_base.errors import ConfigError, one_line
+from lightning_base.tools.yaml_file import read_config
 from lightning_base.training.config_errors import (
+    beside,
+    missing,
     no_class,
-    no_file,
+    no_import,
     no_key,
     no_module,
     no_option,
     not_subclass,
-    not_yaml,
+    place,
+    stray_word,
 )
-from lightning_base.verbs.words import CONFIG, configs
+from lightning_base.training.known_names import options
+from lightning_base.training.limits import demand_sensible
+from lightning_base.verbs.words import CONFIG, configs, with_saved_config, without_level
 
 ROOTS = {"model": "BaseModule", "data": "BaseDataModule"}  # and what stands there
 KINDS = {"tasks": "BaseModule", "data": "BaseDataModule"}
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the parser's
 CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 INNER = ("init_args", "class_path", "dict_kwargs")  # parts of a key that the parser leaves out when it names one
 
@@ -46,34 +52,40 @@ def check(arguments: Sequence[str]) -> None:
     words = list(arguments[1:])
     if verb is None or "--" in words or any(word.startswith("--print_config") for word in words):
         return
-    checked = Checked(verb, configs(words))
-    if any(is_of_objects(Path(file)) for file in checked.files):
-        return
+    files = configs(words)
+    contents = {file: read_config(file) for file in files if file and not file.startswith("-")}
+    if any(isinstance(content.get("objects"), dict) for content in contents.values()):
+        return  # the saved configuration of what Python functions make has a parser of its own
+    checked = Checked(verb, files, words)
     for name, value in options(words):
         if f"--{name}" in CONFIG or name == "c":
-            checked.file(value)
+            checked.mapping(contents.get(value, {}), value)
         else:
             checked.given(name, value)
-    if not checked.files and not any(name.partition(".")[0] == "data" for name, _ in options(words)):
-        raise ConfigError("data: missing; give --config FILE.yaml with data.class_path")
-    if checked.unknown:
-        raise ConfigError(no_key(checked.unknown[0], checked.files, checked.known))
+    checked.end(arguments[0])
 
 
-def is_of_objects(path: Path) -> bool:
-    """Whether a file is the saved configuration of what Python functions make: it has a parser of its own."""
-    try:
-        return re.search(r"^objects:", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
-    except (OSError, ValueError):
-        return False
+def check_launched(arguments: Sequence[str]) -> None:
+    """Refuses the words that `launch` is to start elsewhere for what is surely wrong with them.
+
+    Args:
+        arguments: those after `launch`: its own, --, and the verb with its options.
+
+    Raises:
+        ConfigError: in the parser's words.
+    """
+    if "--" not in arguments or (arguments and arguments[0] in ("-h", "--help")):
+        return
+    words, _ = without_level([word.replace(TASK, "0") for word in arguments[list(arguments).index("--") + 1 :]])
+    if words and words[0] in table().verbs:
+        check(with_saved_config(words))
 
 
-def options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Dotted names and values ("" where none follows) of the words that are options."""
-    for i, word in enumerate(words):
-        if word.startswith("--") or word.partition("=")[0] == "-c":
-            name, equals, value = word.lstrip("-").partition("=")
-            yield name.removesuffix("+"), value if equals else "".join(words[i + 1 : i + 2])
+def stray_words(words: Sequence[str]) -> list[str]:
+    """The words that are neither an option nor its value."""
+    stands = [word.startswith("--") or word.partition("=")[0] == "-c" for word in words]
+    takes = [False, *(is_option and "=" not in word for is_option, word in zip(stands, words, strict=True))]
+    return [word for i, word in enumerate(words) if not stands[i] and not takes[i]]
 
 
 @dataclass
@@ -83,50 +95,76 @@ class Checked:
     Attributes:
         verb: whose options it has.
         files: its configuration files.
+        words: of the command line.
         classes: the class path that stands at each key, as the last file or option has it.
         unknown: keys that the verb has not; the parser tells them after all others.
+        data: what the data module is given, as the last file or option has it.
+        empty: the sections that the last file or option has emptied.
     """
 
     verb: Verb
     files: Sequence[str]
+    words: Sequence[str]
     classes: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    empty: dict[str, bool] = field(default_factory=dict)
 
     @property
     def known(self) -> tuple[str, ...]:
         """Every dotted key of the verb."""
         return self.verb.keys
 
-    def file(self, name: str) -> None:
-        """Checks a configuration file.
+    def end(self, verb: str) -> None:
+        """Checks what can be told when all has been read.
 
         Raises:
-            ConfigError: for one that is not there or does not parse, and for what it names.
+            ConfigError: for what is missing, not there, or no key.
         """
-        path = Path(name).expanduser()
-        if not name or name.startswith("-") or re.search(r"[\s{}\[\]:]", name) or path.is_dir():
-            return  # no plain path: the parser takes text too
-        if not path.exists():
-            raise ConfigError(no_file(str(path.absolute())))
-        try:
-            content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)  # noqa: S506  # a safe one
-        except yaml.YAMLError as error:
-            raise ConfigError(not_yaml(self.files, error)) from error
-        except (OSError, ValueError):
-            return
-        if isinstance(content, dict) and all(isinstance(key, str) for key in content):
-            self.mapping(content)
+        if not self.files and not any(name.partition(".")[0] == "data" for name, _ in options(self.words)):
+            raise ConfigError(missing("data"))
+        for key in ("data",) if verb in ("prepare", "audit") else ("model", "data"):
+            if self.empty.get(key):
+                raise ConfigError(missing(key))
+        if stray := stray_words(self.words):
+            raise ConfigError(stray_word(stray[0]))
+        if self.unknown:
+            raise ConfigError(no_key(self.unknown[0], self.files, self.known, self.words))
+        demand_checkpoint(verb, self.words)
+        found = self.described("data")
+        if found is not None and found.path.removeprefix("lightning_base.") in table().classes:
+            demand_data(verb, found.path, self.data)
 
-    def mapping(self, content: Mapping[str, Any]) -> None:
+    def mapping(self, content: Mapping[str, Any], file: str) -> None:
         """Checks a file's content."""
         for key, value in content.items():
             if key in ROOTS:
+                self.empty[key] = value is None
                 self.instance(key, value)
             elif key == "trainer" and isinstance(value, dict):
                 for name, one in value.items():
                     self.key(f"trainer.{name}", one)
+                    self.value(f"trainer.{name}", one, self.trainers(str(name)), file)
             elif key.partition(".")[0] not in ("config", *ROOTS):
                 self.key(key, value)
+                if key in self.known:
+                    self.value(key, value, None, file)
+
+    def trainers(self, name: str) -> Option | None:
+        """The Trainer's option of that name, where it is that of the Lightning that is installed."""
+        found = [option for option in table().trainer if option.name == name]
+        return found[0] if found and is_trainers_version() else None
+
+    def value(self, key: str, value: object, option: Option | None, file: str = "") -> None:
+        """Checks a plain value of a key.
+
+        Raises:
+            ConfigError: where it does not fit the option, or makes no sense.
+        """
+        where = place(key.rpartition(".")[2], [file]) if file else ""
+        if option is not None and (wanted := misfit(option, value)) is not None:
+            raise ConfigError(f"{key}: {one_line(value)[:60]!r} is not {wanted}{where}")
+        demand_sensible(key, value, where)
 
     def key(self, key: str, value: object) -> None:
         """Keeps a key that the verb has not; empty ones are none to the parser."""
@@ -158,7 +196,11 @@ class Checked:
                 continue
             option = found.option(name)
             if option is None:
-                raise ConfigError(no_option(f"{key}.{name}", found.path, self.files, found.names))
+                files = beside(name, self.files, self.words)
+                raise ConfigError(no_option(f"{key}.{name}", found.path, files, found.names))
+            self.value(f"{key}.{name}", one, option, self.files[-1] if self.files else "")
+            if key == "data":
+                self.data[name] = one
             if option.holds in ("networks", "splitters"):
                 self.instance(f"{key}.{name}", one)
 
@@ -173,14 +215,22 @@ class Checked:
             return
         if head not in ROOTS:
             self.key(name, value or "given")
+            if name in self.known:
+                self.value(name, value, self.trainers(rest[0]) if head == "trainer" and len(rest) == 1 else None)
             return
+        if not rest:
+            self.empty[head] = value in ("null", "~")
         key = head
         for i, part in enumerate(rest):
             if (found := self.described(key)) is None:
                 return
             option = found.option(part)
             if option is None:
-                raise ConfigError(no_option(f"{key}.{part}", found.path, self.files, found.names))
+                raise ConfigError(no_option(f"{key}.{part}", found.path, (), found.names))
+            if i == len(rest) - 1:
+                self.value(f"{key}.{part}", value, option)
+            if key == "data":
+                self.data[part] = value if i == len(rest) - 1 else ...
             if option.holds not in ("networks", "splitters"):
                 return
             key = f"{key}.{rest[i]}"
@@ -195,18 +245,23 @@ class Checked:
         """
         if path is None:
             return
+        if key == "data" and self.classes.get("data") != path:
+            self.data.clear()
         for inside in [one for one in self.classes if one == key or one.startswith(f"{key}.")]:
             del self.classes[inside]
         if not isinstance(path, str) or not CLASS_PATH.fullmatch(path) or Path(path).exists():
             return
         found = look_up(path)
         if isinstance(found, Missing):
+            files = beside(path, self.files, self.words)
+            if found.fault:
+                raise ConfigError(no_import(key, path, found.fault))
             if not found.name:
-                raise ConfigError(no_module(key, found.module, self.files))
-            raise ConfigError(no_class(key, found.module, found.name, self.files, found.names))
+                raise ConfigError(no_module(key, found.module, files))
+            raise ConfigError(no_class(key, found.module, found.name, files, found.names))
         wanted = ROOTS.get(key)
         if isinstance(found, Described) and wanted and KINDS.get(found.kind) != wanted:
-            raise ConfigError(not_subclass(key, found.path, wanted, self.files))
+            raise ConfigError(not_subclass(key, found.path, wanted, beside(path, self.files, self.words)))
         self.classes[key] = path
 
     def described(self, key: str) -> Described | None:

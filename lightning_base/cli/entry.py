@@ -3,10 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from lightning_base import __version__
 from lightning_base.errors import ConfigError, UserError, suggest
-from lightning_base.tools.console import speaking
+from lightning_base.tools.console import Level, speaking
+from lightning_base.tools.output import tolerant
 from lightning_base.verbs.words import given, only_directory, with_saved_config, without_level
 
 VERBS = {
@@ -24,6 +26,18 @@ ARTEFACT_VERBS = {
     "doctor": "look at libraries, devices, memory, disks and launchers; with --config, whether it fits them",
     "launch": "start a verb elsewhere, by Slurm, torchrun or on a TPU: launch slurm … -- fit --config FILE.yaml",
     "list": "list networks, tasks, data modules, splitters, augmentations, configurations and overlays",
+}
+OTHERS = {  # what other programs call a verb: what it is called here
+    **dict.fromkeys(
+        ("crossvalidate", "cross_validate", "cross-validate", "cross_val", "crossvalidation", "cv", "kfold", "k-fold"),
+        "crossval",
+    ),
+    **dict.fromkeys(("train", "run"), "fit"),
+    **dict.fromkeys(("eval", "evaluate", "score", "val"), "validate"),
+    **dict.fromkeys(("infer", "inference", "predictions"), "predict"),
+    **dict.fromkeys(("new", "create", "start"), "init"),
+    "ls": "list",
+    "check": "doctor",
 }
 HELP = f"""usage: lightning-base VERB --config FILE.yaml [--config OVERLAY.yaml …] [--key.sub value …]
 
@@ -50,12 +64,22 @@ LIGHTNING_BASE_DEBUG=1 shows the traceback behind an error message.
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status.
 
-    0; 1 for leaks that `audit: fail` refuses; 2 for a user's mistake; 130 when interrupted.
+    0; 1 for leaks that `audit: fail` refuses, and where standard output is full; 2 for a user's mistake; 130 when
+    interrupted. Standard output that is closed, or a pipe that nobody reads on from, changes nothing.
 
     Args:
         argv: the arguments after the program's name; by default those of the process.
     """
     arguments, level = without_level(sys.argv[1:] if argv is None else argv)
+    with tolerant() as faults:
+        status = answer(arguments, level)
+    if faults:
+        complain(f"error: standard output cannot be written: {faults[0]}")
+    return status or len(faults)
+
+
+def answer(arguments: list[str], level: Level) -> int:
+    """Shows help or the version, or runs one command; returns the exit status."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
@@ -84,6 +108,9 @@ def run(arguments: list[str]) -> int:
 
             return init(arguments[1:])
         if arguments[0] == "launch":
+            from lightning_base.cli.early import check_launched
+
+            check_launched(arguments[1:])
             from lightning_base.cli.launch import main as launch
 
             return launch(arguments[1:])
@@ -93,9 +120,9 @@ def run(arguments: list[str]) -> int:
             return doctor(arguments[1:])
         if arguments[0] not in VERBS:
             verbs = [*VERBS, *ARTEFACT_VERBS]
-            raise ConfigError(
-                f"no verb {arguments[0]!r}; the verbs are {', '.join(verbs)}{suggest(arguments[0], verbs)}"
-            )
+            word = arguments[0]
+            near = f"; did you mean {OTHERS[word]!r}?" if word in OTHERS else suggest(word, verbs)
+            raise ConfigError(f"no verb {word!r}; the verbs are {', '.join(verbs)}{near}")
         if arguments[0] == "crossval" and given(arguments, "--status"):
             from lightning_base.results.states import show_status
 
@@ -114,7 +141,7 @@ def run(arguments: list[str]) -> int:
     except UserError as error:
         if os.environ.get("LIGHTNING_BASE_DEBUG"):
             raise
-        print(f"lightning-base: error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return error.status
     except KeyboardInterrupt:
         return interrupted()
@@ -127,5 +154,11 @@ def run(arguments: list[str]) -> int:
 
 def interrupted() -> int:
     """Says how to go on after an interrupt; returns the exit status."""
-    print("lightning-base: interrupted; `crossval` goes on from the last checkpoint if run again", file=sys.stderr)
+    complain("interrupted; `crossval` goes on from the last checkpoint if run again")
     return 130
+
+
+def complain(text: str) -> None:
+    """Says a line on standard error, where that can be written."""
+    with suppress(OSError):
+        print(f"lightning-base: {text}", file=sys.stderr)

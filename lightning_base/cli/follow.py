@@ -38,7 +38,7 @@ def follow(job: str, logs: Path) -> int:
                 shown[number] = line
                 failed = told["JobState"] in FINAL and status(told) != 0
                 tail = f"; {last_words(logs / f'{number}.out')}" if failed else ""
-                out.print(line + tail, soft_wrap=True, markup=False)
+                out.print(line + tail, soft_wrap=True)
         if known and all(told["JobState"] in FINAL for told in known.values()):
             return max(status(told) for told in known.values())
         if seen is not None and not known:

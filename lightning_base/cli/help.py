@@ -5,10 +5,12 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from lightning_base.cli.described import KINDS, Described, Option, table
+from lightning_base.cli.described import KINDS, Described, Missing, Option, table
 from lightning_base.cli.listing import SHOWN, classes, table_of
 from lightning_base.cli.own import look_up
 from lightning_base.errors import ConfigError, suggest
+from lightning_base.tools.imports import import_fault
+from lightning_base.training.config_errors import no_import
 from lightning_base.verbs.words import given
 
 EXAMPLES = {
@@ -67,6 +69,8 @@ def show(verb: str, about: str, subject: str) -> str:
     found = look_up(subject) or by_short_name(subject) or imported(subject)
     if isinstance(found, Described):
         return of_class(found)
+    if isinstance(found, Missing) and found.fault:
+        raise ConfigError(no_import("--help", subject, found.fault))
     near = suggest(subject, [*(one.path for one in known()), *(one.path.rpartition(".")[2] for one in known())])
     raise ConfigError(f"--help: there is no class {subject!r}{near or '; `lightning-base list` shows them'}")
 
@@ -82,9 +86,15 @@ def by_short_name(name: str) -> Described | None:
 
 
 def imported(path: str) -> Described | None:
-    """A class of another library, such as torch.optim.Adam, which is imported to ask it."""
+    """A class of another library, such as torch.optim.Adam, which is imported to ask it.
+
+    Raises:
+        ConfigError: for a file that fails when it is imported.
+    """
     if "." not in path:
         return None
+    if (fault := import_fault(path.rpartition(".")[0])) is not None:
+        raise ConfigError(no_import("--help", path, fault))
     from lightning_base.cli.introspect import describe_imported
 
     return describe_imported(path)

@@ -175,7 +175,7 @@ def slurm(options: Namespace, words: Sequence[str]) -> int:
     number = submit(path, ASKER)
     out = console(Level.QUIET)
     log = home / (f"{number}.out" if array is None else f"{number}_*.out")
-    out.print(f"job {number}, submitted by {path}\nlog: {log}", soft_wrap=True, markup=False)
+    out.print(f"job {number}, submitted by {path}\nlog: {log}", soft_wrap=True)
     if not options.wait:
         return 0
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from lightning_base.cli.described import Described, Missing, digest, table
 from lightning_base.cli.source import Source
 from lightning_base.tools.finder import Folders, foreign, look_here, own
+from lightning_base.tools.imports import told
 from lightning_base.tools.shipped import IMPORTED
 
 
@@ -101,5 +102,8 @@ def read(path: Path, module: str) -> Source:
     """A file's source."""
     try:
         return Source(module, ast.parse(path.read_bytes()), look_up)
-    except (SyntaxError, ValueError, OSError):
+    except SyntaxError as error:
+        error.filename = str(path)
+        return Source(module, None, look_up, told(error))
+    except (ValueError, OSError):
         return Source(module, None, look_up)

@@ -23,16 +23,18 @@ class Source:
         module: its dotted name.
         tree: as parsed; None where it does not parse.
         look_up: finds the classes of other modules.
+        fault: why it does not parse.
     """
 
     module: str
     tree: ast.Module | None
     look_up: Callable[[str], Described | Missing | None]
+    fault: str = ""
 
     def find(self, name: str) -> Described | Missing | None:
         """A class of it; None where what it takes cannot be told."""
         if self.tree is None:
-            return None
+            return Missing(self.module, name, fault=self.fault) if self.fault else None
         if name not in (bound := self.names):
             near = sorted(one for one in bound if self.bindings[one] and not one.startswith("_"))
             return None if self.is_opaque() else Missing(self.module, name, tuple(near))

@@ -38,7 +38,7 @@ def look(nodes: bool, opened: Opened | None, path: Path | None) -> int:
         return 0  # another process of this node looks at it
     # several nodes that print line by line would print into one another
     text = StringIO() if launch.many else None
-    report = Report(Console(highlight=False, file=text), host())
+    report = Report(Console(highlight=False, markup=False, emoji=False, file=text), host())
     if bad:
         report.add(libraries())
         report.out.print(f"nothing else was looked at, since that would import {', '.join(bad)}", soft_wrap=True)
@@ -96,7 +96,7 @@ class Report:
         """Prints and keeps findings."""
         for finding in findings:
             if not self.findings or self.findings[-1].area != finding.area:
-                self.out.print(f"{finding.area} ({self.host})", style="bold", soft_wrap=True, markup=False)
+                self.out.print(f"{finding.area} ({self.host})", style="bold", soft_wrap=True)
             line = Text.assemble("  ", (f"{finding.status:<9}", STYLES[finding.status]), finding.line())
             self.out.print(line, soft_wrap=True)
             self.findings.append(finding)

@@ -1,23 +1,23 @@
 """Whose a crossval directory is: made an experiment's, found to be its, extended by folds, or refused."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lightning_base.auditing.gate import write_split
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.slurm import queue
-from lightning_base.errors import ArtefactError, one_line
+from lightning_base.errors import ArtefactError, ConfigError
 from lightning_base.results import states
 from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.results.summary import SUMMARY
 from lightning_base.splitters.manifest import hash_table, read_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
+from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import demand_identified, lacking
 from lightning_base.training.own_code import OWN_CODE, changed_code, shown
@@ -111,8 +111,12 @@ def clear(directory: Path, labels: str | None) -> None:
     """Deletes what an earlier run left.
 
     Raises:
-        UserError: where the data's labels stand there, or folds are being trained there.
+        UserError: where it is none of ours, the data's labels stand there, or folds are being trained there.
     """
+    if directory.is_symlink() or not is_ours(directory):
+        raise ArtefactError(
+            f"--overwrite: {directory} is no cross-validation's own directory, and is not deleted; give another --name"
+        )
     if labels is not None and Path(labels).resolve().is_relative_to(directory.resolve()):
         raise ArtefactError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
     running = [path.name for path in directory.glob("fold_*") if states.runs_here(path)]
@@ -126,6 +130,15 @@ def clear(directory: Path, labels: str | None) -> None:
     shutil.rmtree(directory)
     if told.get("reads"):  # what was chosen in between knows the test samples, whoever trains next
         write_json(record, {key: told[key] for key in ("reads", "data_fingerprint") if key in told})
+
+
+def is_ours(directory: Path) -> bool:
+    """Whether all that a directory holds at its top is what a cross-validation leaves, or it is marked as one's."""
+    if not directory.is_dir():
+        return False
+    names = {path.name for path in directory.iterdir()}
+    left = {name for name in names if not re.fullmatch(r"fold_\d+|slurm|refit|test\.json|split\.parquet", name)}
+    return not left or {"config.yaml", "identity.json"} <= names
 
 
 def added_folds(directory: Path, data: BaseDataModule) -> int | None:
@@ -162,7 +175,7 @@ def changes(path: Path, experiment: Experiment) -> dict[str, tuple[Any, Any]]:
         ArtefactError: where the saved configuration cannot be read.
     """
     config = experiment.dump()
-    theirs, ours = flatten(read_config(path)), flatten(config)
+    theirs, ours = flatten(read_saved(path)), flatten(config)
     keys = [key for key in sorted(theirs.keys() | ours.keys()) if key not in FREE_KEYS]
     found = {key: (theirs.get(key), ours.get(key)) for key in keys if theirs.get(key) != ours.get(key)}
     if experiment.objects is not None and lacking(experiment.objects.identity, "source"):
@@ -186,17 +199,17 @@ def demand_same_code(directory: Path, config: Mapping[str, Any]) -> None:
         raise ArtefactError(f"{directory}: {file} has changed since the run began; change it back, or train anew")
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_saved(path: Path) -> dict[str, Any]:
     """The configuration that a run has saved.
 
     Raises:
         ArtefactError: where it is not there, or is none.
     """
     try:
-        found = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); {BEGIN_ANEW}") from error
-    if not isinstance(found, dict) or not found.keys() & {"data", "objects"}:
+        found = read_yaml(path)
+    except ConfigError as error:
+        raise ArtefactError(f"{path}: cannot be read ({error}); {BEGIN_ANEW}") from error
+    if not found.keys() & {"data", "objects"}:
         raise ArtefactError(f"{path}: is no run's configuration; {BEGIN_ANEW}")
     return found
 

@@ -1,13 +1,14 @@
 """One fold of a cross-validation: trained from its last checkpoint, scored on what it held out, its state kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Callback
 
+from lightning_base.errors import ConfigError
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
 from lightning_base.folds.search import Part, choose
@@ -15,8 +16,10 @@ from lightning_base.results import states
 from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.states import note_failure, note_success
 from lightning_base.tools.files import write_json
+from lightning_base.tools.imports import ended
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
+from lightning_base.training.preempt import Preempted
 from lightning_base.training.run import build, close, preflight
 from lightning_base.training.train import Chosen, train
 
@@ -40,7 +43,7 @@ def attempt(plan: Plan, fold: int, progress: FoldProgress | None = None, alone: 
             return "done"
         write_json(directory / states.STATE, states.running())
         try:
-            train_fold(plan, fold, progress)
+            unended(train_fold, plan, fold, progress)
         except Exception as error:  # whatever the network, the data or the machine did
             note_failure(directory, error)
             if not alone:
@@ -48,6 +51,22 @@ def attempt(plan: Plan, fold: int, progress: FoldProgress | None = None, alone: 
             return "failed"
         note_success(directory)
         return "done"
+
+
+def unended(action: Callable[..., object], *arguments: Any) -> None:
+    """Runs what may hold a user's code that ends the process, which fails its fold alone.
+
+    Raises:
+        ConfigError: where it ends it otherwise than by a signal or an interrupt.
+    """
+    try:
+        action(*arguments)
+    except Preempted:
+        raise
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        raise ConfigError(ended(stop)) from stop
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def crossval(
         clear(plan.directory, first.datamodule.labels)
     if is_main():
         claim(plan.directory, experiment, plan.data)
-    out.print(begins(plan, first), soft_wrap=not out.is_terminal, markup=False)
+    out.print(begins(plan, first), soft_wrap=not out.is_terminal)
     del first
     train_waiting(plan, chosen, train, out)
     missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from lightning_base.errors import ConfigError
 from lightning_base.folds.fold import run_fold
@@ -16,6 +15,7 @@ from lightning_base.folds.search import Part, choose
 from lightning_base.results.fold_result import FoldResult, RefitResult, is_done, read_refit, read_result
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.process import is_main
+from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.board import Board
 from lightning_base.training.checkpoint import drop_earlier, resume_point
 from lightning_base.training.experiment import Experiment
@@ -135,7 +135,7 @@ def _clear_other(directory: Path, experiment: Experiment) -> None:
     path = directory / "config.yaml"
     if not is_main():
         return
-    if path.is_file() and yaml.safe_load(path.read_text()) == experiment.dump():
+    if path.is_file() and read_yaml(path) == experiment.dump():
         return
     for left in directory.iterdir() if directory.is_dir() else ():
         if left.name not in ("inner", "search.json"):

@@ -163,4 +163,4 @@ def show(plan: Plan, summary: Summary) -> None:
     if summary.nested:
         nested = {name: (m.nested_mean, m.ci95_nested) for name, m in summary.metrics.items() if m.ci95_nested}
         notes.print(f"{summary.nested}: {show_nested(nested)}", width=NOTE)
-    out.print(f"results: {plan.directory}", soft_wrap=True, markup=False)
+    out.print(f"results: {plan.directory}", soft_wrap=True)

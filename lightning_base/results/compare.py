@@ -89,7 +89,15 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def __repr__(self) -> str:
-        console = Console(highlight=False, width=140, file=io.StringIO(), force_terminal=False, color_system=None)
+        console = Console(
+            highlight=False,
+            markup=False,
+            emoji=False,
+            width=140,
+            file=io.StringIO(),
+            force_terminal=False,
+            color_system=None,
+        )
         with console.capture() as printed:
             show(self, console)
         return printed.get().rstrip()
@@ -232,7 +240,7 @@ def show(found: Comparison, console: Console) -> None:
     if several:
         console.print(f"Holm: corrected over {len(found.tests)} tests{' (McNemar: over the pairs)' if pairs else ''}")
     for note in found.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
 
 
 def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> list[Table]:

@@ -137,7 +137,7 @@ def show_status(directory: Path) -> int:
             str(state.get("error", "")),
         )
     out = console(Level.QUIET)
-    out.print(table, markup=False)
+    out.print(table)
     done = sum(state["state"] == "done" for state in found)
     out.print(f"{done} of {len(found)} folds are done")
     return 0 if done == len(found) else 1

@@ -74,8 +74,11 @@ def warn(text: str, kind: type[Warning] = UserWarning) -> None:
 
 
 def make() -> Console:
-    """A Console on standard output, which wraps at words; it heeds NO_COLOR, FORCE_COLOR and TERM."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED)
+    """A Console on standard output, which wraps at words; it heeds NO_COLOR, FORCE_COLOR and TERM.
+
+    Names and paths are the user's: what looks like rich's markup in them is text.
+    """
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else PIPED)
 
 
 def is_live(out: Console) -> bool:

@@ -119,7 +119,7 @@ class Board:
         self.live = bars and is_live(out)
         self.rows: dict[int, Row] = {}
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=max(10, min(40, out.width - 60))),
             MofNCompleteColumn(),
             Elapsed(),
@@ -188,7 +188,7 @@ class Board:
 
     def say(self, line: str) -> None:
         """Leaves a line: in a terminal broken between words, elsewhere whole."""
-        self.out.print(line, soft_wrap=not self.out.is_terminal, markup=False)
+        self.out.print(line, soft_wrap=not self.out.is_terminal)
 
     def _add(self, folds: Sequence[int], name: str, seen: Seen, now: float) -> Row:
         pace = Pace(now, seen.share or 0.0)

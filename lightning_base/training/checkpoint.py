@@ -196,7 +196,7 @@ def resume_point(directory: Path) -> Path | None:
         damaged.append((path, why))
     for path, why in damaged:
         onward = "begins anew" if point is None else f"goes on from {point.name}"
-        console().print(f"warning: {path} is damaged ({why}); the run {onward}", soft_wrap=True, markup=False)
+        console().print(f"warning: {path} is damaged ({why}); the run {onward}", soft_wrap=True)
     if main:
         reached = -1 if point is None else steps[point]
         for path in [path for path, step in steps.items() if step > reached]:

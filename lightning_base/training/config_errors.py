@@ -4,48 +4,71 @@ import importlib
 import inspect
 import re
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from lightning_base.errors import one_line, suggest
 from lightning_base.tools.finder import hidden
+from lightning_base.tools.imports import import_fault
+from lightning_base.tools.shipped import IMPORTED
+from lightning_base.training.known_names import POPULAR, class_at, class_paths, values_in
 
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
+_GROUP = re.compile(r"Group '([^']+)' does not accept option '([^']+)'")
+_LACKS = re.compile(r"class_path '([^']+)':\s+the following arguments are required: ([\w, ]+)")
 _OPTION = re.compile(r"(?:Option|option) '([^']+)' is not accepted|does not accept option '([^']+)'")
 _UNKNOWN = re.compile(r"Key '([^']+)' is not expected|[Uu]nrecognized arguments?: -*(\S+)")
 _NOT_SUBCLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
 _MODULE = re.compile(r"[Mm]odule '([^']+)' has no attribute '([^']+)'|No module named '([^']+)'")
 _PARSER_LEAF = re.compile(r"Import path|Expected a|Does not validate|Problem with")
 _NO_FILE = re.compile(r"File does not exist: '([^']+)'")
+_REQUIRED = re.compile(r"following arguments are required: (?:\w+\.)?(\w+)$")
+_KINDS = {"data.split": "splitter", "model.optimizer": "Optimizer", "model.scheduler": "scheduler"}
+_BASES = {"model": "BaseModule", "data": "BaseDataModule"}
 
 
-def explain(message: str, files: Sequence[str], known: Sequence[str] = ()) -> str:
+def explain(message: str, files: Sequence[str], known: Sequence[str] = (), words: Sequence[str] = ()) -> str:
     """One line for a parser's message.
 
     Args:
         message: what jsonargparse said, over many lines where classes nest.
         files: the configuration files given, in order.
         known: every dotted key of the verb, for a suggestion.
+        words: the command line's, without the verb: what stands there stands in no file.
     """
     if found := _NO_FILE.search(message):
         return no_file(found[1])
-    if message.startswith("Problems parsing config"):
-        return not_yaml(files, message.partition(":")[2])
+    if found := _REQUIRED.search(message):
+        return missing(found[1])
+    message = _GROUP.sub(r"Option '\1.\2' is not accepted", message)
     key = ".".join(dict.fromkeys(_KEY.findall(message)))
+    for at, path in class_paths(files, words):
+        if (fault := import_fault(path.rpartition(".")[0])) is not None:
+            return no_import(at or key, path, fault)
     if found := _OPTION.search(message) or _UNKNOWN.search(message):
         option = next(filter(None, found.groups())).partition("=")[0]
-        return _unknown_option(option, key, message[: found.start()], files, known)
+        return _unknown_option(option, key, message[: found.start()], files, known, words)
     if found := _MODULE.search(message):
-        module, name, missing = found.groups()
-        if not missing and hidden(f"{module}.{name}"):  # a file, where another package has its folder's name
-            missing = f"{module}.{name}"
-        return no_module(key, missing, files) if missing else no_class(key, module, name, files, _names(module))
+        module, name, absent = found.groups()
+        if not absent and hidden(f"{module}.{name}"):  # a file, where another package has its folder's name
+            absent = f"{module}.{name}"
+        if absent:
+            return no_module(key, absent, beside(absent, files, words))
+        return no_class(key, module, name, beside(name, files, words), _names(module))
     if wrong := _NOT_SUBCLASS.findall(message):
         path, wanted = wrong[0][0], " or ".join(dict.fromkeys(base for _, base in wrong))
-        return not_subclass(key, path, wanted, files)
-    if "Expected a" in message or "Invalid" in message or "invalid" in message:
-        return f"{key or 'configuration'}: {_leaf(message)}{_where(key.rsplit('.', 1)[-1], files)}"
-    return f"{key}: {one_line(message)}" if key and not message.startswith("Parser key") else one_line(message)
+        return not_subclass(key, path, wanted, beside(path, files, words))
+    if found := _LACKS.search(message):
+        owner, lacking = found.groups()
+        return f"{key}: {owner} needs {lacking}{place(key.rsplit('.', 1)[-1], files)}; give them too"
+    if "Expected a" in message or "Invalid" in message or "invalid" in message or "Not a valid" in message:
+        return _wrong_value(message, key, files, words)
+    if found := re.search(r"Unable to load config '([^']*)'", message):
+        return f"{key}: {found[1]!r} is no mapping of options, such as {{max_epochs: 3}}"
+    text = re.sub(r"^(?:Parser key \"[^\"]*\": )+", "", one_line(message))
+    return f"{key}: {text}" if key else text
 
 
 def refusal(error: Exception) -> str:
@@ -55,12 +78,70 @@ def refusal(error: Exception) -> str:
     return one_line(leaves[0] if leaves and "Does not validate" in message else message)
 
 
-def _unknown_option(option: str, key: str, before: str, files: Sequence[str], known: Sequence[str]) -> str:
+def _unknown_option(
+    option: str, key: str, before: str, files: Sequence[str], known: Sequence[str], words: Sequence[str]
+) -> str:
     """`key.option` is no option, of which class, in which file, and the nearest option there is."""
     owners = _CLASS.findall(before)
-    if owners:
-        return no_option(f"{key}.{option}", owners[-1], files, _options(owners[-1]))
-    return no_key(option, files, known)
+    if not owners:
+        if any(not word.startswith("-") and word == option for word in words):
+            return stray_word(option)
+        return no_key(option, files, known, words)
+    full = [part for part in f"{key}.{option}".split(".") if part not in ("init_args", "dict_kwargs")]
+    for i in range(1, len(full)):  # the parser names the class that stands nearest to the top
+        owner, taken = _taken(full[:i], files, words, owners[-1] if i == len(full) - 1 else "")
+        if taken and full[i] not in taken:
+            return no_option(".".join(full[: i + 1]), owner, beside(full[i], files, words), taken)
+    return no_option(".".join(full), owners[-1], beside(full[-1], files, words), _options(owners[-1]))
+
+
+def _taken(key: Sequence[str], files: Sequence[str], words: Sequence[str], owner: str) -> tuple[str, list[str]]:
+    """The class at a key, or the key itself where a dataclass inside of one stands there, and its options."""
+    for i in range(len(key), 0, -1):
+        if (path := class_at(key[:i], files, words)) is not None:
+            found = _fields(path, key[i:])
+            return (path if i == len(key) else ".".join(key)), found
+    return owner, _options(owner)
+
+
+def _fields(path: str, names: Sequence[str]) -> list[str]:
+    """The options of a class, or of the dataclass that its option of these names, one inside the other, holds."""
+    if not names:
+        return _options(path)
+    module, _, name = path.rpartition(".")
+    try:
+        held = getattr(importlib.import_module(module), name)
+        for inner in names:
+            held = get_type_hints(held).get(inner)
+        return [one.name for one in fields(held)] if is_dataclass(held) else []
+    except (ImportError, AttributeError, TypeError, NameError):
+        return []
+
+
+def _wrong_value(message: str, key: str, files: Sequence[str], words: Sequence[str]) -> str:
+    """The line for a value that does not fit its key, or a class path that names no class of the kind."""
+    last = key.rsplit(".", 1)[-1]
+    if found := re.search(r"Expected a path but (\S+\.\S+) either not accessible or invalid", message):
+        path, (module, _, name) = found[1], found[1].rpartition(".")
+        mine, names = beside(path, files, words), _names(module)
+        if name in names:
+            kind = _KINDS.get(key) or _BASES.get(key, "")
+            return not_subclass(key, path, kind or "class that fits here", mine)
+        return no_class(key, module, name, mine, names) if names else no_module(key, module, mine)
+    for at, base in _BASES.items():
+        if key == at and "Not a valid subclass" in message and any(w.startswith(f"--{at}.") for w in words):
+            return f"{at}: no class of a {base} is known yet; put --config or --{at} before the options of {at}"
+    leaf = _leaf(message) or (
+        f"a class_path with init_args is expected{_got(message)}" if "Not a val" in message else ""
+    )
+    if not leaf and (found := re.search(r"Expected a dot import path string: (\S+)", message)):
+        leaf = f"{found[1]!r} is neither a class_path nor a mapping of options"
+    return f"{key or 'configuration'}: {leaf or 'the value does not fit'}{place(last, beside(last, files, words))}"
+
+
+def beside(word: str, files: Sequence[str], words: Sequence[str]) -> Sequence[str]:
+    """The files in which a word is to be looked for: none where the command line says it."""
+    return () if word in values_in(words) else files
 
 
 def no_file(path: str) -> str:
@@ -68,48 +149,69 @@ def no_file(path: str) -> str:
     return f"--config: no file {path}; give the path of a YAML file, from the working directory"
 
 
-def not_yaml(files: Sequence[str], error: object) -> str:
-    """The line for a configuration file that does not parse."""
-    return f"{', '.join(files)}: not valid YAML: {one_line(error)}"
+def missing(key: str) -> str:
+    """The line for a section that no file has."""
+    return f"{key}: missing; give --config FILE.yaml with {key}.class_path"
+
+
+def stray_word(word: str) -> str:
+    """The line for a word of the command line that belongs to no option."""
+    hint = f"; did you mean --config {word}?" if word.endswith((".yaml", ".yml", ".json")) else ""
+    return f"{word}: stands alone on the command line; options are --key value, as --trainer.max_epochs 3{hint}"
+
+
+def no_import(key: str, path: str, fault: str) -> str:
+    """The line for a class whose file cannot be imported."""
+    return f"{key}: {path} cannot be imported: {fault}"
 
 
 def no_module(key: str, module: str, files: Sequence[str]) -> str:
     """The line for a class_path whose module cannot be imported."""
     mend = hidden(module) or "mend the class_path, or install it"
-    return f"{key}: no module {module!r}{_where(module, files)}; {mend}"
+    return f"{key}: no module {module!r}{place(module, files)}; {mend}"
 
 
 def no_class(key: str, module: str, name: str, files: Sequence[str], names: Sequence[str]) -> str:
     """The line for a class that its module has not, with the nearest name that it has."""
+    if module in IMPORTED:
+        near = suggest(name, names) or "; `lightning-base list` shows what there is"
+        return f"{key}: no file {module}/{name}.py, here or among those that are shipped{place(name, files)}{near}"
     hint = f"; {why}" if (why := hidden(module)) else suggest(name, names) or "; mend the class_path"
-    return f"{key}: {module} has no class {name!r}{_where(name, files)}{hint}"
+    return f"{key}: {module} has no class {name!r}{place(name, files)}{hint}"
 
 
 def not_subclass(key: str, path: str, wanted: str, files: Sequence[str]) -> str:
     """The line for a class of another kind than its key takes."""
-    return f"{key}: {path} is not a {wanted}{_where(path, files)}; name a class that is one"
+    article = "an" if wanted[:1] in "AEIOaeio" else "a"
+    return f"{key}: {path} is not {article} {wanted}{place(path, files)}; name a class that is one"
 
 
 def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]) -> str:
     """The line for a key that its class has no option for, with the nearest that it has."""
     last = key.rsplit(".", 1)[-1]
-    return f"{key}: {owner} has no option {last!r}{_where(last, files)}{suggest(last, options)}"
+    hint = suggest(last, options) or popular(last)
+    return f"{key}: {owner} has no option {last!r}{place(last, files)}{hint}"
 
 
-def no_key(option: str, files: Sequence[str], known: Sequence[str]) -> str:
+def popular(word: str) -> str:
+    """`"; did you mean 'x'?"` for what other programs call an option of ours; nothing where it is none."""
+    return f"; did you mean {POPULAR[word]!r}?" if word in POPULAR else ""
+
+
+def no_key(option: str, files: Sequence[str], known: Sequence[str], words: Sequence[str] = ()) -> str:
     """The line for a dotted key that the verb has not, with the nearest that it has."""
-    last = option.rsplit(".", 1)[-1]
-    head = option.split(".", 1)[0]
+    files = beside(option.rsplit(".", 1)[-1], files, words)
+    head, last = option.split(".", 1)[0], option.rsplit(".", 1)[-1]
     tops = {name.split(".", 1)[0] for name in known}
+    ends = {name.rsplit(".", 1)[-1]: name for name in known}
+    same = f"; did you mean {ends[last]!r}?" if last in ends else ""
     if head not in tops:
-        return f"{head}: no such key{_where(head, files)}{suggest(head, tops)}"
-    return f"{option}: no such key{_where(last, files)}{suggest(option, known)}"
+        return f"{head}: no such key{place(head, files)}{popular(last) or same or suggest(head, tops)}"
+    return f"{option}: no such key{place(last, files)}{popular(last) or suggest(option, known)}"
 
 
 def _leaf(message: str) -> str:
     """The first complaints about a value, without the types' module paths."""
-    if found := re.search(r"Expected a path but (\S+\.\S+) either not accessible or invalid", message):
-        return f"no class {found[1]} can be imported; mend its path"
     message = re.sub(r"Expected a (?:path but|dot import path string)[^\n]*", "", message)
     leaves = re.findall(r"(Expected an? [^\n]+|Invalid [^\n]+|invalid [^\n]+|Not [^\n]+)", message)
     wanted = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", leaf).rstrip(". ") for leaf in leaves]
@@ -118,8 +220,15 @@ def _leaf(message: str) -> str:
         re.sub(r"typing\.Literal\[([^]]*)\]", r"one of \1", leaf).replace("a one of", "one of") for leaf in wanted
     ]
     wanted = [leaf for leaf in dict.fromkeys(wanted) if "NoneType" not in leaf]
-    value = re.search(r"(?:Given value|Got value|value): ?(?!NestedArg)(\S+)", message)
-    return one_line("; ".join(wanted[:3]) + (f"; got {value[1].rstrip('.')}" if value else ""))
+    wanted = [re.sub(r"^Expected a (?=[aeio])", "Expected an ", leaf) for leaf in wanted]
+    said = one_line("; ".join(wanted[:3]))
+    return f"{said}{_got(message)}" if said else ""
+
+
+def _got(message: str) -> str:
+    """`"; got VALUE"`, where the message has one that a user has written."""
+    value = re.search(r"(?:Given value|Got value|value): ?(?!NestedArg|Namespace)(\S+)", message)
+    return f"; got {value[1].rstrip('.')}" if value else ""
 
 
 def _options(class_path: str) -> list[str]:
@@ -139,7 +248,7 @@ def _names(module: str) -> list[str]:
         return []
 
 
-def _where(word: str, files: Sequence[str]) -> str:
+def place(word: str, files: Sequence[str]) -> str:
     """` (FILE, line n)` of the last configuration file in which the word stands."""
     for file in reversed(files):
         if word and Path(file).is_file():

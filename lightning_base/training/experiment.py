@@ -16,9 +16,11 @@ from lightning_base.data.pool import Pools
 from lightning_base.errors import ConfigError, UserError
 from lightning_base.tools.files import write_text
 from lightning_base.training.config_errors import explain
+from lightning_base.training.limits import CHECKED, demand_end, demand_sensible
 from lightning_base.training.objects import Objects
 from lightning_base.training.own_code import write_own_code
 from lightning_base.training.search_space import Search, Values, shown
+from lightning_base.training.taken import demand_taken
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
 NO_CHANGES: Mapping[str, Any] = {}
@@ -41,6 +43,19 @@ class Experiment:
     only: frozenset[str] | None = None
     pools: Pools = field(default_factory=Pools, compare=False, repr=False)
     objects: Objects | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses values that make no sense, wherever they come from: files, words, Python or a search.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        if not isinstance(trainer := self.config.get("trainer"), Namespace):
+            raise ConfigError("trainer: empty; leave the key out, or give options such as trainer.max_epochs")
+        for key in CHECKED:
+            demand_sensible(key, self.config.get(key))
+        if self.objects is None:  # else a function may make the callback that ends it
+            demand_end(trainer)
 
     @property
     def name(self) -> str:
@@ -111,10 +126,12 @@ class Experiment:
         """
         words = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
         try:
-            return replace(self, config=self.parser.parse_args(words, namespace=self.config.clone()))
+            config = self.parser.parse_args(words, namespace=self.config.clone())
         except ArgumentError as error:
             known = list(self.parser.get_defaults(skip_validation=True).keys())
-            raise ConfigError(explain(str(error), [], known)) from error
+            raise ConfigError(explain(str(error), [], known, words)) from error
+        demand_taken(config, words)
+        return replace(self, config=config)
 
     def candidates(self) -> list["Experiment"]:
         """The experiment with each candidate's values and no search; itself alone where it does not search.

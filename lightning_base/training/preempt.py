@@ -125,7 +125,6 @@ class Preemption(Checkpoint):
         console().print(
             f"{cause}: {self.directory / name} is kept, training ends with status {STATUS} and can go on from there",
             soft_wrap=True,
-            markup=False,
         )
         trainer.strategy.barrier()
         # the process that has started the others waits for status 0 of theirs: else Lightning kills it

@@ -150,7 +150,6 @@ class ExactResume(Callback):
                 f"warning: the checkpoint is that of {len(kept['ranks'])} processes, resumed by {trainer.world_size}: "
                 "what is drawn at random (dropout) goes another way",
                 soft_wrap=True,
-                markup=False,
             )
             return
         restore(pl_module, kept["ranks"][trainer.global_rank])

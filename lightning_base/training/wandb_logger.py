@@ -29,4 +29,4 @@ def end(logger: WandbLogger) -> None:
     run = logger.experiment
     where = f"{run.settings.sync_dir} (`wandb sync` sends it)" if run.offline else run.url
     run.finish()
-    console().print(f"wandb: {where}", soft_wrap=True, markup=False)
+    console().print(f"wandb: {where}", soft_wrap=True)

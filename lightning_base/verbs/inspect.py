@@ -47,7 +47,7 @@ def prepare(experiment: Experiment) -> Prepared:
     if len(found):
         out.print(count_table(found))
         for line in found.head(SHOWN).itertuples(index=False):
-            out.print(f"  {line.kind}  {line.id}: {line.detail} ({line.action})", soft_wrap=True, markup=False)
+            out.print(f"  {line.kind}  {line.id}: {line.detail} ({line.action})", soft_wrap=True)
         if len(found) > SHOWN:
             out.print(f"  … and {len(found) - SHOWN} more")
     fold = data.folds.folds[0]

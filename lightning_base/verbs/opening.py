@@ -7,18 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, one_line
-from lightning_base.folds.directory import read_config
+from lightning_base.folds.directory import read_saved
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import console
+from lightning_base.tools.yaml_file import read_config
 from lightning_base.training.config_errors import explain
 from lightning_base.training.experiment import SHARED_KEYS, Experiment
+from lightning_base.training.limits import plain_name
 from lightning_base.training.objects import Objects, Settings, imported, objects_of
-from lightning_base.verbs.parser import Asked, add_own_arguments, hidden_options, parse, plain_name, verb_options
+from lightning_base.training.taken import demand_taken
+from lightning_base.verbs.parser import Asked, add_own_arguments, hidden_options, parse, verb_options
 from lightning_base.verbs.trainer import Trainer
 from lightning_base.verbs.words import configs, with_saved_config
 
@@ -34,9 +36,9 @@ def open_words(arguments: Sequence[str]) -> Asked:
     words = with_saved_config(list(arguments))
     files = configs(words)
     if files and not configs(arguments):
-        read_config(Path(files[0]))  # saved by a run
+        read_saved(Path(files[0]))  # saved by a run
         console().print(f"configuration: {files[0]}", soft_wrap=True, markup=False, highlight=False)
-    if len(files) == 1 and (saved := saved_objects(Path(files[0]))) is not None:
+    if len(files) == 1 and files[0] and (saved := saved_objects(Path(files[0]))) is not None:
         return _open_saved(words, Path(files[0]), saved)
     return parse(words)
 
@@ -99,14 +101,13 @@ def open_objects(
 
 
 def saved_objects(path: Path) -> dict[str, Any] | None:
-    """A saved configuration whose task and data Python functions make; None for any other file."""
-    try:
-        if OBJECTS not in (text := path.read_text()):
-            return None
-        content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return None  # the parser says what is wrong with it
-    return content if isinstance(content, dict) and isinstance(content.get(OBJECTS), dict) else None
+    """A saved configuration whose task and data Python functions make; None for any other file.
+
+    Raises:
+        ConfigError: for a file that is no configuration.
+    """
+    content = read_config(str(path))
+    return content if isinstance(content.get(OBJECTS), dict) else None
 
 
 def _open_saved(words: Sequence[str], path: Path, saved: Mapping[str, Any]) -> Asked:
@@ -129,9 +130,10 @@ def _from_objects(verb: str, objects: Objects, values: Settings, words: Sequence
     try:
         config = parser.parse_args(list(words), namespace=parser.parse_object(dict(values)))
     except ArgumentError as error:
-        raise ConfigError(explain(str(error), [origin] if Path(origin).is_file() else [], known)) from error
+        raise ConfigError(explain(str(error), [origin] if Path(origin).is_file() else [], known, words)) from error
     except TypeError as error:  # what parse_object says of values
         raise ConfigError(explain(str(error), [], known)) from error
+    demand_taken(config, words)
     return Asked(verb, Experiment(parser, config, objects=objects), verb_options(config, own))
 
 

@@ -12,18 +12,29 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.slurm import Slurm
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError, UserError, one_line
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import quiet
 from lightning_base.tools.finder import look_here
-from lightning_base.training.config_errors import explain
+from lightning_base.tools.imports import ended, import_fault
+from lightning_base.tools.yaml_file import read_config
+from lightning_base.training.config_errors import explain, missing, no_import
 from lightning_base.training.experiment import SHARED_KEYS, Experiment
+from lightning_base.training.known_names import class_paths
+from lightning_base.training.limits import demand_sensible, plain_name
 from lightning_base.training.search_space import Search
+from lightning_base.training.taken import demand_taken
 from lightning_base.verbs.trainer import Trainer
 from lightning_base.verbs.words import configs, with_nulls
 
 DATA_VERBS = ("prepare", "audit")  # these need no model
-MOST_BYTES = 200  # of a folder's name; file systems take 255
+CKPT_PATH = {  # the help of --ckpt_path
+    "fit": "A checkpoint of a fit to go on from; without it a run that was broken off goes on, else one begins.",
+    "validate": "The checkpoint, or the folder runs/NAME/fit/version_N, of the fold whose held-out samples are scored.",
+    "test": "The checkpoint, run folder, or finished crossval directory (then its folds' ensemble) that is scored on "
+    "the sealed test samples.",
+    "predict": "The checkpoint, run folder, or finished crossval directory (then its folds' ensemble) that predicts.",
+}
 MORE_HIDDEN = {"validate": {"verbose"}, "test": {"verbose"}, "predict": {"return_predictions"}}
 
 
@@ -45,8 +56,21 @@ def parse(arguments: Sequence[str]) -> Asked:
     Raises:
         ConfigError: for words or a configuration that do not parse.
     """
-    with quiet():
-        return Parser(arguments).asked
+    shows = any(word.startswith(("--print_config", "--help", "-h")) or ".help" in word for word in arguments)
+    try:
+        with quiet():
+            return Parser(arguments).asked
+    except SystemExit as stop:
+        if shows or isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        raise ConfigError(ended(stop)) from stop
+    except UserError:
+        raise
+    except Exception as error:  # what a file of the user's raises when it is imported
+        for key, path in class_paths(configs(arguments), arguments[1:]):
+            if (fault := import_fault(path.rpartition(".")[0])) is not None:
+                raise ConfigError(no_import(key, path, fault)) from error
+        raise
 
 
 class Parser(LightningCLI):
@@ -56,6 +80,8 @@ class Parser(LightningCLI):
         look_here()
         self.arguments = list(arguments)
         self.files = configs(arguments)
+        for file in filter(None, self.files):
+            read_config(file)
         own = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             BaseModule,
@@ -84,24 +110,36 @@ class Parser(LightningCLI):
         parser.add_lightning_class_args(BaseModule, "model", subclass_mode=True, required=False)
         parser.add_lightning_class_args(BaseDataModule, "data", subclass_mode=True)
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """A verb's parser; what Lightning says of --ckpt_path is not what it does here."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        for action in parser._actions:
+            if action.dest == "ckpt_path":
+                action.help = CKPT_PATH[subcommand]
+        return parser
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds `name`, `audit` and `search`."""
         add_own_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses into `self.config`; a complaint becomes one line."""
+        words = list(args[1:])
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             known = self._subcommand_parsers[args[0]].get_defaults(skip_validation=True).keys()
-            raise ConfigError(explain(str(error), self.files, list(known))) from error
+            raise ConfigError(explain(str(error), self.files, list(known), words)) from error
         except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{', '.join(self.files)}: {one_line(error)}") from error
         config = self.config[self.config.subcommand]
+        demand_taken(config, words)
+        demand_sensible("seed_everything", config.get("seed_everything"))  # before Lightning sets it
         for key in ("data",) if self.config.subcommand in DATA_VERBS else ("model", "data"):
             if config.get(key) is None:
-                raise ConfigError(f"{key}: missing; give --config FILE.yaml with {key}.class_path")
-        config.name = plain_name(config.name or (Path(self.files[0]).stem if self.files else "experiment"))
+                raise ConfigError(missing(key))
+        default = Path(self.files[0]).stem if self.files else "experiment"
+        config.name = plain_name(default if config.name is None else config.name)
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: the configuration is the YAML's, not the checkpoint's."""
@@ -155,15 +193,3 @@ def add_own_arguments(parser: LightningArgumentParser) -> None:
         default=None,
         help="What crossval tunes inside each fold, by cross-validating the fold's training part alone.",
     )
-
-
-def plain_name(name: str) -> str:
-    """The name, which is that of a folder.
-
-    Raises:
-        ConfigError: where it is none, or names more than one.
-    """
-    plain = name.strip() and name.isprintable() and len(name.encode()) <= MOST_BYTES
-    if not plain or Path(name).name != name or name in (".", ".."):
-        raise ConfigError(f"name: {name!r:.60} is not the plain name of a folder")
-    return name

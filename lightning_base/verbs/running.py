@@ -18,9 +18,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning_base.data.memory import Memory
 from lightning_base.data.pool import Pools
 from lightning_base.errors import ArtefactError, ConfigError, Stopped, one_line, suggest
-from lightning_base.folds.directory import read_config
+from lightning_base.folds.directory import read_saved
 from lightning_base.tools.asked import AS_THEY_ARE, in_python
 from lightning_base.tools.console import Level, level, quiet, speaking
+from lightning_base.tools.imports import ended
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import changed, demand_importable
 from lightning_base.training.preempt import Preempted
@@ -58,7 +59,7 @@ def guarded(verbose: bool, names: Mapping[str, str] = AS_THEY_ARE) -> Iterator[N
     Raises:
         KeyboardInterrupt: for an interrupt, which Lightning makes the process's end.
         Stopped: where a signal stopped a training at a place to go on from.
-        ConfigError: for what the Trainer refuses.
+        ConfigError: for what the Trainer refuses, and for code of the user's that ends the process.
     """
     from_python = level() == Level.SILENT  # the command line speaks, and ends with a signal's status
     flags(verbose=verbose)
@@ -78,7 +79,7 @@ def guarded(verbose: bool, names: Mapping[str, str] = AS_THEY_ARE) -> Iterator[N
         except SystemExit as stop:
             if isinstance(stop.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from stop
-            raise
+            raise ConfigError(ended(stop)) from stop
 
 
 @contextmanager
@@ -256,7 +257,7 @@ def _reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) ->
             path = load_run(path).directory
         if (saved := saved_config(path.absolute())) is None:
             raise ConfigError(f"{path}: no config.yaml stands beside it; give config=…")
-        read_config(saved)
+        read_saved(saved)
         return open_files(verb, [saved], overrides), path
     return open_files(verb, as_paths(config), overrides), path
 

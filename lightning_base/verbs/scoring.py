@@ -60,7 +60,7 @@ def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
         return None
     of, n = len(run.datamodule.folds.folds), [len(run.datamodule.rows(role)) for role in ("train", "val")]
     samples = f"{n[0]:,} training and {n[1]:,} held-out samples"
-    console().print(f"{experiment.name}: fold 0 of {of}, {samples}, {describe_run(run)}", markup=False)
+    console().print(f"{experiment.name}: fold 0 of {of}, {samples}, {describe_run(run)}")
     begun = resume_point(run.directory)
     if begun is not None:
         console().print(f"{run.directory}: goes on from {begun.name}; delete the folder to begin anew")
@@ -75,7 +75,7 @@ def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
     close(run)
     report(experiment, "held-out samples of fold 0", run.model, held_out, result.metrics)
     console().print(f"scored: {result.selection}")
-    console(Level.QUIET).print(f"results: {run.directory}", soft_wrap=True, markup=False)
+    console(Level.QUIET).print(f"results: {run.directory}", soft_wrap=True)
     return Fitted(run.directory, experiment)
 
 
@@ -149,7 +149,7 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
             "reads": reads,
         },
     )
-    console(Level.QUIET).print(f"results: {record}", soft_wrap=True, markup=False)
+    console(Level.QUIET).print(f"results: {record}", soft_wrap=True)
     return found
 
 
@@ -177,7 +177,7 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
     found = evaluate.frame(task, predictions)
     write_parquet(written, found)
     said = f"{len(found)} samples predicted by {describe(members)}\nresults: {written}"
-    console(Level.QUIET).print(said, soft_wrap=True, markup=False)
+    console(Level.QUIET).print(said, soft_wrap=True)
     return found
 
 

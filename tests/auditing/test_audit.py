@@ -218,6 +218,6 @@ def test_the_audit_changes_neither_data_nor_statistics(tmp_path: Path) -> None:
 def test_the_table_shows_every_leak_as_it_is() -> None:
     out = io.StringIO()
     leaks = [Leak("group", 3, "1 group in both ('[red]'); mend it", ("a[0]",)), Leak("target", None, "column 'x'")]
-    Console(file=out, width=120).print(show_leaks(leaks))
+    Console(file=out, width=120, markup=False).print(show_leaks(leaks))
     for text in ("2 leaks", "group", "'[red]'", "a[0]", "target", "column 'x'"):
         assert text in out.getvalue()

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias, get_args
 
 from lightning_base.distributed.slurm import Slurm
 from lightning_base.errors import ConfigError, suggest
+from lightning_base.training.limits import demand_sensible
 
 Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
 
@@ -21,7 +22,7 @@ class Execution:
         slurm: what `slurm` asks of the cluster.
 
     Raises:
-        UserError: for a number below 1, or an option of another executor.
+        UserError: for a number below 1 or beyond all machines, or an option of another executor.
     """
 
     executor: Executor = "inline"
@@ -38,6 +39,8 @@ class Execution:
         for key, value in (("jobs", self.jobs), ("threads", self.threads)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ConfigError(f"--{key}: {value!r} is no whole number from 1; give one, or leave it out")
+        demand_sensible("jobs", self.jobs)
+        demand_sensible("threads", self.threads)
         if self.jobs is not None and self.executor != "process":
             raise ConfigError(f"--jobs is for --executor process, not {self.executor}; leave it out")
         if self.slurm is not None and not isinstance(self.slurm, Slurm):

@@ -1,0 +1,62 @@
+"""Where code that was imported or called failed: the file, the line and the error, for one line to the user."""
+
+import importlib
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from lightning_base.errors import one_line
+from lightning_base.tools.finder import is_installed
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def import_fault(module: str) -> str | None:
+    """Why the code of a module fails when it is imported; None where it does not, or where there is no such module."""
+    try:
+        importlib.import_module(module)
+    except KeyboardInterrupt:
+        raise
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        return None if module == missing or module.startswith(f"{missing}.") else told(error)
+    except BaseException as error:  # whatever the user's file does, the end of the process included
+        return told(error)
+    return None
+
+
+def told(error: BaseException) -> str:
+    """`FILE, line n: Error: its message`; the file is the last of the user's own, where one took part."""
+    what = f"{type(error).__name__}: {one_line(error.msg if isinstance(error, SyntaxError) else error)}".rstrip(": ")
+    return f"{place(error)}: {what}" if place(error) else what
+
+
+def ended(stop: SystemExit) -> str:
+    """One line for code of the user's that ends the process, which would leave no word of why."""
+    where = place(stop)
+    return f"{f'{where}: ' if where else ''}ended the program (SystemExit: {stop.code}); raise an error instead"
+
+
+def place(error: BaseException) -> str:
+    """`FILE, line n` where an error was raised, in the last of the user's own files; "" where none took part."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{shown(error.filename)}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if is_own(frame.filename)]
+    return f"{shown(own[-1].filename)}, line {own[-1].lineno}" if own else ""
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is neither ours, nor Python's, nor an installed package's."""
+    path = Path(file)
+    if not path.is_file() or is_installed(path):
+        return False
+    libraries = (Path(os.__file__).resolve().parent, Path(sys.prefix).resolve(), PACKAGE)
+    return not any(path.resolve().is_relative_to(folder) for folder in libraries)
+
+
+def shown(file: str) -> str:
+    """The file's path, from the working directory where it lies there."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
