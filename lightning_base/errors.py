@@ -4,6 +4,7 @@ UserError
 ├── ConfigError      a key, an option, an argument or a class that does not fit
 ├── DataError        samples that cannot be read, divided or trusted
 │   └── AuditError   leaks that `audit: fail` refuses
+├── Diverged         a loss, or predictions, that are NaN or infinite
 ├── CheckpointError  a checkpoint that cannot be read, or is another run's
 ├── ArtefactError    a directory or a file that a run should have left
 ├── FoldsFailed      folds that failed while others went on
@@ -30,6 +31,10 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """Samples that cannot be read, divided or trusted."""
+
+
+class Diverged(UserError):
+    """A training whose loss, or a network whose predictions, are NaN or infinite."""
 
 
 class CheckpointError(UserError):

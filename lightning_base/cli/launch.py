@@ -19,7 +19,8 @@ from lightning_base.errors import ConfigError, one_line, suggest
 from lightning_base.tools.console import Level, console, quiet
 from lightning_base.tools.files import write_text
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.run import build, preflight
+from lightning_base.training.preflight import preflight
+from lightning_base.training.run import build
 from lightning_base.verbs.opening import open_experiment
 from lightning_base.verbs.words import LEVELS, given, with_saved_config, without_level
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_base.errors import ConfigError, UserError
-from lightning_base.folds.directory import demand_same_code
+from lightning_base.folds.directory import Displaced, demand_same_code, stamp_of
 from lightning_base.folds.fold import attempt
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
@@ -45,7 +45,11 @@ def main(arguments: Sequence[str]) -> int:
             if alone:  # else the ranks agree on it, at the fold's first step
                 leave_if_raised()
             if states.read(plan.fold_directory(fold))["state"] != "failed":  # since this cross-validation began
-                outcomes.append(attempt(plan, fold, progress, alone))
+                try:
+                    outcomes.append(attempt(plan, fold, progress, alone))
+                except Displaced as error:
+                    print(f"lightning-base: error: {error}", file=sys.stderr)
+                    return 2
                 if outcomes[-1] != "held":
                     progress.finish(fold, outcome(plan.fold_directory(fold)))
         return int("failed" in outcomes)
@@ -57,6 +61,7 @@ def open_plan(directory: Path) -> tuple[Plan, bool]:
     Raises:
         UserError: where the data or the split is no longer what the directory was made for.
     """
+    stamp = stamp_of(directory)
     experiment = open_experiment(["crossval", "--config", str(directory / "config.yaml")])
     demand_same_code(directory, experiment.dump())
     first = build(experiment, 0, directory / "fold_0", quiet=True)
@@ -65,7 +70,7 @@ def open_plan(directory: Path) -> tuple[Plan, bool]:
     stored = read_json(directory / "identity.json", needs={"split_hash": str})["split_hash"]
     if data.folds.hash != stored:
         raise ConfigError(f"{directory} was begun on another split ({stored[:12]}, now {data.folds.hash[:12]})")
-    return Plan(experiment, directory, data), first.trainer.world_size == 1
+    return Plan(experiment, directory, data, stamp), first.trainer.world_size == 1
 
 
 def end_with_parent(watched: int) -> None:

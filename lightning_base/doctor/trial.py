@@ -14,7 +14,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from lightning_base.doctor.measure import Kept, forget_peak, highest, now, state_bytes, typical
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.run import Run, build, preflight
+from lightning_base.training.preflight import preflight
+from lightning_base.training.run import Run, build
 
 SECONDS = 3.0  # that the timed steps may take before training stops
 STEPS = 30  # timed steps at most

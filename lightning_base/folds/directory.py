@@ -1,5 +1,6 @@
 """Whose a crossval directory is: made an experiment's, found to be its, extended by folds, or refused."""
 
+import hashlib
 import re
 import shutil
 from collections.abc import Mapping
@@ -11,12 +12,15 @@ from lightning_base.auditing.gate import write_split
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.slurm import queue
 from lightning_base.errors import ArtefactError, ConfigError
+from lightning_base.folds.plan import Plan
 from lightning_base.results import states
 from lightning_base.results.fold_result import is_done, read_result
 from lightning_base.results.summary import SUMMARY
 from lightning_base.splitters.manifest import hash_table, read_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
+from lightning_base.tools.locks import claiming
+from lightning_base.tools.process import is_main
 from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import demand_identified, lacking
@@ -28,6 +32,48 @@ MEND = "give another --name, or --overwrite true to delete what is there"
 BEGIN_ANEW = f"put it back, or {MEND}"
 CODE, OBJECTS = "code.", "objects."  # what stands before the changes that are no configuration key
 SPLIT_KEY = "data.init_args.split"
+
+
+def take(directory: Path, experiment: Experiment, data: BaseDataModule, overwrite: bool = False) -> str:
+    """Makes the directory this experiment's, as `claim` does, one process after another; its stamp.
+
+    Args:
+        directory: of the cross-validation.
+        experiment: the configuration.
+        data: as the first fold sees it.
+        overwrite: delete what an earlier run left there.
+
+    Raises:
+        UserError: where the directory holds another experiment, or processes that train.
+    """
+    with claiming(directory):
+        if overwrite and directory.exists():
+            clear(directory, data.labels)
+        claim(directory, experiment, data)
+        return stamp_of(directory)
+
+
+def stamp_of(directory: Path) -> str:
+    """What tells whose a directory is: another one means that another experiment has taken it."""
+    files = [directory / name for name in ("config.yaml", "identity.json")]
+    return hashlib.sha256(b"".join(path.read_bytes() if path.is_file() else b"" for path in files)).hexdigest()
+
+
+def demand_unchanged(plan: Plan) -> None:
+    """Refuses to go on in a directory that another process has made another experiment's.
+
+    Raises:
+        Displaced: then.
+    """
+    if plan.stamp and is_main() and stamp_of(plan.directory) != plan.stamp:
+        raise Displaced(
+            f"{plan.directory} was made another experiment's, or given other folds, while this one ran; give another "
+            "--name, or run the same command again"
+        )
+
+
+class Displaced(ArtefactError):
+    """A directory that another process has taken in the meantime."""
 
 
 def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None:

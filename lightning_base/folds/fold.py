@@ -1,14 +1,15 @@
 """One fold of a cross-validation: trained from its last checkpoint, scored on what it held out, its state kept."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Callback
 
-from lightning_base.errors import ConfigError
+from lightning_base.errors import ArtefactError, ConfigError
+from lightning_base.folds.directory import demand_unchanged
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
 from lightning_base.folds.search import Part, choose
@@ -17,12 +18,16 @@ from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.states import note_failure, note_success
 from lightning_base.tools.files import write_json
 from lightning_base.tools.imports import ended
+from lightning_base.tools.locks import claiming, hold
+from lightning_base.tools.process import is_main
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.preempt import Preempted
-from lightning_base.training.run import build, close, preflight
+from lightning_base.training.preflight import preflight
+from lightning_base.training.run import build, close
 from lightning_base.training.train import Chosen, train
 
+LOCK = ".lock"
 Outcome: TypeAlias = Literal["done", "failed", "held"]
 
 
@@ -34,14 +39,20 @@ def attempt(plan: Plan, fold: int, progress: FoldProgress | None = None, alone: 
         fold: which.
         progress: what shows it.
         alone: whether this is the only process of the fold: where there are others, an error ends them all.
+
+    Raises:
+        Displaced: where the directory has become another experiment's.
     """
     directory = plan.fold_directory(fold)
-    with hold(directory, alone) as held:
+    with held_by_me(directory, alone) as held:
         if not held:
             return "held"
         if plan.is_done(fold):
             return "done"
-        write_json(directory / states.STATE, states.running())
+        if not begin(plan, fold):
+            if alone:
+                return "held"
+            raise ArtefactError(f"{directory}: {states.holder(directory)} trains it; wait for it to end")
         try:
             unended(train_fold, plan, fold, progress)
         except Exception as error:  # whatever the network, the data or the machine did
@@ -69,29 +80,27 @@ def unended(action: Callable[..., object], *arguments: Any) -> None:
         raise ConfigError(ended(stop)) from stop
 
 
-@contextmanager
-def hold(directory: Path, alone: bool) -> Iterator[bool]:
-    """Holds a fold's directory against other processes of this machine; whether it could be had.
+def held_by_me(directory: Path, alone: bool) -> AbstractContextManager[bool]:
+    """Holds a fold's directory against other processes; whether it could be had.
 
     A lock ends with its process. Where there are several ranks none is taken: they would shut each other out.
     """
-    if not alone:
-        yield True
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    except (NotImplementedError, OSError):  # a file system without locks
-        yield True
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    return hold(directory / LOCK) if alone else nullcontext(True)
+
+
+def begin(plan: Plan, fold: int) -> bool:
+    """Writes that a fold runs, if it is still this cross-validation's and no other process has begun it.
+
+    Raises:
+        Displaced: where the directory is another's by now.
+    """
+    directory = plan.fold_directory(fold)
+    with claiming(plan.directory):
+        demand_unchanged(plan)
+        if is_main() and states.runs_here(directory) and states.read(directory)["pid"] != os.getpid():
+            return False
+        write_json(directory / states.STATE, states.running())
+    return True
 
 
 def train_fold(plan: Plan, fold: int, progress: FoldProgress | None = None) -> FoldResult:

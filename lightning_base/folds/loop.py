@@ -1,16 +1,18 @@
 """Cross-validation: functions over `build(experiment, fold)` that train, skip what is done, collect and summarise."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from lightning_base.auditing.gate import inspect
 from lightning_base.distributed.process import leave_allocation
-from lightning_base.errors import ConfigError, FoldsFailed
-from lightning_base.folds.directory import claim, clear
+from lightning_base.errors import ArtefactError, ConfigError, FoldsFailed
+from lightning_base.folds.directory import demand_unchanged, take
 from lightning_base.folds.executors.options import Execution
 from lightning_base.folds.executors.runner import Runner, computing_threads, runner
+from lightning_base.folds.fold import LOCK
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
 from lightning_base.folds.refit import check as check_refit
@@ -19,10 +21,12 @@ from lightning_base.folds.search import check as check_search
 from lightning_base.folds.summary import collect, show
 from lightning_base.results import states
 from lightning_base.tools.console import Level, console
+from lightning_base.tools.locks import claiming, is_held
 from lightning_base.tools.process import is_main
 from lightning_base.training.board import Board
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.run import Run, build, describe, preflight
+from lightning_base.training.preflight import demand_batches, preflight
+from lightning_base.training.run import Run, build, describe
 
 
 def crossval(
@@ -54,28 +58,46 @@ def crossval(
     chosen = chosen_folds(plan, folds)
     if first.trainer.fast_dev_run:  # type: ignore[attr-defined]
         return dry_run(plan, chosen)
+    demand_batches(first, chosen)
     train = checked_runner(execution, experiment, first, refitting)
-    if is_main() and overwrite and plan.directory.exists():
-        clear(plan.directory, first.datamodule.labels)
     if is_main():
-        claim(plan.directory, experiment, plan.data)
+        plan = replace(plan, stamp=take(plan.directory, experiment, plan.data, overwrite))
+    alone = first.trainer.world_size == 1
     out.print(begins(plan, first), soft_wrap=not out.is_terminal)
     del first
     train_waiting(plan, chosen, train, out)
+    demand_ended(plan, chosen)
     missing = [fold for fold in range(plan.k) if not plan.is_done(fold)]
     if missing:
         waits = "; the refit waits for them" if refitting else ""
         out.print(f"{len(missing)} of {plan.k} folds are still to run: {missing}{waits}")
         return plan.directory
     if is_main():
-        show(plan, collect(plan))
+        with claiming(plan.directory):
+            demand_unchanged(plan)
+            summary = collect(plan)
+        show(plan, summary)
     if refitting:
         with computing_threads(execution.threads), Board(out) as board:
-            again = refit(plan, board)
+            again = refit(plan, board, alone)
         console(Level.QUIET).print(
             f"refit: {again.epochs} epochs on {again.n_train} samples, in {plan.directory / 'refit'}"
         )
     return plan.directory
+
+
+def demand_ended(plan: Plan, chosen: Sequence[int]) -> None:
+    """Refuses to end as if all were done, where other processes train some of the folds that were asked for.
+
+    Raises:
+        ArtefactError: naming a fold and its process.
+    """
+    theirs = [fold for fold in chosen if not plan.is_done(fold) and is_held(plan.fold_directory(fold) / LOCK)]
+    if theirs:
+        raise ArtefactError(
+            f"{plan.directory}: fold {theirs[0]} is trained by {states.holder(plan.fold_directory(theirs[0]))}; run "
+            "the same command again when it has ended: the other folds are kept"
+        )
 
 
 def begins(plan: Plan, first: Run) -> str:

@@ -10,11 +10,16 @@ from lightning_base.training.experiment import Experiment
 
 @dataclass(frozen=True)
 class Plan:
-    """A cross-validation in its directory: the experiment, and the data as its first fold saw it."""
+    """A cross-validation in its directory: the experiment, and the data as its first fold saw it.
+
+    Attributes:
+        stamp: of the directory as this process found or made it; "" where that is not looked after.
+    """
 
     experiment: Experiment
     directory: Path
     data: BaseDataModule
+    stamp: str = ""
 
     @property
     def k(self) -> int:

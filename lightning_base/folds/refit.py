@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lightning_base.errors import ConfigError
-from lightning_base.folds.fold import run_fold
+from lightning_base.errors import ArtefactError, ConfigError
+from lightning_base.folds.fold import LOCK, held_by_me, run_fold
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import Part, choose
 from lightning_base.results.fold_result import FoldResult, RefitResult, is_done, read_refit, read_result
@@ -19,7 +19,9 @@ from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.board import Board
 from lightning_base.training.checkpoint import drop_earlier, resume_point
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.run import build, close, preflight
+from lightning_base.training.preflight import preflight
+from lightning_base.training.run import build, close
+from lightning_base.training.train import learn
 from lightning_base.training.watch import Watch
 
 SCORE = "nothing: no sample was held out; the honest estimate is the cross-validation's, in summary.json beside it"
@@ -54,7 +56,25 @@ def check(experiment: Experiment, inline: bool) -> None:
             raise ConfigError("--refit: on several devices it needs --executor inline; give it once the folds are done")
 
 
-def refit(plan: Plan, board: Board) -> RefitResult:
+def refit(plan: Plan, board: Board, alone: bool = True) -> RefitResult:
+    """Trains on every sample that the folds use, as `_refit` says, where no other process does.
+
+    Args:
+        plan: a cross-validation whose folds are all done.
+        board: what shows it.
+        alone: whether this is the only process of the refit.
+
+    Raises:
+        ArtefactError: where another process trains it.
+    """
+    directory = plan.directory / "refit"
+    with held_by_me(directory, alone) as held:
+        if not held:
+            raise ArtefactError(f"{directory}: another process trains it; run the same command again when it has ended")
+        return _refit(plan, board)
+
+
+def _refit(plan: Plan, board: Board) -> RefitResult:
     """Trains on every sample that the folds use, in DIR/refit; returns the result, which stands in its result.json.
 
     The number of epochs is the median over folds of those that the scored weights had been trained for. Where the
@@ -90,17 +110,12 @@ def refit(plan: Plan, board: Board) -> RefitResult:
     try:
         preflight(run)
         began, checkpoint = time.perf_counter(), resume_point(directory)
-        run.trainer.fit(
-            run.model,
-            datamodule=run.datamodule,
-            ckpt_path=str(checkpoint) if checkpoint else None,
-            weights_only=True,
-        )
+        trained = learn(run, checkpoint)
         result = RefitResult(
             seed=run.seed,
             n_train=len(run.datamodule.rows("train")),
             n_val=0,
-            epochs=run.trainer.current_epoch,
+            epochs=trained,
             epochs_chosen_by=f"the median over {source} of the epochs of the scored weights",
             epochs_of_folds=counts,
             scored_by=SCORE,
@@ -138,5 +153,5 @@ def _clear_other(directory: Path, experiment: Experiment) -> None:
     if path.is_file() and read_yaml(path) == experiment.dump():
         return
     for left in directory.iterdir() if directory.is_dir() else ():
-        if left.name not in ("inner", "search.json"):
+        if left.name not in ("inner", "search.json", LOCK):
             shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -3,19 +3,22 @@
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import ConfigError, UserError, suggest
+from lightning_base.errors import ConfigError, Diverged, UserError, suggest
 from lightning_base.results.fold_result import FoldResult, is_done, read_result
 from lightning_base.splitters.split import WHOLE
+from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.tools.process import is_main
 from lightning_base.training.experiment import Experiment, naming
-from lightning_base.training.run import Run, build, preflight
+from lightning_base.training.preflight import preflight
+from lightning_base.training.run import Run, build
 from lightning_base.training.search_space import Search, Values, shown
 from lightning_base.training.seeds import derive_seed
 from lightning_base.training.train import Chosen
@@ -157,8 +160,13 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
     for number, (values, candidate) in enumerate(zip(tried, inners, strict=True)):
         home = directory / "inner" / f"candidate_{number}"
         parts = [(number * k + j + 1, len(tried) * k + 1) for j in range(k)]
-        results = [inner_result(candidate, j, home / f"fold_{j}", split_hash, train, parts[j]) for j in range(k)]
-        scores = [result.metrics[search.metric] for result in results]
+        results: list[FoldResult] = []
+        try:
+            for j in range(k):
+                results.append(inner_result(candidate, j, home / f"fold_{j}", split_hash, train, parts[j]))
+        except Diverged as error:
+            console().print(f"search, {shown(values)}: {error}; it is not chosen", soft_wrap=True, markup=False)
+        scores = [result.metrics[search.metric] for result in results] + [nan] * (k - len(results))
         mean = float(np.mean(scores))
         lines.append({"values": values, "mean": mean, "scores": scores})
         all_results.append(results)

@@ -46,6 +46,12 @@ def runs_here(directory: Path) -> bool:
     return bool(state["state"] == "running" and state["host"] == socket.gethostname())
 
 
+def holder(directory: Path) -> str:
+    """Which process trains a fold, in words."""
+    state = read(directory)
+    return f"process {state['pid']} on {state['host']}" if state["state"] == "running" else "another process"
+
+
 def forget_failure(directory: Path) -> None:
     """Makes a failed fold pending again, before it is tried anew."""
     if read(directory)["state"] == "failed":

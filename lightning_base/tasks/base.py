@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
@@ -18,6 +18,8 @@ from lightning_base.distributed.strategies import clip_norm, data_ranks, forget,
 from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.tasks.losses import EpochLoss, diverged
+from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 
 Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
 
@@ -55,8 +57,12 @@ class BaseModule(LightningModule, ABC):
         channels_last: hold convolution weights and image batches in channels-last memory, faster on most devices.
         compile: let torch.compile make the network's code, for the shapes that its batches have.
 
+    Attributes:
+        rate: the learning rate that a search has found, in place of the optimizer's own; None without one.
+        may_diverge: True where a loss that is no number ends nothing: in a search for the learning rate.
+
     Raises:
-        UserError: for a negative penalty.
+        UserError: for a penalty that is negative or not finite.
     """
 
     takes_boxes: ClassVar[bool] = False  # whether the targets it trains on are Boxes
@@ -77,17 +83,15 @@ class BaseModule(LightningModule, ABC):
             what = f"the class {network.__name__}" if isinstance(network, type) else f"a {type(network).__name__}"
             raise ConfigError(f"model.network: {what} is given; give a network, an instance of torch.nn.Module")
         for key, weight in (("l1", l1), ("l2", l2)):
-            if isinstance(weight, bool) or not isinstance(weight, int | float):
-                raise ConfigError(f"model.{key}: {weight!r} is no number; give 0 or more")
-            if weight < 0:
-                raise ConfigError(f"model.{key}: {weight} is negative; give 0 or more")
+            demand_weight(f"model.{key}", weight)
         self.network = network.to(memory_format=torch.channels_last) if channels_last else network
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
         self.scores = nn.ModuleDict()
-        self._loss_sum: Tensor | float = 0.0
-        self._count = 0
+        self.rate: float | None = None
+        self.may_diverge = False
+        self._losses = EpochLoss()
         self._step_loss = torch.tensor(0.0)
 
     @abstractmethod
@@ -204,11 +208,10 @@ class BaseModule(LightningModule, ABC):
         """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
         out = self.step(batch)
         out = out._replace(loss=self._share(out, batch))
-        n = batch.total or len(batch.rows)
-        if on_tpu(self.trainer) and not isinstance(self._loss_sum, Tensor):
-            self._loss_sum = torch.zeros(1).to(self.device)  # of a zero () XLA makes a constant, and another program
-        self._loss_sum = self._loss_sum + out.loss.detach() * n
-        self._count += n
+        if on_tpu(self.trainer) and not isinstance(self._losses.total, Tensor):
+            self._losses.keep = False  # what is kept leaves the step's program
+            self._losses.total = torch.zeros(1).to(self.device)  # of a zero () XLA makes a constant, another program
+        self._losses.add(out.loss.detach(), batch.total or len(batch.rows), batch_idx)
         if on_tpu(self.trainer):
             self._step_loss = out.loss.detach()
         elif (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
@@ -230,9 +233,28 @@ class BaseModule(LightningModule, ABC):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Lightning's hook: a TPU logs now that the step's program has run, which else would be another one."""
-        if on_tpu(self.trainer) and self.trainer.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log("train_loss_step", self._step_loss.cpu(), batch_size=len(batch.rows))
+        """Lightning's hook: where a step is logged, and the device waited for, the loss is looked at.
+
+        A TPU logs only now that the step's program has run, which else would be another one.
+        """
+        if self.trainer.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            if on_tpu(self.trainer):
+                self.log("train_loss_step", self._step_loss.cpu(), batch_size=len(batch.rows))
+            self.demand_finite_loss()
+
+    def demand_finite_loss(self) -> None:
+        """Ends a training whose loss is no number, in all ranks; waits for the device.
+
+        A gradient that is not finite, which mixed precision's scaler skips a step for, is no such loss.
+
+        Raises:
+            Diverged: naming the epoch and the batch.
+        """
+        own = not (self.may_diverge or self._losses.is_finite())
+        if not self.trainer.strategy.reduce_boolean_decision(own, all=False):
+            return
+        at = self._losses.first_bad() if own and self._losses.keep else None
+        raise diverged(self.trainer.current_epoch, at)
 
     def _share(self, out: Output, batch: Batch) -> Tensor:
         """The loss (), so scaled that its mean over ranks, and that of its gradient, are the global batch's."""
@@ -244,9 +266,10 @@ class BaseModule(LightningModule, ABC):
 
     def on_train_epoch_end(self) -> None:
         """Lightning's hook: the epoch's mean training loss, without penalties, and the learning rate."""
-        if self._count:
-            self._log_epoch("train_loss", self._loss_sum / self._count)
-        self._loss_sum, self._count = 0.0, 0
+        if self._losses.count:
+            self.demand_finite_loss()  # before anything of the epoch is kept
+            self._log_epoch("train_loss", self._losses.total / self._losses.count)
+        self._losses = EpochLoss()
         optimizer = self.optimizers()
         if isinstance(optimizer, torch.optim.Optimizer):
             self._log_epoch("lr", float(optimizer.param_groups[0]["lr"]))
@@ -258,12 +281,13 @@ class BaseModule(LightningModule, ABC):
 
     def sums(self) -> tuple[Tensor, int]:
         """The running epoch's sum of losses () and its samples in this rank: a checkpoint keeps them."""
-        return torch.as_tensor(self._loss_sum).detach().cpu(), self._count
+        return torch.as_tensor(self._losses.total).detach().cpu(), self._losses.count
 
     def set_sums(self, sums: tuple[Tensor, int]) -> None:
         """Goes on from what `sums` gave."""
         if sums[1]:
-            self._loss_sum, self._count = sums[0].to(self.device), sums[1]
+            self._losses = EpochLoss()
+            self._losses.total, self._losses.count = sums[0].to(self.device), sums[1]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Lightning's hook: adds the batch to validation's metrics."""
@@ -305,17 +329,19 @@ class BaseModule(LightningModule, ABC):
         return batch.rows.cpu()[:n], self(batch.x).float().cpu()[:n]
 
     def configure_optimizers(self) -> Any:
-        """Lightning's hook: the optimizer and, where the YAML names one, the scheduler."""
+        """Lightning's hook: the optimizer and, where the YAML names one, the scheduler.
+
+        Raises:
+            UserError: for a rate or another number that is none, or a scheduler that does not say what it follows.
+        """
         optimizer = self.make_optimizer(self.parameters())
+        for group in optimizer.param_groups if self.rate is not None else ():
+            group["lr"] = self.rate
+        demand_numbers(optimizer)
         if self.make_scheduler is None:
             return optimizer
-        scheduler = self.make_scheduler(optimizer)
-        if isinstance(scheduler, ReduceLROnPlateau):
-            return {
-                "optimizer": optimizer,
-                "lr_scheduler": {"scheduler": scheduler, "monitor": scheduler.monitor},
-            }
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
+        every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
+        return scheduled(optimizer, self.make_scheduler, every or 1)
 
 
 def _on_host(values: Tensor | Boxes, n: int) -> Any:

@@ -24,6 +24,7 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.settings import demand_weight
 
 
 class CrossEntropy(Metric):
@@ -144,10 +145,17 @@ class Classification(BaseModule):
                     f"model.class_weights: {len(self.class_weights)} weights for {len(self.classes)} classes; "
                     "give one per class"
                 )
+            for weight in self.class_weights:
+                demand_weight("model.class_weights", weight)
+            if not any(self.class_weights):
+                raise ConfigError("model.class_weights: all are 0, so that no sample counts; give one above 0")
             self.weight = torch.tensor([float(w) for w in self.class_weights])
 
     def _fitting(self) -> bool:
         return self._trainer is not None and self._trainer.state.fn == "fit"
+
+    def _some_weigh_nothing(self) -> bool:
+        return isinstance(self.class_weights, Sequence) and self.class_weights != "balanced" and 0 in self.class_weights
 
     @staticmethod
     def _targets(data: BaseDataModule) -> npt.NDArray[Any]:
@@ -165,9 +173,14 @@ class Classification(BaseModule):
         logits: Tensor = self.network(self.inputs(batch.x))  # (B, C)
         weight = None
         if self.training:
-            loss = F.cross_entropy(logits, batch.y, self.weight, label_smoothing=self.label_smoothing)
-            if self.weight is not None and not batch.y.is_floating_point():  # with probabilities torch's mean is plain
+            hard = self.weight is not None and not batch.y.is_floating_point()  # else torch's mean is plain
+            how = "sum" if hard and self._some_weigh_nothing() else "mean"
+            loss = F.cross_entropy(logits, batch.y, self.weight, reduction=how, label_smoothing=self.label_smoothing)
+            if hard:
+                assert self.weight is not None
                 weight = self.weight[batch.y].sum()
+                if how == "sum":  # torch's mean is 0/0 for a batch of such samples alone
+                    loss = loss / torch.where(weight > 0, weight, 1)
         else:
             loss = F.cross_entropy(logits, batch.y)
         return Output(loss, torch.softmax(logits.detach().float(), dim=1), batch.y, weight)

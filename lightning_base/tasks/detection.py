@@ -14,6 +14,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Boxes
 from lightning_base.tasks.base import BaseModule, Output, Scorer
 from lightning_base.tasks.detections import AveragePrecision, by_class, fuse, match
+from lightning_base.tasks.settings import demand_weight
 
 SPREAD = 0.54 / 6  # of a target's Gaussian, in widths of its box: Liu et al. 2020 (TTFNet), section 3.2
 MOST_CELLS = 8.0  # logarithm of the widest box in cells, so that an untrained network gives no infinity
@@ -60,8 +61,7 @@ class Detection(BaseModule):
         if top < 1:
             raise ConfigError(f"model.top: {top} is below 1; give a number of boxes, e.g. 100")
         for key, weight in (("size_weight", size_weight), ("offset_weight", offset_weight)):
-            if weight < 0:
-                raise ConfigError(f"model.{key}: {weight} is negative; give 0 or more")
+            demand_weight(f"model.{key}", weight)
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.top, self.size_weight, self.offset_weight = top, size_weight, offset_weight
 
@@ -110,7 +110,7 @@ class Detection(BaseModule):
         half = [stride / 2 * side.clamp(max=MOST_CELLS).exp() for side in (log_width, log_height)]
         corners = [(x - half[0], w), (y - half[1], h), (x + half[0], w), (y + half[1], h)]
         found = torch.stack([*(value.clamp(0, cells * stride) for value, cells in corners), score, index // (h * w)], 2)
-        found = torch.where(score[..., None] > 0, found, 0)
+        found = torch.where(score[..., None] == 0, 0, found)  # where it is NaN, that is shown
         return torch.cat([found, found.new_zeros(b, self.top - found.shape[1], 6)], dim=1)
 
     def encode(self, boxes: Boxes, h: int, w: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -145,13 +146,15 @@ def damage(path: Path) -> str | None:
             comment = file.read()
             if size > 0 and comment.startswith(MARK):
                 return None if comment == MARK + digest(file, size).encode() else "its SHA-256 does not match"
-        _open(path)
+        if not zipfile.is_zipfile(path):
+            return "it is no archive of torch.save"
+        opened(path)
     except Exception as error:  # torch raises many kinds for a broken file
         return one_line(error)[:200] or type(error).__name__
     return None
 
 
-def _open(path: Path) -> dict[str, Any]:
+def opened(path: Path) -> dict[str, Any]:
     """A checkpoint's content, its tensors mapped and not read; a sharded one's metadata."""
     file = path / "meta.pt" if path.is_dir() else path
     content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
@@ -177,7 +180,7 @@ def resume_point(directory: Path) -> Path | None:
     requeued = list(directory.glob("hpc_ckpt_*.ckpt"))
     for path in [*folder.glob("*.ckpt"), *requeued]:
         try:
-            content = _open(path)
+            content = opened(path)
         except FileNotFoundError:  # the main process removed it
             continue
         except Exception as error:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightning_base.data.pool import Role, source_of
 from lightning_base.distributed.strategies import data_ranks
-from lightning_base.errors import ConfigError
+from lightning_base.errors import ConfigError, Diverged
 from lightning_base.samples.batch import Boxes, targets
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
@@ -35,6 +35,23 @@ class Predictions:
         """(N,) or, for detection, the boxes of N samples; None where the source has no target."""
         return targets(self.samples, self.rows)
 
+    def demand_finite(self, what: str) -> None:
+        """Refuses predictions that are NaN or infinite: whatever scored them would take them for some class or value.
+
+        Args:
+            what: predicted them.
+
+        Raises:
+            Diverged: naming the first sample.
+        """
+        bad = (~torch.isfinite(self.preds)).flatten(1).any(1) if self.preds.ndim > 1 else ~torch.isfinite(self.preds)
+        if count := int(bad.sum()):
+            first = self.samples.table["id"].iloc[self.rows[int(bad.nonzero()[0])]]
+            raise Diverged(
+                f"{what} predicts NaN or infinity for {count} of {len(bad)} samples, the first of which is {first!r}; "
+                "look at its inputs, or train with a smaller model.optimizer.lr"
+            )
+
 
 def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions:
     """Predictions of every sample of a role, each once, whatever the number of ranks.
@@ -45,7 +62,7 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
         checkpoint: the weights and statistics to take.
 
     Raises:
-        UserError: where trainer.limit_predict_batches leaves samples out.
+        UserError: where trainer.limit_predict_batches leaves samples out, or a prediction is not finite.
     """
     if run.trainer.limit_predict_batches not in (1.0, None):
         raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
@@ -69,7 +86,9 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
     rows, preds = rows[order], preds[torch.from_numpy(order)]
     if not np.array_equal(rows, run.datamodule.rows(role)):
         raise RuntimeError(f"{len(rows)} predictions for {len(run.datamodule.rows(role))} {role} samples")
-    return Predictions(run.datamodule.samples(source_of(role)), rows, preds)
+    found = Predictions(run.datamodule.samples(source_of(role)), rows, preds)
+    found.demand_finite("the network" if checkpoint is None else str(checkpoint))
+    return found
 
 
 def give(run: Run, x: Any, checkpoint: Path) -> pd.Index:

@@ -1,6 +1,7 @@
 """Experiment: one parsed configuration, from which every fold is built afresh, and its variants."""
 
 import json
+import warnings
 from argparse import ArgumentError
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
@@ -23,6 +25,7 @@ from lightning_base.training.search_space import Search, Values, shown
 from lightning_base.training.taken import demand_taken
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
+UNSAVED = "Unable to serialize instance"  # how the parser writes what it has no words for
 NO_CHANGES: Mapping[str, Any] = {}
 
 
@@ -154,8 +157,10 @@ class Experiment:
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""
-        everything = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, skip_validation=True))
-        shown = {key: everything[key] for key in SHARED_KEYS if key in everything}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=rf"\s*{UNSAVED}")
+            everything = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, skip_validation=True))
+        shown = {key: saved(everything[key], self.config.get(key), key) for key in SHARED_KEYS if key in everything}
         return shown if self.objects is None else {**shown, "objects": dict(self.objects.identity)}
 
     def save(self, path: Path) -> None:
@@ -163,6 +168,23 @@ class Experiment:
         content = self.dump()
         write_own_code(path.parent, content)
         write_text(path, yaml.safe_dump(content, sort_keys=False))
+
+
+def saved(shown: Any, value: Any, key: str) -> Any:
+    """What the parser has written of a value, with the words for what it cannot write, as a device.
+
+    Raises:
+        ConfigError: where there are none: the file would be read as another experiment's.
+    """
+    if isinstance(shown, dict) and isinstance(value, Namespace | dict):
+        return {name: saved(item, value.get(name), f"{key}.{name}") for name, item in shown.items()}
+    if isinstance(shown, list) and isinstance(value, list | tuple):
+        return [saved(item, one, f"{key}[{i}]") for i, (item, one) in enumerate(zip(shown, value, strict=True))]
+    if not (isinstance(shown, str) and shown.startswith(UNSAVED)):
+        return shown
+    if isinstance(value, str | torch.device):
+        return str(value)
+    raise ConfigError(f"{key}: {value!r} cannot be written to a configuration; give a value that YAML has")
 
 
 @contextmanager

@@ -9,10 +9,17 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, GradientAccumulationScheduler, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import (
+    Checkpoint,
+    GradientAccumulationScheduler,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import CheckpointError
+from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import console
 from lightning_base.training.checkpoint import RESUME, STEP
 from lightning_base.training.csv_logger import MetricsCSV
@@ -84,6 +91,8 @@ class ExactResume(Callback):
         if not self._place or counted.completed != counted.processed - 1:
             checkpoint[RESUME] = {"place": ""}  # ranks may be anywhere: nothing is gathered from them
             return
+        if self._place == "batch" and isinstance(pl_module, BaseModule):
+            pl_module.demand_finite_loss()  # at an epoch's end the task has looked at it
         own = capture(pl_module)
         ranks = [own] * trainer.world_size
         if trainer.world_size > 1:
@@ -158,7 +167,8 @@ class ExactResume(Callback):
         """Lightning's hook, called too where a run resumed from its end has nothing left to train."""
         if not self._ended:
             for callback in trainer.callbacks:  # type: ignore[attr-defined]
-                if isinstance(callback, WeightAveraging):
+                swa = isinstance(callback, StochasticWeightAveraging) and not callback._model_contains_batch_norm
+                if swa or isinstance(callback, WeightAveraging):
                     callback.on_train_end(trainer, pl_module)  # takes the averaged weights, as at training's end
         if trainer.is_global_zero:
             for path in Path(trainer.default_root_dir).glob("hpc_ckpt_*.ckpt"):

@@ -6,30 +6,34 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, ModelSummary, ProgressBar, Timer
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateFinder,
+    ModelCheckpoint,
+    ModelSummary,
+    ProgressBar,
+    Timer,
+)
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
 from torch.nn.parameter import UninitializedParameter
 
-from lightning_base.data.check import try_augmentations
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, level
 from lightning_base.training import wandb_logger
+from lightning_base.training.callbacks import served
 from lightning_base.training.checkpoint import ExactIO, ExactXLAIO
 from lightning_base.training.config_errors import refusal
 from lightning_base.training.csv_logger import MetricsCSV
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.preempt import Preemption
-from lightning_base.training.resume import ExactResume, LastCheckpoint, TimedCheckpoint
-from lightning_base.training.seeds import EpochSeed, derive_seed, seed_all
+from lightning_base.training.seeds import derive_seed, seed_all
 from lightning_base.training.watch import Watch
 
 REFIT = 2**32 - 1  # stands for the fold in a refit's seed; no fold has this number
@@ -37,7 +41,11 @@ REFIT = 2**32 - 1  # stands for the fold in a refit's seed; no fold has this num
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its objects, its directory, its fold and the seed drawn for it."""
+    """One training: its objects, its directory, its fold, the seed drawn for it, and what it was built from.
+
+    Attributes:
+        finder: what finds its learning rate before it begins; None where the configuration gives one.
+    """
 
     model: BaseModule
     datamodule: BaseDataModule
@@ -45,6 +53,8 @@ class Run:
     directory: Path
     fold: int
     seed: int
+    experiment: Experiment
+    finder: LearningRateFinder | None = None
 
     @property
     def last_checkpoint(self) -> Path:
@@ -96,7 +106,8 @@ def build(
         arguments = dict(objects.trainer)
         if logs:
             arguments["logger"] = _loggers(arguments["logger"], directory)
-        arguments["callbacks"] = [*watchers, *_callbacks(arguments["callbacks"], directory, seed)]
+        callbacks, finder = served(arguments["callbacks"], directory, seed)
+        arguments["callbacks"] = [*watchers, *callbacks]
         if arguments["enable_checkpointing"] is False:
             raise ConfigError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
         if fold == WHOLE:
@@ -114,7 +125,7 @@ def build(
         trainer.strategy.checkpoint_io = ExactIO()
     elif type(trainer.strategy.checkpoint_io) is XLACheckpointIO:
         trainer.strategy.checkpoint_io = ExactXLAIO()
-    return Run(objects.get("model"), data, trainer, directory, fold, seed)
+    return Run(objects.get("model"), data, trainer, directory, fold, seed, experiment, finder)
 
 
 def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directory: Path) -> None:
@@ -181,50 +192,6 @@ def describe(run: Run) -> str:
         if isinstance(callback, EarlyStopping):
             limits.append(f"until {callback.monitor} gets no better")
     return f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters"
-
-
-def _callbacks(given: Any, directory: Path, seed: int) -> list[Any]:
-    """The YAML's callbacks, their checkpoints kept inside the run's directory, and those that make it resumable."""
-    callbacks = list(given) if isinstance(given, list | tuple) else [given] if given else []
-    for callback in callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-            callback.dirpath = str(directory / "checkpoints")
-        if isinstance(callback, TimedCheckpoint):
-            callback.directory = directory / "checkpoints"
-    callbacks.sort(key=lambda callback: isinstance(callback, TimedCheckpoint))  # it keeps the others' states, so last
-    own = directory / "checkpoints"
-    return [*callbacks, EpochSeed(seed), ExactResume(), LastCheckpoint(own), Preemption(own)]
-
-
-def preflight(run: Run) -> None:
-    """Everything that can be known to be wrong before training starts; nothing is written.
-
-    Raises:
-        UserError: for data that cannot be read, split or normalised, a network that does not fit it, or an
-            optimizer that refuses its arguments.
-    """
-    if not isinstance(run.model, BaseModule):
-        raise ConfigError("model must be a BaseModule for this verb")
-    data = run.datamodule
-    strategies.check(run.trainer, run.model.network, data.batch_size)
-    data.prepare_data()
-    data.setup("fit")
-    run.model.use(data)
-    _try(run)
-    try_augmentations(data)
-    try:
-        run.model.configure_optimizers()
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"model.optimizer or model.scheduler: {one_line(error)}") from error
-
-
-def _try(run: Run) -> None:
-    """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
-    data = run.datamodule
-    batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seed)
-        run.model.check(batch)
 
 
 def close(run: Run) -> None:

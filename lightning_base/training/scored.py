@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 from lightning_base.training.run import Run
 
@@ -20,6 +20,12 @@ def scored_checkpoint(run: Run) -> Path:
     return run.last_checkpoint
 
 
+def trained_epochs(run: Run) -> int:
+    """How many epochs a run has trained; the one that renews BatchNorm's statistics of averaged weights is none."""
+    epochs, most = run.trainer.current_epoch, run.experiment.config.trainer.max_epochs
+    return epochs if most is None or most < 0 else min(epochs, most)
+
+
 def scored_epochs(run: Run, scored: Path) -> float:
     """How many epochs the scored weights have been trained for; not a whole number where they are of an epoch's middle.
 
@@ -27,7 +33,7 @@ def scored_epochs(run: Run, scored: Path) -> float:
         run: one that has been trained.
         scored: its checkpoint with these weights.
     """
-    epochs, steps = run.trainer.current_epoch, run.trainer.global_step
+    epochs, steps = trained_epochs(run), run.trainer.global_step
     if scored == run.last_checkpoint:
         return epochs
     then = int(torch.load(scored, map_location="cpu", weights_only=True, mmap=True)["global_step"])
@@ -36,6 +42,12 @@ def scored_epochs(run: Run, scored: Path) -> float:
 
 def selection(run: Run) -> str:
     """What chose the weights that are scored, in words for the summary."""
+    ends = [c for c in run.trainer.callbacks if isinstance(c, Timer)]  # type: ignore[attr-defined]
+    late = any(left is not None and left <= 0 for left in (timer.time_remaining() for timer in ends))
+    return _selection(run) + (f"; trainer.max_time ended it after {run.trainer.global_step} steps" if late else "")
+
+
+def _selection(run: Run) -> str:
     stopped = any(not c.monitor.startswith("train") for c in run.trainer.early_stopping_callbacks if c.monitor)
     led = any(c.reduce_on_plateau and "train" not in str(c.monitor) for c in run.trainer.lr_scheduler_configs)
     if run.datamodule.inner_val is not None:

@@ -11,8 +11,10 @@ from lightning_base.results.fold_result import FoldResult
 from lightning_base.tools.files import write_parquet
 from lightning_base.training.checkpoint import drop_earlier
 from lightning_base.training.evaluate import Predictions, details, frame, predict, scores
+from lightning_base.training.kept import settle, take
+from lightning_base.training.rate import find_rate
 from lightning_base.training.run import Run
-from lightning_base.training.scored import scored_checkpoint, scored_epochs, selection
+from lightning_base.training.scored import scored_checkpoint, scored_epochs, selection, trained_epochs
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Chosen:
 def train(run: Run, checkpoint: Path | None = None, chosen: Chosen | None = None) -> tuple[FoldResult, Predictions]:
     """Trains a run and scores it on the held-out samples, each predicted once; the result and these.
 
-    The last weights are scored, or with `data.inner_val` those of the checkpoint that its slice chose.
+    The last weights are scored, or with `data.inner_val` those of the checkpoint that its slice chose: in either case
+    those of the file that the result names.
 
     Args:
         run: a run as built.
@@ -34,20 +37,35 @@ def train(run: Run, checkpoint: Path | None = None, chosen: Chosen | None = None
         chosen: what a search chose for it, which the result tells too.
     """
     began = time.perf_counter()
+    epochs = learn(run, checkpoint)
+    scored = scored_checkpoint(run)
+    counted = scored_epochs(run, scored)
+    held_out = predict(run, "val", None if scored == run.last_checkpoint else take(run, scored))
+    trained = Trained(scored, epochs, counted, time.perf_counter() - began, torch.get_num_threads())
+    result = finish(run, held_out, trained, checkpoint is not None, chosen)
+    run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
+    return result, held_out
+
+
+def learn(run: Run, checkpoint: Path | None = None) -> int:
+    """Trains a run, and leaves its weights as they are then in its last.ckpt; the number of epochs.
+
+    Args:
+        run: a run as built.
+        checkpoint: where to go on from.
+
+    Raises:
+        UserError: where the loss is no number, or nothing was trained.
+    """
+    find_rate(run, checkpoint is not None)
     run.trainer.fit(
         run.model,
         datamodule=run.datamodule,
         ckpt_path=str(checkpoint) if checkpoint else None,
         weights_only=True,
     )
-    epochs = run.trainer.current_epoch
-    scored = scored_checkpoint(run)
-    counted = scored_epochs(run, scored)
-    held_out = predict(run, "val", None if scored == run.last_checkpoint else scored)
-    trained = Trained(scored, epochs, counted, time.perf_counter() - began, torch.get_num_threads())
-    result = finish(run, held_out, trained, checkpoint is not None, chosen)
-    run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
-    return result, held_out
+    settle(run)
+    return trained_epochs(run)
 
 
 @dataclass(frozen=True)

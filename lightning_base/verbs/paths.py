@@ -1,5 +1,6 @@
 """Where runs live: the folder that `fit` takes, and the checkpoints and folds that --ckpt_path names."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,15 @@ from lightning_base.results import states
 from lightning_base.results.finished import demand_finished
 from lightning_base.results.fold_result import is_done, scored_checkpoint
 from lightning_base.results.summary import SUMMARY, read_summary
+from lightning_base.tools.locks import is_held
 from lightning_base.tools.process import is_main
+from lightning_base.training.checkpoint import damage
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.resume import STAMP
 from lightning_base.verbs.words import saved_config
+
+LOCK = ".lock"  # of a fit's folder, held while it is trained
+RUN = "LIGHTNING_BASE_RUN"  # the folder of the fit that a process was started for
 
 
 def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
@@ -27,6 +33,8 @@ def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
     Raises:
         UserError: where the launch has begun with another configuration.
     """
+    if not is_main() and RUN in os.environ:
+        return Path(os.environ[RUN])
     if name := launched():
         if (
             experiment
@@ -45,7 +53,7 @@ def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
         experiment
         and broken_off
         and not changes(last / "config.yaml", experiment)
-        and not (is_main() and states.runs_here(last))
+        and not (is_main() and (states.runs_here(last) or is_held(last / LOCK)))
     ):
         return last  # other ranks join the first one's run
     return directory / f"version_{taken[-1] + 1 if taken else 0}"
@@ -96,7 +104,7 @@ def read_stamp(checkpoint: Path) -> dict[str, Any]:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a broken file
         raise CheckpointError(
-            f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {one_line(error)[:200]}"
+            f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {damage(checkpoint) or one_line(error)[:200]}"
         ) from error
     stamp = content.get(STAMP, {}) if isinstance(content, dict) else {}
     return stamp if isinstance(stamp, dict) else {}

@@ -1,7 +1,9 @@
 """The verbs fit, validate, test and predict: what they train, read, score, write and print."""
 
+import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,27 @@ from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.asked import python_words
 from lightning_base.tools.console import Level, console, level, warn
 from lightning_base.tools.files import read_json, write_json, write_parquet
+from lightning_base.tools.locks import claiming, hold
+from lightning_base.tools.process import is_main
 from lightning_base.training import evaluate
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
+from lightning_base.training.fitting import demand_fitting
 from lightning_base.training.preempt import listening
-from lightning_base.training.run import build, close, preflight
+from lightning_base.training.preflight import preflight
+from lightning_base.training.run import Run, build, close
 from lightning_base.training.run import describe as describe_run
 from lightning_base.training.train import train
 from lightning_base.training.watch import watch_alone
-from lightning_base.verbs.paths import demand_code_of_run, describe, fit_directory, members_of, read_stamp
+from lightning_base.verbs.paths import (
+    LOCK,
+    RUN,
+    demand_code_of_run,
+    describe,
+    fit_directory,
+    members_of,
+    read_stamp,
+)
 from lightning_base.verbs.results import Fitted, Scored
 
 
@@ -51,22 +65,58 @@ def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
         )
     if path is not None:
         experiment = of_run(experiment, path)
-    directory = fit_directory(experiment.root / "fit", None if path else experiment)
-    run = build(experiment, 0, directory, watchers=[watch_alone(experiment.config.trainer.enable_progress_bar)])
-    preflight(run)
+    run = open_fit(experiment, path)
     inspect(experiment.audit, experiment.root, run.datamodule)
     if run.trainer.fast_dev_run:  # type: ignore[attr-defined]
         run.trainer.fit(run.model, datamodule=run.datamodule)
         return None
+    with ExitStack() as held:
+        run = begin_fit(experiment, path, run, held)
+        return _fit(experiment, path, run)
+
+
+def open_fit(experiment: Experiment, path: Path | None) -> Run:
+    """The run of a fit in the folder that is its own as far as can be seen now; it has passed preflight."""
+    directory = fit_directory(experiment.root / "fit", None if path else experiment)
+    run = build(experiment, 0, directory, watchers=[watch_alone(experiment.config.trainer.enable_progress_bar)])
+    preflight(run)
+    if path is not None:
+        demand_fitting(run, path, "fit")
+    return run
+
+
+def begin_fit(experiment: Experiment, path: Path | None, run: Run, held: ExitStack) -> Run:
+    """Takes the run's folder, which no other process has then, and writes what stands there from the beginning on.
+
+    Args:
+        experiment: the configuration.
+        path: a checkpoint to begin from.
+        run: as opened; another is opened where its folder has been taken in the meantime.
+        held: holds the folder until it is closed.
+    """
+    home = experiment.root / "fit"
+    while True:
+        with claiming(home):
+            if fit_directory(home, None if path else experiment) == run.directory:
+                if run.trainer.world_size == 1:
+                    held.enter_context(hold(run.directory / LOCK))
+                experiment.save(run.directory / "config.yaml")
+                write_split(run.directory, run.datamodule)
+                write_json(run.directory / states.STATE, states.running())
+                if is_main():
+                    os.environ[RUN] = str(run.directory.absolute())  # the ranks that it starts join it
+                    held.callback(os.environ.pop, RUN, None)
+                return run
+        run = open_fit(experiment, path)
+
+
+def _fit(experiment: Experiment, path: Path | None, run: Run) -> Fitted:
     of, n = len(run.datamodule.folds.folds), [len(run.datamodule.rows(role)) for role in ("train", "val")]
     samples = f"{n[0]:,} training and {n[1]:,} held-out samples"
     console().print(f"{experiment.name}: fold 0 of {of}, {samples}, {describe_run(run)}")
     begun = resume_point(run.directory)
     if begun is not None:
         console().print(f"{run.directory}: goes on from {begun.name}; delete the folder to begin anew")
-    experiment.save(run.directory / "config.yaml")
-    write_split(run.directory, run.datamodule)
-    write_json(run.directory / states.STATE, states.running())
     try:
         with listening():
             result, held_out = train(run, begun or path)
@@ -101,6 +151,7 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
         raise ConfigError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
     run = build(of_run(experiment, checkpoint), fold, home, quiet=True, training=False)
     run.datamodule.fetches = False
+    demand_fitting(run, checkpoint, "val")
     return report(experiment, f"held-out samples of fold {fold}", run.model, evaluate.predict(run, "val", checkpoint))
 
 
@@ -124,10 +175,28 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     members, home = members_of(path, "test")
     demand_code_of_run(experiment, home, "test")
     record = home / "test.json"
-    told = read_json(record, needs={"reads": list}) if record.is_file() else {"reads": []}
+    told_of(record)  # one that cannot be read is refused before the samples are
     task, predictions, _ = ensemble(experiment, "test", members)
     if predictions.target is None:
         raise ConfigError(f"{predictions.samples.origin}: the test samples have no target; use predict")
+    with claiming(record):  # no read is forgotten where two end at once
+        return _record(experiment, members, record, task, predictions)
+
+
+def told_of(record: Path) -> dict[str, Any]:
+    """What a test.json tells of the times at which the test samples were read.
+
+    Raises:
+        ArtefactError: where it cannot be read.
+    """
+    return read_json(record, needs={"reads": list}) if record.is_file() else {"reads": []}
+
+
+def _record(
+    experiment: Experiment, members: Sequence[Path], record: Path, task: BaseModule, predictions: evaluate.Predictions
+) -> Scored:
+    """The scores of the test samples, written with the moments at which they were read."""
+    told = told_of(record)
     same = told.get("data_fingerprint") in (None, predictions.samples.fingerprint)  # else these were never read
     reads = [*(told["reads"] if same else []), time.strftime("%Y-%m-%dT%H:%M:%S%z")]
     found = replace(report(experiment, f"test samples, {describe(members)}", task, predictions), reads=reads)
@@ -136,7 +205,7 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
             f"the test samples were read {len(reads)} times for this run, first {reads[0]}: what was chosen in "
             "between is fitted to them"
         )
-    write_parquet(home / "test.parquet", found.predictions)
+    write_parquet(record.with_name("test.parquet"), found.predictions)
     write_json(
         record,
         {
@@ -198,6 +267,7 @@ def ensemble(
         fold = read_stamp(checkpoint).get("fold", 0)
         run = build(tuned(experiment, home), fold, home, quiet=True, training=False)
         run.datamodule.fetches = False
+        demand_fitting(run, checkpoint, "test" if role == "test" else "predict")
         if x is not None:
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))

@@ -74,7 +74,7 @@ def inline(plan: Plan, folds: Sequence[int], progress: FoldProgress, alone: bool
             if alone:  # else the ranks agree on it, at the fold's first step
                 leave_if_raised()
             if attempt(plan, fold, progress, alone) == "held":
-                progress.finish(fold, ["another process trains it"])
+                progress.finish(fold, [f"{states.holder(plan.fold_directory(fold))} trains it"])
             else:
                 progress.finish(fold, outcome(plan.fold_directory(fold)))
 

@@ -12,6 +12,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.results import states
 from lightning_base.tools.console import console
 from lightning_base.tools.files import last_line, write_json, write_text
+from lightning_base.tools.locks import claiming
 from lightning_base.tools.process import path_variables
 
 SETTLE = 5.0  # seconds that a shared file system may take to show what a task has left
@@ -43,6 +44,19 @@ def submit_and_follow(
     """
     directory = directory.resolve()
     path, out = directory / "slurm" / "crossval.sh", console()
+    with claiming(path):  # else two commands would both submit what neither sees in the queue
+        jobs = _submitted(directory, path, folds, slurm, threads)
+    names = " ".join(sorted(set(jobs.values())))
+    try:
+        follow(directory, jobs, path, ended, look)
+    except KeyboardInterrupt:
+        out.print(f"the folds go on: run the same command again to follow them; `scancel {names}` ends them")
+        raise
+
+
+def _submitted(directory: Path, path: Path, folds: Sequence[int], slurm: Slurm, threads: int | None) -> dict[int, str]:
+    """The job of each fold, those that are in the queue already included."""
+    out = console()
     found = queue(path)
     if found is None:
         raise ConfigError("--executor slurm: squeue does not answer; try again when the cluster does")
@@ -64,12 +78,7 @@ def submit_and_follow(
         job = submit(path, more=path_variables())
         jobs |= dict.fromkeys(rest, job)
         out.print(f"job {job}: folds {rest}, submitted by {path}", soft_wrap=True)
-    names = " ".join(sorted(set(jobs.values())))
-    try:
-        follow(directory, jobs, path, ended, look)
-    except KeyboardInterrupt:
-        out.print(f"the folds go on: run the same command again to follow them; `scancel {names}` ends them")
-        raise
+    return jobs
 
 
 def follow(

@@ -13,12 +13,14 @@ from lightning_base.errors import ConfigError, one_line
 from lightning_base.folds.executors.vectorized.stack import ELEMENTWISE, Stack, Step, tensors
 from lightning_base.samples.batch import Boxes
 from lightning_base.tasks.base import BaseModule
+from lightning_base.training.callbacks import Acquaintance
 from lightning_base.training.preempt import Preemption
 from lightning_base.training.resume import ExactResume, LastCheckpoint
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import EpochSeed, derive_seed
 
-OURS = (EpochSeed, ExactResume, LastCheckpoint, Preemption)  # what they do for a fold is done for all, or is not needed
+# what they do for a fold is done for all, or is not needed
+OURS = (Acquaintance, EpochSeed, ExactResume, LastCheckpoint, Preemption)
 SHOWN = (ProgressBar, ModelSummary)
 # Lightning calls these around each step of a fold; here no fold has steps of its own
 TASK_HOOKS = (
@@ -57,6 +59,8 @@ def _reasons(run: Run) -> Iterator[str]:
         yield "trainer.limit_train_batches and overfit_batches are not served"
     if trainer.limit_predict_batches not in (1.0, None):
         yield "trainer.limit_predict_batches leaves samples out of the predictions"
+    if run.finder is not None:
+        yield "trainer.callbacks: LearningRateFinder trains one fold before it begins"
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
         if isinstance(callback, Timer):

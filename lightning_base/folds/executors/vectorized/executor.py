@@ -14,18 +14,20 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning_base.folds.executors.vectorized.check import check
 from lightning_base.folds.executors.vectorized.feed import Feed
 from lightning_base.folds.executors.vectorized.stack import Stack
-from lightning_base.folds.fold import hold
+from lightning_base.folds.fold import begin as begin_fold
+from lightning_base.folds.fold import held_by_me
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
 from lightning_base.results.states import note_failure, note_success
 from lightning_base.stats.tables import number
-from lightning_base.tools.files import write_json
+from lightning_base.tasks.losses import diverged
 from lightning_base.training.board import Seen
 from lightning_base.training.checkpoint import RESUME, write
 from lightning_base.training.evaluate import Predictions
+from lightning_base.training.preflight import preflight
 from lightning_base.training.resume import LastCheckpoint
-from lightning_base.training.run import Run, build, close, preflight
+from lightning_base.training.run import Run, build, close
 from lightning_base.training.seeds import derive_seed
 from lightning_base.training.train import Trained, finish
 
@@ -42,12 +44,14 @@ class Stacked:
         steps: optimizer steps of an epoch.
         seconds: the fold's share of the time.
         threads: how many threads have computed it.
+        diverged: the epoch and the batch, from 0, of its first loss that is no number; None where all are.
     """
 
     rows: list[dict[str, float]]
     steps: int
     seconds: float
     threads: int
+    diverged: tuple[int, int] | None = None
 
 
 def check_stackable(first: Run) -> None:
@@ -69,10 +73,12 @@ def train_vectorized(plan: Plan, folds: Sequence[int], progress: FoldProgress) -
             mine = []
             for fold in folds[start : start + MOST]:
                 directory = plan.fold_directory(fold)
-                if not held.enter_context(hold(directory, True)):
-                    progress.finish(fold, ["another process trains it"])
+                if not held.enter_context(held_by_me(directory, True)):
+                    progress.finish(fold, [f"{states.holder(directory)} trains it"])
                 elif plan.is_done(fold):
                     progress.finish(fold, outcome(directory))
+                elif not begin_fold(plan, fold):
+                    progress.finish(fold, [f"{states.holder(directory)} trains it"])
                 else:
                     mine.append(fold)
             _train(plan, mine, progress)
@@ -82,7 +88,6 @@ def _train(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
     """Trains folds that are held; those with equally many steps an epoch together."""
     stacks: dict[int, list[Run]] = {}
     for fold in folds:
-        write_json(plan.fold_directory(fold) / states.STATE, states.running())
         try:
             run = _open(plan, fold)
             stacks.setdefault(len(run.datamodule.loader("train")), []).append(run)
@@ -97,6 +102,8 @@ def _train(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
             continue
         for run, one in zip(runs, trained, strict=True):
             try:
+                if one.diverged is not None:
+                    raise diverged(*one.diverged)
                 leave(run, one)
             except Exception as error:
                 _fail(plan, run.fold, error, progress)
@@ -138,6 +145,7 @@ def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Stacked]:
     folds, name = [run.fold for run in runs], f"{len(runs)} folds at once"
     progress.show(folds, name, Seen(total=epochs, done=0.0))
     rows: list[list[dict[str, float]]] = [[] for _ in runs]
+    ended: dict[int, tuple[int, int]] = {}
     allowed = torch.get_num_threads()
     threads = 1 if stack.work(next(feed.steps(0))) < SMALL else allowed
     torch.set_num_threads(threads)
@@ -150,6 +158,8 @@ def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Stacked]:
                 scheduler.step()
             lr = float(stack.optimizer.param_groups[0]["lr"])
             losses = stack.mean_losses
+            for k, step in stack.diverged().items():
+                ended.setdefault(k, (epoch, step))
             for own, loss in zip(rows, losses, strict=True):
                 own.append({"epoch": epoch, "train_loss": loss, "lr": lr})
             mean = f"train_loss {number(float(np.mean(losses)))}"
@@ -158,7 +168,7 @@ def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Stacked]:
         torch.set_num_threads(allowed)
     stack.give_back()
     steps, seconds = len(feed.loaders[0]), (time.perf_counter() - began) / len(runs)
-    return [Stacked(own, steps, seconds, threads) for own in rows]
+    return [Stacked(own, steps, seconds, threads, ended.get(k)) for k, own in enumerate(rows)]
 
 
 def leave(run: Run, trained: Stacked) -> None:
@@ -196,4 +206,6 @@ def predictions(run: Run) -> Predictions:
     rows, preds = torch.cat([part[0] for part in parts]).numpy(), torch.cat([part[1] for part in parts])
     if not np.array_equal(rows, data.rows("val")):
         raise RuntimeError(f"{len(rows)} predictions for {len(data.rows('val'))} held-out samples")
-    return Predictions(data.samples("pool"), rows, preds)
+    found = Predictions(data.samples("pool"), rows, preds)
+    found.demand_finite("the network")
+    return found

@@ -122,6 +122,7 @@ class Stack:
         self.optimizer = tasks[0].make_optimizer(list(self.weights.values()))
         self.sums = torch.zeros(len(tasks), device=self.device)  # of losses since `begin`, each times its samples
         self.counts = torch.zeros(len(tasks), device=self.device)
+        self.finite = torch.zeros(len(tasks), dtype=torch.int64, device=self.device)  # steps before a loss was none
 
     @property
     def drops(self) -> bool:
@@ -134,6 +135,7 @@ class Stack:
             generator.manual_seed(seed)
         self.sums.zero_()
         self.counts.zero_()
+        self.finite.zero_()
 
     def step(self, parts: Sequence[Part]) -> None:
         """One optimizer step of every task.
@@ -154,6 +156,7 @@ class Stack:
                     weight.grad.index_copy_(0, at, grads[name])
             self.sums.index_add_(0, at, loss * size)
             self.counts[at] += size
+        self.finite += self.sums.isfinite()
         if self.clip_val:
             self.clip()
         self.optimizer.step()
@@ -235,6 +238,11 @@ class Stack:
         """Each task's mean loss over the samples since `begin`."""
         means: list[float] = (self.sums / self.counts).tolist()
         return means
+
+    def diverged(self) -> dict[int, int]:
+        """The tasks whose loss was NaN or infinite since `begin`, each with the step from 0."""
+        bad = (~self.sums.isfinite()).nonzero().flatten().tolist()
+        return {k: int(self.finite[k]) for k in bad}
 
     def give_back(self) -> None:
         """Puts the weights into the tasks."""

@@ -20,7 +20,7 @@ from lightning_base.folds.executors.vectorized import feed
 from lightning_base.tasks.classification import Classification
 from lightning_base.training.seeds import derive_seed
 from models.mlp import MLP
-from tests.helpers import CONFIGS, Run, checkpoint, crossval, read_json, run_in
+from tests.helpers import CONFIGS, Run, checkpoint, crossval, read_json, refused, run_in
 
 CANCER = ("--config", CONFIGS / "breast_cancer_mlp.yaml", "--audit", "off", "--trainer.logger", "false")
 CANCER += ("--model.network.in_features", 30)  # a plain loop makes the whole network at once
@@ -281,8 +281,7 @@ def test_finished_folds_are_kept_and_others_trained(
     results[1].unlink()  # as where it was killed before the last file
     (folder / "fold_3").mkdir()
     with FileLock(folder / "fold_3" / ".lock"):
-        run(*options)
-    assert "another process trains it" in capsys.readouterr().out
+        refused(capsys, options, "fold 3 is trained by another process; run the same command again")
     assert not (folder / "fold_3" / "result.json").exists()
     assert results[0].stat().st_mtime_ns == earlier
     again = read_json(results[1])

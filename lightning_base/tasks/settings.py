@@ -1,0 +1,64 @@
+"""What a task is set to, refused where nothing could be learned with it: weights, the optimizer, the scheduler."""
+
+from collections.abc import Callable
+from math import inf, isfinite
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import ReduceLROnPlateau
+
+from lightning_base.errors import ConfigError
+
+
+def demand_weight(key: str, weight: float) -> None:
+    """Refuses a weight that is negative or no finite number.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        raise ConfigError(f"{key}: {weight!r} is no number; give 0 or more")
+    if not 0 <= weight < inf:
+        raise ConfigError(f"{key}: {weight} is no weight; give a finite number, 0 or more")
+
+
+def demand_numbers(optimizer: torch.optim.Optimizer) -> None:
+    """Refuses an optimizer's settings with which nothing is learned.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    for group in optimizer.param_groups:
+        for key, value in group.items():
+            numbers = value if isinstance(value, list | tuple) and key != "params" else [value]
+            if any(isinstance(number, int | float) and not isfinite(number) for number in numbers):
+                raise ConfigError(f"model.optimizer.{key}: {value} is not finite; give a number")
+        if "lr" in group and not float(group["lr"]) > 0:
+            raise ConfigError(f"model.optimizer.lr: {float(group['lr']):g} trains nothing; give a number above 0")
+
+
+def scheduled(
+    optimizer: torch.optim.Optimizer, make: Callable[[torch.optim.Optimizer], Any], validates_every: int
+) -> dict[str, Any]:
+    """The optimizer and its scheduler as Lightning takes them.
+
+    Args:
+        optimizer: whose learning rate is led.
+        make: makes the scheduler.
+        validates_every: number of epochs from one validation to the next; a plateau of its scores is looked for then.
+
+    Raises:
+        ConfigError: for a scheduler that does not say what it follows.
+    """
+    scheduler = make(optimizer)
+    if isinstance(scheduler, ReduceLROnPlateau):
+        every = 1 if str(scheduler.monitor).startswith("train") else validates_every
+        settings = {"scheduler": scheduler, "monitor": scheduler.monitor, "frequency": every}
+    elif isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise ConfigError(
+            "model.scheduler: torch's ReduceLROnPlateau does not say what it follows; take "
+            "lightning.pytorch.cli.ReduceLROnPlateau, with its monitor"
+        )
+    else:
+        settings = {"scheduler": scheduler}
+    return {"optimizer": optimizer, "lr_scheduler": settings}

@@ -1,0 +1,95 @@
+"""The callbacks of a run: the configuration's, as far as runs serve them, and those that make it resumable."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    LearningRateFinder,
+    ModelCheckpoint,
+    ModelPruning,
+    WeightAveraging,
+)
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import ConfigError
+from lightning_base.tasks.base import BaseModule
+from lightning_base.training.preempt import Preemption
+from lightning_base.training.resume import ExactResume, LastCheckpoint, TimedCheckpoint
+from lightning_base.training.seeds import EpochSeed
+
+CHECKPOINTS = "checkpoints"
+
+
+class Acquaintance(Callback):
+    """Lets the task meet the data before other callbacks look at it: they copy what it has, class weights too."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Lightning's hook; callbacks' come before the task's own."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(pl_module, BaseModule) and isinstance(data, BaseDataModule):
+            pl_module.use(data)
+
+
+def served(given: Any, directory: Path, seed: int) -> tuple[list[Any], LearningRateFinder | None]:
+    """The callbacks of a run, and what finds its learning rate before it begins.
+
+    Args:
+        given: the configuration's.
+        directory: the run's, in which its checkpoints are kept.
+        seed: the run's.
+
+    Raises:
+        ConfigError: for one that cannot be served.
+    """
+    callbacks = list(given) if isinstance(given, list | tuple) else [given] if given else []
+    averaging = any(isinstance(callback, WeightAveraging) for callback in callbacks)
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            _keep_inside(callback, directory / CHECKPOINTS, averaging)
+        if isinstance(callback, TimedCheckpoint):
+            callback.directory = directory / CHECKPOINTS
+        if isinstance(callback, BatchSizeFinder):
+            raise ConfigError(
+                "trainer.callbacks: BatchSizeFinder takes the size that fits the memory free at that moment, so that "
+                "folds, and the same command run again, would train with different ones; `lightning-base doctor` with "
+                "this configuration tells what a batch takes: set data.batch_size"
+            )
+        if isinstance(callback, ModelPruning) and not callback._make_pruning_permanent:
+            raise ConfigError(
+                "trainer.callbacks: ModelPruning with make_pruning_permanent: false keeps weights that the network "
+                "cannot load; leave it out"
+            )
+    callbacks.sort(key=lambda callback: isinstance(callback, TimedCheckpoint))  # it keeps the others' states, so last
+    finders = [callback for callback in callbacks if isinstance(callback, LearningRateFinder)]
+    if len(finders) > 1 or any(type(finder) is not LearningRateFinder for finder in finders):
+        raise ConfigError(
+            "trainer.callbacks: one LearningRateFinder is served, Lightning's own, which looks before training"
+        )
+    kept = [callback for callback in callbacks if callback not in finders]
+    return [Acquaintance(), *kept, *own(directory, seed)], finders[0] if finders else None
+
+
+def own(directory: Path, seed: int) -> Sequence[Callback]:
+    """What makes a run resumable, and its randomness a function of seed and epoch."""
+    folder = directory / CHECKPOINTS
+    return EpochSeed(seed), ExactResume(), LastCheckpoint(folder), Preemption(folder)
+
+
+def _keep_inside(callback: ModelCheckpoint, folder: Path, averaging: bool) -> None:
+    """Has a callback keep its checkpoints in the run's folder, from which they are scored."""
+    if callback.dirpath is not None:
+        raise ConfigError(
+            f"trainer.callbacks: ModelCheckpoint's dirpath {callback.dirpath} would be shared by folds; leave it out: "
+            "checkpoints stand in each run's own folder"
+        )
+    if callback.filename is not None and "/" in callback.filename:
+        raise ConfigError(f"trainer.callbacks: ModelCheckpoint's filename {callback.filename!r} names a folder too")
+    if averaging and callback.save_weights_only:
+        raise ConfigError(
+            "trainer.callbacks: ModelCheckpoint with save_weights_only keeps the weights that are trained, not their "
+            "average, which its metric is of; leave save_weights_only out"
+        )
+    callback.dirpath = str(folder)

@@ -1,0 +1,94 @@
+"""Whether a checkpoint is one of a run like this: of its network, its kind of data, its fold; told in one line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from lightning_base.errors import CheckpointError, one_line
+from lightning_base.tools.console import console
+from lightning_base.training.checkpoint import damage, opened
+from lightning_base.training.run import Run
+
+Use: TypeAlias = Literal["fit", "val", "test", "predict"]
+
+
+def demand_fitting(run: Run, path: Path, use: Use = "predict") -> None:
+    """Refuses a checkpoint that this run cannot take, before anything is written.
+
+    Args:
+        run: as built.
+        path: of the checkpoint.
+        use: what for; one that is to go on training must not be damaged, and have its optimizer's state.
+
+    Raises:
+        CheckpointError: for a damaged or a foreign file, another network, other data, or one that has weights alone.
+    """
+    name = f"--ckpt_path: {path}"
+    if use == "fit" and path.is_file() and (why := damage(path)):
+        raise CheckpointError(f"{name}: the checkpoint is damaged: {why}; give an earlier one, or train again")
+    try:
+        content = opened(path)
+    except Exception as error:  # torch raises many kinds for a broken file
+        raise CheckpointError(f"{name} cannot be loaded as a checkpoint: {one_line(error)[:200]}") from error
+    if path.is_dir():
+        return  # of a sharded run: its strategy knows what is in it
+    weights = content.get("state_dict")
+    if not isinstance(weights, dict) or "pytorch-lightning_version" not in content:
+        raise CheckpointError(f"{name} is no checkpoint of a run: it has no state_dict of Lightning's; name last.ckpt")
+    if (why := other_network(weights, run.model.state_dict(), run.model.strict_loading)) is not None:
+        raise CheckpointError(f"{name} is of another network, or of data of another shape: {why}")
+    data = run.datamodule
+    state = content.get(type(data).__qualname__)
+    if not isinstance(state, dict) or not {"preprocess", "fold", "fold_hash"} <= state.keys():
+        raise CheckpointError(f"{name} is of other data: it has no preprocessing of a {type(data).__name__}")
+    if use == "fit":
+        demand_resumable(run, content, name)
+    if use == "fit" or (use == "test" and data.seals):  # else training samples may be among the sealed ones
+        own = data.folds.fold_hash(data.fold)
+        if (state["fold_hash"], state["fold"]) != (own, data.fold):
+            raise CheckpointError(
+                f"{name} was trained on fold {state['fold']} of another split ({str(state['fold_hash'])[:12]}), this "
+                f"run is fold {data.fold} ({own[:12]}): held-out samples would have been trained on; give the data, "
+                "data.split and seed that it was trained with"
+            )
+
+
+def demand_resumable(run: Run, content: Mapping[str, Any], name: str) -> None:
+    """Refuses a checkpoint without the state of an optimizer like the run's; says whose learning rate goes on.
+
+    Raises:
+        CheckpointError: where it has none, or another's.
+    """
+    if not content.get("optimizer_states"):
+        raise CheckpointError(f"{name} has weights alone: no training goes on from it; name a run's last.ckpt")
+    made = run.model.configure_optimizers()
+    optimizer = made["optimizer"] if isinstance(made, dict) else made
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return
+    theirs, ours = (state["param_groups"][0] for state in (content["optimizer_states"][0], optimizer.state_dict()))
+    if missing := sorted({*ours} - {*theirs} - {"initial_lr"}):  # schedulers add settings of their own
+        kind = type(optimizer).__name__
+        raise CheckpointError(f"{name} was trained by another optimizer than {kind}: it has no {missing[0]}")
+    if not content.get("lr_schedulers") and theirs.get("lr") != ours.get("lr"):
+        console().print(
+            f"warning: training goes on with the checkpoint's learning rate {theirs['lr']:g}, not with "
+            f"model.optimizer.lr {ours['lr']:g}",
+            soft_wrap=True,
+            markup=False,
+        )
+
+
+def other_network(theirs: Mapping[str, Any], ours: Mapping[str, Any], strict: bool = True) -> str | None:
+    """The first difference in the names and shapes of two networks' weights, in words; None for none."""
+    for name in ours.keys() | theirs.keys() if strict else ours.keys() & theirs.keys():
+        there, here = theirs.get(name), ours.get(name)
+        if here is None or there is None:
+            return f"{name} is {'there' if here is None else 'here'} and not {'here' if here is None else 'there'}"
+        lazy = isinstance(here, UninitializedParameter | UninitializedBuffer)
+        if isinstance(here, Tensor) and isinstance(there, Tensor) and not lazy and here.shape != there.shape:
+            return f"{name} is {tuple(there.shape)} there and {tuple(here.shape)} here"
+    return None

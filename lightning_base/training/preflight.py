@@ -1,0 +1,175 @@
+"""Preflight: what can be known to be wrong with a run before it trains; no steps, batches of one, no such metric, …."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.cli import ReduceLROnPlateau
+
+from lightning_base.data.check import try_augmentations
+from lightning_base.distributed import strategies
+from lightning_base.errors import ConfigError, one_line, suggest
+from lightning_base.splitters.split import WHOLE
+from lightning_base.tasks.base import BaseModule
+from lightning_base.training.run import Run
+from lightning_base.training.seeds import derive_seed
+
+SHIPPED = ("lightning.", "lightning_base.")  # whose tasks and callbacks log nothing but what is known here
+
+
+def preflight(run: Run) -> None:
+    """Everything that can be known to be wrong before training starts; nothing is written.
+
+    Raises:
+        UserError: for data that cannot be read, split or normalised, a network that does not fit it, an optimizer that
+            refuses its arguments, or a training that can come to no result.
+    """
+    if not isinstance(run.model, BaseModule):
+        raise ConfigError("model must be a BaseModule for this verb")
+    data = run.datamodule
+    strategies.check(run.trainer, run.model.network, data.batch_size)
+    data.prepare_data()
+    data.setup("fit")
+    run.model.use(data)
+    demand_training(run)
+    _try(run)
+    try_augmentations(data)
+    try:
+        run.model.configure_optimizers()
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"model.optimizer or model.scheduler: {one_line(error)}") from error
+    demand_monitors(run)
+    demand_batches(run, [run.fold])
+
+
+def _try(run: Run) -> None:
+    """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
+    data = run.datamodule
+    batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seed)
+        run.model.check(batch)
+
+
+def demand_training(run: Run) -> None:
+    """Refuses a run that would take no step: its scores would be those of the weights that it was made with.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    trainer: Any = run.trainer
+    for key in ("max_epochs", "max_steps", "limit_train_batches"):
+        if getattr(trainer, key) == 0:
+            raise ConfigError(f"trainer.{key}: 0 trains nothing; give a positive number")
+    for callback in trainer.callbacks:
+        if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None and left <= 0:
+            raise ConfigError("trainer.max_time: no time to train in; give more, as 00:01:00:00 for an hour")
+    batches, limit = len(run.datamodule.loader("train")), trainer.limit_train_batches
+    if batches == 0:
+        raise ConfigError(
+            f"data.drop_last: fold {run.fold} has {len(run.datamodule.rows('train'))} training samples, fewer than "
+            f"data.batch_size {run.datamodule.batch_size}, and would train nothing; give a smaller one"
+        )
+    if isinstance(limit, float) and int(batches * limit) == 0:
+        raise ConfigError(f"trainer.limit_train_batches: {limit} of {batches} batches is none; give a larger share")
+    if run.finder is not None and trainer.world_size > 1:
+        raise ConfigError("trainer.callbacks: LearningRateFinder is served in one process; set trainer.devices to 1")
+
+
+def demand_batches(run: Run, folds: Iterable[int]) -> None:
+    """Refuses a last batch of one sample where the network cannot train on one, as BatchNorm cannot.
+
+    Args:
+        run: one that preflight has passed, in one process.
+        folds: which.
+
+    Raises:
+        ConfigError: naming the fold.
+    """
+    size = run.datamodule.batch_size
+    if run.trainer.world_size > 1 or size is None:
+        return
+    for fold in folds:
+        n = len(_of_fold(run, fold).rows("train"))
+        single = (n % size == 1 and not run.datamodule.drop_last) or size == 1
+        if single and (why := _untrainable(run)):
+            which = "the refit" if fold == WHOLE else f"fold {fold}"
+            raise ConfigError(
+                f"data.batch_size: the last batch of {which} has one sample ({n} in batches of {size}), and "
+                f"{type(run.model.network).__name__} cannot train on one: {why}; give data.drop_last: true, or "
+                "another batch_size"
+            )
+
+
+def _of_fold(run: Run, fold: int) -> Any:
+    """The run's data module as another fold has it."""
+    data = copy.copy(run.datamodule)
+    data.__dict__.pop("inner_rows", None)
+    data.fold, data.fold_seed = fold, derive_seed(run.experiment.seed, max(fold, 0))
+    return data
+
+
+def _untrainable(run: Run) -> str | None:
+    """Why the network cannot train on a batch of one sample; None where it can."""
+    data, task = run.datamodule, copy.deepcopy(run.model).train()
+    batch = data.transform(data.loader("train").gather(data.rows("train")[:1]))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            task.step(batch)
+        except (ValueError, RuntimeError, IndexError) as error:
+            return one_line(error)[:200]
+    return None
+
+
+def demand_monitors(run: Run) -> None:
+    """Refuses callbacks and a scheduler that follow a metric which is never logged, or take the worst for the best.
+
+    Where the task or a callback is a user's own, who may log more, Lightning tells it when it is missing.
+
+    Raises:
+        ConfigError: naming the metric, with the nearest one that there is.
+    """
+    callbacks: list[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
+    own = any(not type(one).__module__.startswith(SHIPPED) for one in (run.model, *callbacks))
+    metrics = dict(run.model.metrics().items())
+    known = logged(run.trainer, metrics)
+    for key, monitor in monitors(run):
+        if monitor not in known and not own:
+            none = "; trainer.limit_val_batches is 0, so that nothing is validated" if len(known) == 2 else ""
+            raise ConfigError(
+                f"{key}: no metric {monitor!r} is logged{none}; there are {', '.join(known)}{suggest(monitor, known)}"
+            )
+    for callback in callbacks:
+        if isinstance(callback, EarlyStopping | ModelCheckpoint) and (name := callback.monitor):
+            larger = getattr(metrics.get(name.removeprefix("val_")), "higher_is_better", None)
+            if name.startswith("val_") and larger is not None and callback.mode != ("max" if larger else "min"):
+                raise ConfigError(
+                    f"trainer.callbacks: {type(callback).__name__} follows {name} with mode {callback.mode}, which "
+                    f"takes the worst for the best; give mode: {'max' if larger else 'min'}"
+                )
+
+
+def logged(trainer: Trainer, metrics: Mapping[str, Any]) -> list[str]:
+    """What a task logs that callbacks may follow."""
+    validates = trainer.limit_val_batches != 0
+    return ["train_loss", "train_loss_step", *(f"val_{name}" for name in metrics if validates)]
+
+
+def monitors(run: Run) -> Iterable[tuple[str, str]]:
+    """The metrics that callbacks and the scheduler follow, each with its key."""
+    for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(monitor := getattr(callback, "monitor", None), str):
+            yield f"trainer.callbacks: {type(callback).__name__}.monitor", monitor
+    optimizers = run.model.configure_optimizers()
+    scheduler = optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
+    if isinstance(scheduler, ReduceLROnPlateau):
+        if run.trainer.check_val_every_n_epoch is None and not scheduler.monitor.startswith("train"):
+            raise ConfigError(
+                f"model.scheduler: it follows {scheduler.monitor} at each epoch's end, and trainer."
+                "check_val_every_n_epoch: null validates by steps; leave that out"
+            )
+        if run.fold != WHOLE:  # else what follows the held-out samples is refused for them
+            yield "model.scheduler.monitor", scheduler.monitor
