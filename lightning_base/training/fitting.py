@@ -84,7 +84,7 @@ def demand_resumable(run: Run, content: Mapping[str, Any], name: str) -> None:
 
 def other_network(theirs: Mapping[str, Any], ours: Mapping[str, Any], strict: bool = True) -> str | None:
     """The first difference in the names and shapes of two networks' weights, in words; None for none."""
-    for name in ours.keys() | theirs.keys() if strict else ours.keys() & theirs.keys():
+    for name in dict.fromkeys([*ours, *theirs]) if strict else [name for name in ours if name in theirs]:
         there, here = theirs.get(name), ours.get(name)
         if here is None or there is None:
             return f"{name} is {'there' if here is None else 'here'} and not {'here' if here is None else 'there'}"

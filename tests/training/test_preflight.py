@@ -34,7 +34,7 @@ REFUSED: dict[str, tuple[Sequence[object], str]] = {
     "no rate": (("--model.optimizer.lr", 0), "model.optimizer.lr: 0 trains nothing"),
     "a penalty below 0": (("--model.l1", -0.5), "model.l1: -0.5 is no weight"),
     "no class weighs": (("--model.class_weights", "[0, 0]"), "model.class_weights: all are 0"),
-    "a negative class weight": (("--model.class_weights", "[1, -1]"), "model.class_weights: -1.0 is no weight"),
+    "a negative class weight": (("--model.class_weights", "[1, -1]"), "model.class_weights: [1.0, -1.0] is"),
     "a misspelt monitor": ((*STOPPING, "val_los"), "no metric 'val_los' is logged; there are train_loss, "),
     "the worst for the best": (
         (*STOPPING, "val_accuracy"),
@@ -146,7 +146,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 FOREIGN: dict[str, tuple[Sequence[object], str]] = {
     "network": (
         ("--model.network.hidden", "[16]"),
-        "of another network, or of data of another shape: network.layers.1.",
+        "of another network, or of data of another shape: network.layers.",
     ),
     "features": (("--data.source", "small.npz", "--model.network.in_features", 5), "(32, 30) there and (32, 5) here"),
     "share": (("--data.test_size", 0.3), "another split"),
