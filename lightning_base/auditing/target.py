@@ -9,12 +9,13 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from lightning_base.auditing.report import Leak, named
 from lightning_base.auditing.series import previous
-from lightning_base.auditing.suspicions.evidence import areas
+from lightning_base.auditing.suspicions.evidence import areas, surely
 from lightning_base.samples.payload import Rows, gather, is_ragged
 from lightning_base.samples.samples import Samples
 
 Matrix = npt.NDArray[np.float64]
 SCORE, LIKELY = 0.99, 0.985  # told as a leak, and as a suspicion
+SURELY = 0.97  # an area under the curve less two standard errors
 MOST_ROWS = 4000
 MOST_TREES = 200  # columns that are looked at closely
 LEAF = 5  # a value that fewer samples share cannot be memorised
@@ -56,7 +57,8 @@ def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
     measure = "balanced accuracy" if pool.classes else "R²"
     if pool.classes:
         order = np.unique(y, return_inverse=True)[1].astype(np.int64)
-        scores = {i: float(areas(ranking(pool, i, column, order), order).min()) for i, column in columns.items()}
+        each = {i: areas(ranking(pool, i, column, order), order) for i, column in columns.items()}
+        scores = {i: float(area.min()) for i, area in each.items() if surely(area, order).min() >= SURELY}
     likely = {i: value for i, value in scores.items() if value >= LIKELY and i not in sure}
     before = previous(pool, rows, {i: columns[i] for i in [*sure, *likely]}, scorer(bool(pool.classes)))
     found = [

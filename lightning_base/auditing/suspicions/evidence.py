@@ -76,6 +76,17 @@ def areas(x: npt.NDArray[Any], y: Codes) -> npt.NDArray[np.float64]:
     return np.where(np.isfinite(area), area, 1.0)  # classes without samples
 
 
+def surely(area: npt.NDArray[np.float64], y: Codes) -> npt.NDArray[np.float64]:
+    """(C, C) areas less two of their standard errors, by Hanley & McNeil 1982: few samples tell little."""
+    n = np.bincount(y).astype(np.float64)
+    one, two = np.meshgrid(n, n, indexing="ij")
+    square = area**2
+    variance = (
+        area * (1 - area) + (one - 1) * (area / (2 - area) - square) + (two - 1) * (2 * square / (1 + area) - square)
+    )
+    return np.asarray(area - 2 * np.sqrt(np.maximum(variance, 0) / np.maximum(one * two, 1)))
+
+
 def agreement(codes: Codes, y: Codes) -> float:
     """How alike the targets of a group are: 1 where each group has one target, about 0 where groups tell nothing.
 

@@ -28,7 +28,9 @@ def telling_headers(pool: Samples, train: Rows) -> list[Leak]:
     return found
 
 
-def _told(what: str, values: "pd.Series[str]", y: "np.typing.NDArray[np.int64]", classes: tuple[str, ...]) -> str | None:
+def _told(
+    what: str, values: "pd.Series[str]", y: "np.typing.NDArray[np.int64]", classes: tuple[str, ...]
+) -> str | None:
     """What is said of a value that only one class has."""
     codes, names = pd.factorize(values, sort=True)
     telling = telling_value(codes.astype(np.int64), y)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,9 @@ VERSION = 1  # of the rules below: results kept under another one are not used
 SIDE, LEAST = 32, 16  # images are compared as grey ones of this side or their own; smaller ones than LEAST are not
 LOW = 8  # frequencies across and down that a look is made of
 BAND = 21  # bits of three bands, of which looks must share one
-BITS = 4  # of 63 bits, so many may differ
-ALIKE = 0.985  # correlation of the parts that are held against each other
-CONTRAST = 12.0  # grey levels: parts whose deviation is less show nothing to compare
+BITS = 6  # of 63 bits, so many may differ
+ALIKE = 0.98  # correlation of the parts that are held against each other
+CONTRAST = 8.0  # grey levels: parts whose deviation is less show nothing to compare
 MOST = 100_000  # images that are compared
 CROPS = (0.75, 0.875)  # sides of the parts of an image that are found in another
 HOW = {(0, 0): "", (0, 1): "flipped sideways", (1, 0): "flipped upside down"}
@@ -51,8 +52,8 @@ def moved_copies(parts: Sequence[Samples]) -> pd.DataFrame:
 
     Grey versions, of 32×32 or their own size where that is less, are compared: the middle three quarters of one, or all
     of it, as it is or flipped, with parts of the other of three quarters of its side, and of seven eighths, at every
-    place. Candidates agree in 59 of 63 signs of low frequencies of a cosine transform and in one of three bands of 21;
-    the score is the correlation of the parts, 0.985 or more. Copies that were turned, or cropped to other sizes and
+    place. Candidates agree in 57 of 63 signs of low frequencies of a cosine transform and in one of three bands of 21;
+    the score is the correlation of the parts, 0.98 or more. Copies that were turned, or cropped to other sizes and
     resized, are missed, as are parts of little contrast. Results are kept in the cache folder, by content.
     """
     return kept("moved", " ".join([str(VERSION), *(part.fingerprint for part in parts)]), lambda: _search(parts))
@@ -72,7 +73,7 @@ def _search(parts: Sequence[Samples]) -> pd.DataFrame:
     """What `moved_copies` finds."""
     rows = np.sort(np.unique(np.concatenate([part.content for part in parts]), return_index=True)[1])
     begin = np.cumsum([0, *map(len, parts)])
-    own = [rows[(rows >= first) & (rows < last)] - first for first, last in zip(begin, begin[1:], strict=False)]
+    own = [rows[(rows >= first) & (rows < last)] - first for first, last in pairwise(begin)]
     grey = np.concatenate([_grey(part, some) for part, some in zip(parts, own, strict=True)])
     side = grey.shape[1]
     sides = [round(side * share) for share in CROPS]
@@ -133,9 +134,7 @@ def _waves(side: int, offsets: list[int], whole: int) -> npt.NDArray[np.float32]
     return out.reshape(-1, whole)
 
 
-def _looks(
-    grey: npt.NDArray[np.uint8], side: int, places: list[tuple[int, int]]
-) -> Iterator[tuple[_Part, Looks]]:
+def _looks(grey: npt.NDArray[np.uint8], side: int, places: list[tuple[int, int]]) -> Iterator[tuple[_Part, Looks]]:
     """Parts of a side at places (top, left) of all images, some at a time, and the signs of their frequencies."""
     tops, lefts = sorted({top for top, _ in places}), sorted({left for _, left in places})
     down, across = (_waves(side, offsets, grey.shape[1]) for offsets in (tops, lefts))
@@ -164,7 +163,8 @@ class _Index:
     def __init__(self, look: Looks) -> None:
         self.look = look
         self.order = [np.argsort(band, kind="stable") for band in _bands(look)]
-        self.band = [band[order] for band, order in zip(_bands(look), self.order, strict=True)]
+        counts = [np.bincount(band, minlength=1 << BAND) for band in _bands(look)]
+        self.start = [np.concatenate([[0], np.cumsum(count)]).astype(np.int32) for count in counts]
 
 
 def _bands(look: Looks) -> list[npt.NDArray[np.int32]]:
@@ -174,9 +174,12 @@ def _bands(look: Looks) -> list[npt.NDArray[np.int32]]:
 def _candidates(part: _Part, look: Looks, index: _Index) -> tuple[_Part, Rows]:
     """Parts, and places of other images whose looks are near."""
     hits = [np.empty(0, dtype=np.int64)]
-    for band, order, known in zip(_bands(look), index.order, index.band, strict=True):
-        start = np.searchsorted(known, band)
-        for i, j in meetings(order, start, np.searchsorted(known, band, side="right") - start):
+    for band, order, first in zip(_bands(look), index.order, index.start, strict=True):
+        start = first[band]
+        count = first[band + 1] - start
+        met = np.flatnonzero(count)
+        for at, j in meetings(order, start[met], count[met]):
+            i = met[at]
             near = (np.bitwise_count(look[i] ^ index.look[j]) <= BITS) & (part.image[i] != j)
             hits.append(i[near] << 32 | j[near])
     key = np.unique(np.concatenate(hits))
@@ -184,9 +187,7 @@ def _candidates(part: _Part, look: Looks, index: _Index) -> tuple[_Part, Rows]:
     return _Part(part.image[i], part.top[i], part.left[i], part.side), key & 0xFFFFFFFF
 
 
-def _verified(
-    grey: npt.NDArray[np.uint8], part: _Part, other: Rows, flips: Flips, at: int, side: int
-) -> pd.DataFrame:
+def _verified(grey: npt.NDArray[np.uint8], part: _Part, other: Rows, flips: Flips, at: int, side: int) -> pd.DataFrame:
     """Of candidates those whose parts correlate: i, j, score, how."""
     i, j, score = [], [], []
     for start in range(0, len(other), 4096):
@@ -196,8 +197,8 @@ def _verified(
         one = grey[part.image[some, None, None], rows[:, :, None], columns[:, None, :]].astype(np.float32)
         two = grey[other[some], at : at + side, at : at + side].astype(np.float32)
         two = two[:, :: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
-        if side != part.side:
-            two = adaptive_avg_pool2d(torch.from_numpy(two.copy())[:, None], part.side)[:, 0].numpy()
+        if side != part.side:  # what was enlarged has lost detail
+            one, two = (adaptive_avg_pool2d(torch.from_numpy(v.copy())[:, None], LEAST)[:, 0].numpy() for v in (one, two))
         one, two = (v - v.mean(axis=(1, 2), keepdims=True) for v in (one, two))
         spread = [np.sqrt((v**2).mean(axis=(1, 2))) for v in (one, two)]
         value = (one * two).mean(axis=(1, 2)) / np.maximum(spread[0] * spread[1], 1e-6)
