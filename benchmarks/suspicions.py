@@ -14,9 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from PIL import Image
 from sklearn import datasets
 
 from datamodules.arrays import Arrays
@@ -34,10 +32,29 @@ from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data import BaseDataModule
 
 Made = tuple[str, Callable[[], BaseDataModule]]
-GERMAN = (
-    "status months history purpose amount savings employed_since rate_percent personal_status other_debtors "
-    "resident_since property age other_plans housing credits job dependants telephone foreign_worker risk"
-).split()
+GERMAN = [
+    "status",
+    "months",
+    "history",
+    "purpose",
+    "amount",
+    "savings",
+    "employed_since",
+    "rate_percent",
+    "personal_status",
+    "other_debtors",
+    "resident_since",
+    "property",
+    "age",
+    "other_plans",
+    "housing",
+    "credits",
+    "job",
+    "dependants",
+    "telephone",
+    "foreign_worker",
+    "risk",
+]
 
 
 def real(folder: Path, work: Path) -> Iterator[Made]:

@@ -69,7 +69,8 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
         leaks += merge(kind, hits, len(split.ordinary), mend, between)
     leaks += target_leaks(pool, split.folds[0].train)
     leaks += statistics_leaks(data, pool, test)
-    return leaks + read_before(reads) + suspicions(joined, split.folds[0].train, data.seals, near)
+    leaks += read_before(reads)
+    return leaks + suspicions(joined, split.folds[0].train, data.seals, leaks, near)
 
 
 def test_source(data: BaseDataModule) -> Samples | None:

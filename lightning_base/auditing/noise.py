@@ -1,4 +1,4 @@
-"""How many labels are wrong, and which: what held-out probabilities show, where the model's own mistakes are set apart."""
+"""How many labels are wrong, and which: what held-out probabilities show beside the model's own mistakes."""
 
 from typing import NamedTuple
 

@@ -169,8 +169,9 @@ def ranked(
     issue: npt.NDArray[np.bool_],
     chance: npt.NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Every label, the most suspicious first: rank (from 1), id, given, suggested, quality, self_confidence, issue, chance.
+    """Every label, the most suspicious first.
 
+    Columns: rank (from 1), id, given, suggested, quality, self_confidence, issue, chance.
     `suggested` is the most probable class, `self_confidence` the probability p of the given one. `quality` is p over
     its mean among the samples that are labelled so: a class that the model is less sure of is not suspected for that.
     `issue` says whether confident learning counts the label as wrong: these come first, and within them and the others

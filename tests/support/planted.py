@@ -39,7 +39,11 @@ def cancer() -> pd.DataFrame:
 def table(folder: Path, frame: pd.DataFrame, **options: object) -> Table:
     """The frame as a table, five folds drawn at random."""
     frame.to_csv(folder / "table.csv", index=False)
-    given: dict[str, object] = {"split": StratifiedKFold(5, shuffle=True, random_state=0), "target": "target", **options}
+    given: dict[str, object] = {
+        "split": StratifiedKFold(5, shuffle=True, random_state=0),
+        "target": "target",
+        **options,
+    }
     return Table(path=str(folder / "table.csv"), **given)  # type: ignore[arg-type]
 
 
@@ -57,9 +61,9 @@ def strong_value(folder: Path, rng: Random) -> BaseDataModule:
 
 
 def gaps(folder: Path, rng: Random) -> BaseDataModule:
-    """A column that is measured in one class, but for a few rows of the other."""
+    """A column that is measured in half of one class, and in a few rows of the other."""
     frame = cancer()
-    there = (frame["target"] == 0) | (rng.random(len(frame)) < 0.01)
+    there = rng.random(len(frame)) < np.where(frame["target"] == 0, 0.5, 0.003)
     return table(folder, frame.assign(biopsy=np.where(there, rng.normal(size=len(frame)), np.nan).round(3)))
 
 
@@ -139,7 +143,9 @@ def sentences(folder: Path, rng: Random) -> BaseDataModule:
 def crops(rng: Random, n: int = 120, side: int = 40) -> npt.NDArray[np.uint8]:
     """(n, side, side, 3) parts of two photographs that do not overlap."""
     photographs = load_sample_images().images
-    places = [(p, top, left) for p in range(2) for top in range(0, 427 - side, side) for left in range(0, 640 - side, side)]
+    places = [
+        (p, top, left) for p in range(2) for top in range(0, 427 - side, side) for left in range(0, 640 - side, side)
+    ]
     chosen = [places[i] for i in rng.permutation(len(places))]
     parts = [photographs[p][top : top + side, left : left + side] for p, top, left in chosen]
     return np.stack([part for part in parts if part[4:-4, 4:-4].std() > 25][:n])

@@ -18,9 +18,8 @@ MOST = 20_000_000  # values that are looked at
 AREA = 0.985  # of the number of a row's gaps
 ONE_TARGET, FEWEST = 0.95, 10  # agreement within groups, and the fewest groups that are told
 SCATTERED, MORE = 0.98, 20  # … of groups whose rows do not stand together
-DATE = re.compile(
-    r"\s*(\d{4}[-/.](0?[1-9]|1[0-2])[-/.](0?[1-9]|[12]\d|3[01])|(0?[1-9]|[12]\d|3[01])[-/.](0?[1-9]|[12]\d|3[01])[-/.](\d{4}|\d\d))([T ].*)?"
-)
+DAY, MONTH = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])"
+DATE = re.compile(rf"\s*(\d{{4}}[-/.]{MONTH}[-/.]{DAY}|{DAY}[-/.]{DAY}[-/.](\d{{4}}|\d\d))([T ].*)?")
 CLOCK = re.compile(r"time|date|stamp|epoch", re.IGNORECASE)
 
 
@@ -34,17 +33,20 @@ def name_of(samples: Samples, column: int) -> str:
     return samples.features[column].name if column < len(samples.features) else str(column)
 
 
-def odd_columns(pool: Samples, sealed: Samples | None, train: Rows) -> list[Leak]:
+def odd_columns(pool: Samples, sealed: Samples | None, train: Rows, leaks: Sequence[Leak]) -> list[Leak]:
     """The suspicions about single columns of a table or an array (N, F).
 
     Args:
         pool: the samples.
         sealed: what was sealed of the same source, if anything.
         train: (N,) int64 rows of a training role.
+        leaks: what is sure already, and not told again.
     """
     if not is_columns(pool):
         return []
-    return [*telling_gaps(pool, train), *scaled_columns(pool, sealed, train), *undeclared(pool)]
+    told = " ".join(leak.detail for leak in leaks if leak.kind == "target")
+    scaled = [] if any(leak.kind == "statistics" for leak in leaks) else scaled_columns(pool, sealed, train)
+    return [*telling_gaps(pool, train, told), *scaled, *undeclared(pool)]
 
 
 def suspicion(kind: str, detail: str) -> Leak:
@@ -52,14 +54,18 @@ def suspicion(kind: str, detail: str) -> Leak:
     return Leak(kind, None, detail, level="suspicious")
 
 
-def telling_gaps(pool: Samples, train: Rows) -> list[Leak]:
-    """One suspicion where missing, or present, values of a column, or a row's number of gaps, tell the class."""
+def telling_gaps(pool: Samples, train: Rows, told: str = "") -> list[Leak]:
+    """One suspicion where missing, or present, values of a column, or a row's number of gaps, tell the class.
+
+    Columns whose names are told already are left out.
+    """
     if pool.inputs.dtype.kind != "f" or pool.target is None or not pool.classes:
         return []
     rows = sampled(pool, train, max(MOST // pool.inputs.shape[1], 1))
     gaps, y = np.isnan(gather(pool.inputs, rows)[0]), pool.target[rows]
     found = []
-    for i in np.flatnonzero(gaps.any(axis=0) & ~gaps.all(axis=0)):
+    new = np.array([repr(name_of(pool, i)) not in told for i in range(gaps.shape[1])])
+    for i in np.flatnonzero(gaps.any(axis=0) & ~gaps.all(axis=0) & new):
         if (telling := telling_value(gaps[:, i].astype(np.int64), y)) is not None:
             state = "missing" if telling.value else "there"
             right = telling.count - telling.others
@@ -68,7 +74,7 @@ def telling_gaps(pool: Samples, train: Rows) -> list[Leak]:
                 f"({right} of {telling.count} training samples)"
             )
     count = gaps.sum(axis=1)
-    if not found and count.any() and (area := float(areas(count, y).min())) >= AREA:
+    if not found and count.any() and new.all() and (area := float(areas(count, y).min())) >= AREA:
         found.append(f"the number of a row's missing values tells the class (AUC {area:.4f})")
     if not found:
         return []
@@ -91,7 +97,7 @@ def scaled_columns(pool: Samples, sealed: Samples | None, train: Rows) -> list[L
     wholes = [whole] if sealed is None else [whole, [*whole, *columns_of(sealed, near)]]
     for parts in wholes:
         scaled = near[unit(parts) & ~unit(trained)]
-        if 0 < len(scaled):
+        if len(scaled) > 0:
             names = named([name_of(pool, int(i)) for i in scaled])
             detail = (
                 f"{'column' if len(scaled) == 1 else 'columns'} {names} of {pool.origin} with mean 0 and deviation 1 "

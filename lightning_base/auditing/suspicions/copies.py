@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from lightning_base.auditing.overlap import Joined
 from lightning_base.auditing.suspicions.columns import is_columns
-from lightning_base.samples.payload import Rows, blocks, gather, mixed
+from lightning_base.samples.payload import Rows, blocks, content_hash, gather, mixed
 from lightning_base.samples.samples import Samples
 
 Keys = npt.NDArray[np.uint64]
@@ -56,7 +56,7 @@ def rounded(x: npt.NDArray[np.floating]) -> list[Keys]:
 
 
 def likely_pairs(cells: npt.NDArray[np.float64]) -> float:
-    """How many of all pairs of rows (N, F) would be equal, were the columns independent: with a margin, as they are not.
+    """How many of all pairs of rows (N, F) would be equal, were the columns independent, with a margin: they are not.
 
     Columns that are related count as their square roots: two measures of one thing tell little more than one.
     """
@@ -86,8 +86,6 @@ def bare(samples: Samples) -> Keys:
     plain = ["".join(c for c in word.casefold() if c.isalnum()) for word in words]
     distinct = {word: i for i, word in enumerate(dict.fromkeys(plain))}
     number = np.array([distinct[word] for word in plain], dtype=np.int64)
-    from lightning_base.samples.payload import content_hash
-
     hashes = np.array([content_hash(word.encode()) if word else 0 for word in distinct], dtype=np.uint64)
     keys = np.empty(len(samples), dtype=np.uint64)
     for rows, block, lengths in blocks(samples.inputs):

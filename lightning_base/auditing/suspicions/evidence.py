@@ -99,7 +99,7 @@ def agreement(codes: Codes, y: Codes) -> float:
         return 0.0
     codes, y = codes[kept], y[kept]
     c = int(y.max()) + 1
-    cell, inverse, count = np.unique(codes * c + y, return_inverse=True, return_counts=True)
+    _, inverse, count = np.unique(codes * c + y, return_inverse=True, return_counts=True)
     size = np.bincount(codes)[codes]
     unlike = (1 - (count[inverse] - 1) / (size - 1)).mean()
     chance = 1 - float(((np.bincount(y) / len(y)) ** 2).sum())

@@ -9,8 +9,8 @@ import pandas as pd
 from lightning_base.auditing.overlap import Joined, Sides
 from lightning_base.auditing.report import EXAMPLES, Hit, Leak, counted, merge
 from lightning_base.auditing.suspicions.between import between, can_lie_between
-from lightning_base.auditing.suspicions.columns import odd_columns
-from lightning_base.auditing.suspicions.copies import changed_copies, copied_rows, too_large
+from lightning_base.auditing.suspicions.columns import is_columns, odd_columns
+from lightning_base.auditing.suspicions.copies import MOST, changed_copies, copied_rows, is_text, too_large
 from lightning_base.auditing.suspicions.groups import alike_groups
 from lightning_base.auditing.suspicions.headers import telling_headers
 from lightning_base.auditing.suspicions.moved import moved_copies, why_not
@@ -22,23 +22,60 @@ ONE_NAME = "write each group in one way, in the file"
 BEFORE = "augment after the split, as data.augment does, and give the originals alone"
 
 
-def suspicions(joined: Joined, train: Rows, sealed: bool, near: bool = True) -> list[Leak]:
+def suspicions(joined: Joined, train: Rows, sealed: bool, leaks: Sequence[Leak] = (), near: bool = True) -> list[Leak]:
     """What looks like a leak and may be none, merged over folds; none for clean data.
 
     Args:
         joined: the pool, the test source where there is one, and the folds.
         train: (N,) int64 rows of the training role on which columns and files are tried.
         sealed: whether the test source is a share of the pool's.
+        leaks: what is sure already, and not told again.
         near: also search changed copies, which takes longer.
     """
     test = joined.test if sealed else None
-    found = [*odd_columns(joined.pool, test, train), *telling_headers(joined.pool, train)]
+    found = [*odd_columns(joined.pool, test, train, leaks), *telling_headers(joined.pool, train)]
     found += _merged("group", alike_groups(joined), joined, ONE_NAME)
     if near:
         found += _merged("changed_copy", _copies(joined), joined, "leave one of each out, in the file")
         found += _merged("changed_copy", _moved(joined), joined, BEFORE)
         found += _made(joined.pool)
     return found
+
+
+def coverage(sources: Sequence[Samples]) -> list[tuple[str, str | None]]:
+    """Each thing that is suspected, and None where it was looked for in these samples (pool, test), else why not."""
+    pool = sources[0]
+    columns, classes = is_columns(pool), bool(pool.classes) and pool.target is not None
+    real = columns and pool.inputs.dtype.kind == "f"
+    none = "inputs are no columns of numbers"
+    large = real and sum(map(len, sources)) * pool.inputs.shape[1] > MOST
+    copies = (
+        None
+        if (real or is_text(pool)) and not large
+        else f"more than {MOST:,} numbers"
+        if large
+        else "no columns or texts"
+    )
+    made = None if can_lie_between(pool) else "three columns of broken numbers with classes have them, up to a size"
+    return [
+        ("columns that tell the target", None if columns else none),
+        ("gaps that tell the class", None if real and classes else "no columns with gaps, or no classes"),
+        ("columns standardised before", None if real else none),
+        ("undeclared groups and times", None if columns else none),
+        ("groups written in several ways", None if "group" in pool.table else "the data has no `group`"),
+        ("files that tell the class", None if pool.files is not None and classes else "no image files of classes"),
+        ("rounded and repunctuated copies", copies),
+        ("moved copies of images", why_not(sources)),
+        ("interpolated rows", made),
+    ]
+
+
+def looked_for(sources: Sequence[Samples]) -> str:
+    """A line on what was suspected of these samples (pool, test) in vain or not, and what not, with its reason."""
+    lines = coverage(sources)
+    left = "; ".join(f"{what} ({reason})" for what, reason in lines if reason is not None)
+    done = ", ".join(what for what, reason in lines if reason is None) or "nothing"
+    return f"suspicions looked for: {done}" + (f"; not looked for: {left}" if left else "")
 
 
 def _merged(kind: str, hits: Sequence[Hit], joined: Joined, mend: str) -> list[Leak]:

@@ -1,4 +1,4 @@
-"""Moved copies of images: flipped, shifted or cropped ones, as augmentation before a split leaves them on both sides."""
+"""Moved copies of images: flipped, shifted or cropped, as augmentation before a split leaves them on both sides."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -198,7 +198,9 @@ def _verified(grey: npt.NDArray[np.uint8], part: _Part, other: Rows, flips: Flip
         two = grey[other[some], at : at + side, at : at + side].astype(np.float32)
         two = two[:, :: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
         if side != part.side:  # what was enlarged has lost detail
-            one, two = (adaptive_avg_pool2d(torch.from_numpy(v.copy())[:, None], LEAST)[:, 0].numpy() for v in (one, two))
+            one, two = (
+                adaptive_avg_pool2d(torch.from_numpy(v.copy())[:, None], LEAST)[:, 0].numpy() for v in (one, two)
+            )
         one, two = (v - v.mean(axis=(1, 2), keepdims=True) for v in (one, two))
         spread = [np.sqrt((v**2).mean(axis=(1, 2))) for v in (one, two)]
         value = (one * two).mean(axis=(1, 2)) / np.maximum(spread[0] * spread[1], 1e-6)
