@@ -2,19 +2,19 @@
 
 python benchmarks/label_rules.py [FOLDER]    (FOLDER has mnist5k/mnist_5k.csv.gz; by default ../shared/data)
 
-The noise is simulated, not people's. Labels of scikit-learn's digits and of 5,000 MNIST digits are made wrong: to a class
-that looks alike ("pairs"), to the second most probable class of an independently trained forest, the likelier the less
-sure it is ("hard"), or to any class ("uniform"). scikit-learn's models, held out over three folds, give probabilities; what
-is said of them is compared with the truth. A minute on two cores.
+The noise is simulated, not people's. Labels of scikit-learn's digits and of 5,000 MNIST digits are made wrong: to a
+class that looks alike ("pairs"), to the second most probable class of an independently trained forest, the likelier the
+less sure it is ("hard"), or to any class ("uniform"). scikit-learn's models, held out over three folds, give
+probabilities; what is said of them is compared with the truth. A minute on two cores.
 """
 
-import gzip
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import ExtraTreesClassifier
@@ -33,14 +33,14 @@ KINDS = ("pairs", "hard", "uniform")
 
 
 def settings(folder: Path) -> dict[str, tuple[Any, Labels, Any]]:
-    """Inputs, true classes and the model of each setting: strong ones on all of an image, weak ones on a few numbers."""
+    """Inputs, true classes and the model of each setting: strong ones on images, weak ones on a few numbers."""
     x, y = load_digits(return_X_y=True)
     network = make_pipeline(StandardScaler(), MLPClassifier((64,), max_iter=25, random_state=0))
     line = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=60, tol=1e-2))
     few = PCA(6, random_state=0).fit_transform(x)
     found = {"digits, network": (x, y, network), "digits, 6 components, logistic": (few, y, line)}
     if (path := folder / "mnist5k" / "mnist_5k.csv.gz").is_file():
-        pixels = np.loadtxt(gzip.open(path, "rt"), delimiter=",", dtype=np.int64)
+        pixels = pd.read_csv(path, header=None).to_numpy(dtype=np.int64)
         for count, model, name in ((50, network, "network"), (20, line, "logistic"), (6, line, "logistic")):
             part = PCA(count, random_state=0).fit_transform(pixels[:, :784] / 255)
             found[f"mnist5k, {count} components, {name}"] = (part, pixels[:, 784], model)
@@ -71,10 +71,10 @@ def main(folder: Path) -> None:
     """Prints a line per setting, kind and rate."""
     warnings.simplefilter("ignore")  # models that stop early are meant to
     find, rng, lowered = confident_learning(), np.random.default_rng(0), 0
-    print(
-        "| model | noise | accuracy | estimated | wrong | at least | suspects | wrong of them | warned | corrections | right "
-        "labels before | after |\n|" + " --- |" * 12
+    heads = (
+        "model noise rate accuracy estimated at-least suspects wrong-of-them warned corrections before after".split()
     )
+    print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     for name, (x, y, model) in settings(folder).items():
         independent = held_out(ExtraTreesClassifier(100, min_samples_leaf=2, random_state=0), x, y)
         for kind, rate in [("none", 0.0), *((kind, rate) for kind in KINDS for rate in RATES)]:
@@ -84,12 +84,13 @@ def main(folder: Path) -> None:
             proposed = chances(given, prob, noise) >= CHANCE
             before, after = 1 - wrong.mean(), (np.where(proposed, prob.argmax(axis=1), given) == y).mean()
             lowered += after < before
-            print(
-                f"| {name} | {kind} | {(prob.argmax(axis=1) == y).mean():.3f} | {noise.accuracy:.3f} | {wrong.mean():.3f} | "
-                f"{noise.share:.3f} | {issue.mean():.3f} | {wrong[issue].mean() if issue.any() else 0:.2f} | "
-                f"{'yes' if noise.weak else 'no'} | {proposed.sum()} | {before:.4f} | {after:.4f} |",
-                flush=True,
-            )
+            numbers = [
+                *((prob.argmax(axis=1) == y).mean(), noise.accuracy, noise.share, issue.mean()),
+                wrong[issue].mean() if issue.any() else 0.0,
+            ]
+            said = " | ".join(f"{number:.3f}" for number in numbers)
+            last = f"{'yes' if noise.weak else 'no'} | {proposed.sum()} | {before:.4f} | {after:.4f}"
+            print(f"| {name} | {kind} | {wrong.mean():.3f} | {said} | {last} |", flush=True)
     print(f"settings in which labels.csv taken unseen lowered the share of right labels: {lowered}")
 
 

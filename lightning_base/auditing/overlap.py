@@ -101,8 +101,8 @@ def contradicted(codes: Codes, targets: Codes, sides: Sides, rows: Rows) -> int:
     """How many of the held-out rows have a target that no training row of the same code has."""
     known = sides.train[np.isin(codes[sides.train], codes[rows])]
     most = int(targets.max(initial=0)) + 2
-    both = [codes[some] * most + targets[some] + 1 for some in (rows, known)]
-    return int((~np.isin(*both)).sum())
+    mine, theirs = (codes[some] * most + targets[some] + 1 for some in (rows, known))
+    return int((~np.isin(mine, theirs)).sum())
 
 
 def near(joined: Joined) -> list[Hit]:

@@ -61,9 +61,10 @@ def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
         scores = {i: float(area.min()) for i, area in each.items() if surely(area, order).min() >= SURELY}
     likely = {i: value for i, value in scores.items() if value >= LIKELY and i not in sure}
     before = previous(pool, rows, {i: columns[i] for i in [*sure, *likely]}, scorer(bool(pool.classes)))
+    sure, likely = ({i: value for i, value in some.items() if i not in before} for some in (sure, likely))
     found = [
-        told(pool, {i: value for i, value in some.items() if i not in before}, name, len(rows), level)
-        for some, name, level in ((sure, measure, "leak"), (likely, "AUC" if pool.classes else "R²", "suspicious"))
+        told(pool, sure, measure, len(rows), "leak"),
+        told(pool, likely, "AUC" if pool.classes else "R²", len(rows), "suspicious"),
     ]
     return [leak for leak in found if leak is not None]
 

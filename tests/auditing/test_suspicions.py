@@ -91,7 +91,7 @@ def test_a_value_tells_a_class_only_beyond_chance() -> None:
     assert telling_value(np.where(np.arange(1000) < 49, 1, 0), y) is None  # 24.5 of the other class would be expected
     found = telling_value(np.where(np.arange(1000) < 60, 1, 0), y)
     assert found is not None
-    assert (found.value, found.label, found.count, found.others) == (1, 0, 60, 0)
+    assert (found.value, found.label, found.size, found.others) == (1, 0, 60, 0)
     rare = np.repeat([0, 1], [990, 10])
     assert telling_value(np.where(np.arange(1000) < 900, 1, 0), rare) is None  # nearly all are of class 0 anyway
 

@@ -68,10 +68,10 @@ def telling_gaps(pool: Samples, train: Rows, told: str = "") -> list[Leak]:
     for i in np.flatnonzero(gaps.any(axis=0) & ~gaps.all(axis=0) & new):
         if (telling := telling_value(gaps[:, i].astype(np.int64), y)) is not None:
             state = "missing" if telling.value else "there"
-            right = telling.count - telling.others
+            right = telling.size - telling.others
             found.append(
                 f"where column {name_of(pool, int(i))!r} is {state} the class is {pool.classes[telling.label]!r} "
-                f"({right} of {telling.count} training samples)"
+                f"({right} of {telling.size} training samples)"
             )
     count = gaps.sum(axis=1)
     if not found and count.any() and new.all() and (area := float(areas(count, y).min())) >= AREA:
@@ -202,7 +202,7 @@ def is_group(x: npt.NDArray[Any], target: npt.NDArray[np.int64], category: bool)
     first = target[np.unique(codes, return_index=True)[1]]
     chance = 1 - float(((np.bincount(first) / len(first)) ** 2).sum())
     smooth = 1 - np.count_nonzero(np.diff(first)) / (len(first) - 1) / (chance or 1)
-    return category or smooth < 0.5
+    return category or bool(smooth < 0.5)
 
 
 def is_time(x: npt.NDArray[Any], categories: tuple[str, ...] | None, name: str) -> bool:

@@ -19,13 +19,13 @@ class Telling(NamedTuple):
     Attributes:
         value: its code.
         label: the class number.
-        count: how many samples have the value.
+        size: how many samples have the value.
         others: how many of them are of another class.
     """
 
     value: int
     label: int
-    count: int
+    size: int
     others: int
 
 

@@ -36,9 +36,9 @@ def _told(
     telling = telling_value(codes.astype(np.int64), y)
     if telling is None:
         return None
-    right = telling.count - telling.others
+    right = telling.size - telling.others
     name, label = names[telling.value], classes[telling.label]
-    return f"files of {what} {name!r} are of class {label!r} ({right} of {telling.count} in training)"
+    return f"files of {what} {name!r} are of class {label!r} ({right} of {telling.size} in training)"
 
 
 def _ordered(files: pd.DataFrame, y: "np.typing.NDArray[np.int64]", classes: tuple[str, ...]) -> str | None:

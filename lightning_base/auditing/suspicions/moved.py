@@ -164,7 +164,7 @@ class _Index:
         self.look = look
         self.order = [np.argsort(band, kind="stable") for band in _bands(look)]
         counts = [np.bincount(band, minlength=1 << BAND) for band in _bands(look)]
-        self.start = [np.concatenate([[0], np.cumsum(count)]).astype(np.int32) for count in counts]
+        self.start = [np.concatenate([[0], np.cumsum(count)]) for count in counts]
 
 
 def _bands(look: Looks) -> list[npt.NDArray[np.int32]]:
