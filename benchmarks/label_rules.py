@@ -71,9 +71,8 @@ def main(folder: Path) -> None:
     """Prints a line per setting, kind and rate."""
     warnings.simplefilter("ignore")  # models that stop early are meant to
     find, rng, lowered = confident_learning(), np.random.default_rng(0), 0
-    heads = (
-        "model noise rate accuracy estimated at-least suspects wrong-of-them warned corrections before after".split()
-    )
+    heads = ["model", "noise", "rate", "accuracy", "estimated", "at least", "suspects", "wrong of them", "warned"]
+    heads += ["corrections", "right before", "after"]
     print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     for name, (x, y, model) in settings(folder).items():
         independent = held_out(ExtraTreesClassifier(100, min_samples_leaf=2, random_state=0), x, y)

@@ -35,7 +35,7 @@ from tests.support.planted import PLANTED
 
 Made = tuple[str, Callable[[], BaseDataModule]]
 SEEDS = 5
-GERMAN = list("abcdefghijklmnopqrst") + ["risk"]
+GERMAN = [*"abcdefghijklmnopqrst", "risk"]
 
 
 def real(folder: Path, work: Path) -> Iterator[Made]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from rich.table import Table
 
-from lightning_base.auditing.noise import CHANCE, Noise, chances, estimated
+from lightning_base.auditing.noise import ABLE, CHANCE, LEAST, Noise, chances, estimated
 from lightning_base.auditing.pictures import grid, image, shades, shortened
 from lightning_base.clean.corrections import read_labels
 from lightning_base.data.datamodule import BaseDataModule
@@ -92,17 +92,16 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
 
 def trusted(noise: Noise) -> list[str]:
     """A line on how many labels are wrong, and one that warns where suspects are mostly the model's own mistakes."""
-    lines = [
-        f"at least {noise.share:.1%} of labels are wrong, by those that the model is surest of; it contradicts "
-        f"{noise.contradicted:.1%}"
-        if noise.share
-        else f"no share of wrong labels can be told from the model's own mistakes; it contradicts {noise.contradicted:.1%}"
-    ]
-    if noise.weak:
-        lines.append(
-            f"warning: suspects are not to be trusted, and none is corrected: most may be mistakes of the model, which is "
-            f"right of about {noise.accuracy:.0%}; look at each, or train a better one first"
+    against = f"held-out predictions contradict {noise.contradicted:.1%} of labels"
+    share = f"at least {noise.share:.1%} of labels are wrong" if noise.share >= LEAST else "no labels are surely wrong"
+    lines = [f"{against}; {share}, by those that the model is surest of"]
+    if noise.weak and noise.contradicted:
+        why = (
+            f"the model is right of about {noise.accuracy:.0%} only, so most may be its own mistakes; train a better one"
+            if noise.accuracy < ABLE
+            else "what contradicts them looks like the model's own mistakes"
         )
+        lines.append(f"warning: suspects are not to be trusted, and none is corrected: {why}")
     return lines
 
 

@@ -85,7 +85,7 @@ def _merged(kind: str, hits: Sequence[Hit], joined: Joined, mend: str) -> list[L
 
 
 def _copies(joined: Joined) -> list[Hit]:
-    """Rows that agree when rounded and texts that agree without punctuation, on both sides; near duplicates are leaks."""
+    """Rows that agree when rounded, and texts without punctuation, on both sides; near duplicates are leaks."""
     if too_large(joined):
         return []
     keys = changed_copies(joined)
@@ -165,7 +165,7 @@ def _made(pool: Samples) -> list[Leak]:
         return []
     ids = pool.table["id"].to_numpy(dtype=object)[found.rows[:EXAMPLES]]
     detail = (
-        f"{len(found.rows)} of {found.looked} rows looked at lie exactly between two neighbours of their class, as SMOTE "
-        "makes them: their neighbours may be held out; give the measured rows alone, and weigh classes in the loss"
+        f"{len(found.rows)} of {found.looked} rows looked at lie exactly between two neighbours of their class, as "
+        "SMOTE makes them: their neighbours may be held out; give the measured rows alone, and weigh classes in the loss"
     )
     return [Leak("interpolated", None, detail, tuple(map(str, ids)), "suspicious")]
