@@ -1,13 +1,13 @@
 """Wrong labels found: CIFAR-10 with 20 % of its labels wrong by a simulation, cross-validated and audited.
 
-python benchmarks/labels.py ROOT [KIND] [N] [FOLDS] [EPOCHS] [SEED]    (ROOT has train/<class>/*.jpg, e.g. data/cifar10)
+python benchmarks/labels.py ROOT [KIND] [N] [FOLDS] [EPOCHS] [SEED]   (ROOT has train/<class>/*.jpg, e.g. data/cifar10)
 
 N images (0, the default, takes all) are copied from ROOT. Labels are made wrong in one of two ways, neither of which is
 people's own: `pairs` (the default) moves each, with a chance of 20 %, to a class that CONFUSED names; `hard` to the
 second most probable class of another network, cross-validated on the right labels from another seed, the likelier the
 less sure it is. Through a labels file, configs/cifar10_lenet.yaml is cross-validated on these labels (3 folds of 8
-epochs), `audit --labels` ranks them, and the wrong ones among the first 1,000, or a fifth of all where that is less, are
-counted. benchmarks/label_rules.py tries the same rules on weaker and stronger models.
+epochs), `audit --labels` ranks them, and the wrong ones among the first 1,000, or a fifth of all where that is less,
+are counted. benchmarks/label_rules.py tries the same rules on weaker and stronger models.
 """
 
 import shutil

@@ -83,7 +83,7 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
     write_text(path, text)
     beside = f", and the rows of {data.labels}" if data.labels is not None else ""
     out.print(
-        f"corrections: {path} ({len(clear)} of them, right with a chance of {CHANCE} or more{beside}). A model proposes "
+        f"corrections: {path} ({len(clear)} of them, right by a chance of {CHANCE} or more{beside}). A model proposes "
         "them, and some are wrong: look at each, remove the rows whose given label is right, then train under another "
         f"--name with --data.labels {path}",
         soft_wrap=True,
@@ -97,7 +97,7 @@ def trusted(noise: Noise) -> list[str]:
     lines = [f"{against}; {share}, by those that the model is surest of"]
     if noise.weak and noise.contradicted:
         why = (
-            f"the model is right of about {noise.accuracy:.0%} only, so most may be its own mistakes; train a better one"
+            f"the model is right of about {noise.accuracy:.0%} only, so most may be its mistakes; train a better one"
             if noise.accuracy < ABLE
             else "what contradicts them looks like the model's own mistakes"
         )

@@ -166,6 +166,6 @@ def _made(pool: Samples) -> list[Leak]:
     ids = pool.table["id"].to_numpy(dtype=object)[found.rows[:EXAMPLES]]
     detail = (
         f"{len(found.rows)} of {found.looked} rows looked at lie exactly between two neighbours of their class, as "
-        "SMOTE makes them: their neighbours may be held out; give the measured rows alone, and weigh classes in the loss"
+        "SMOTE makes them: their neighbours may be held out; give measured rows alone, and weigh classes in the loss"
     )
     return [Leak("interpolated", None, detail, tuple(map(str, ids)), "suspicious")]
