@@ -115,6 +115,7 @@ class ImageFolder(BaseDataModule):
             findings=findings,
             hashes=rows["content"].to_numpy(),
             looks=rows["look"].to_numpy(),
+            files=pack.headers,
         )
 
     def _cifar10(self, root: Path, source: Source) -> Samples:

@@ -35,6 +35,8 @@ class Table(BaseDataModule):
         time_end: likewise, when a row's target is known; lightning_base.splitters.temporal purges by it.
         role: a column that lightning_base.splitters.ByColumn reads.
         split_columns: columns that are no inputs, but what lightning_base.splitters.FoldColumn may read.
+        known_after: columns that are known only after the target is (how long a call took, what a loan came to): no
+            inputs, and named among the findings.
         test_path: a file of sealed test rows.
         predict: a file of rows that `predict` reads; it needs no target.
         task: "auto" takes text, and whole numbers of at most 20 distinct values, as classes.
@@ -65,6 +67,7 @@ class Table(BaseDataModule):
     time_end: str | None = None
     role: str | None = None
     split_columns: Sequence[str] = ()
+    known_after: Sequence[str] = ()
     test_path: str | None = None
     predict: str | None = None
     task: Task = "auto"
@@ -103,6 +106,7 @@ class Table(BaseDataModule):
                     time_end=self.time_end,
                     role=self.role,
                     split_columns=self.split_columns,
+                    known_after=self.known_after,
                     task=self.task,
                     classes=self.class_names,
                     target_range=self.target_range,

@@ -6,6 +6,7 @@ from pathlib import Path
 from lightning_base.auditing import overlap
 from lightning_base.auditing.fitted import statistics_leaks
 from lightning_base.auditing.report import Leak, counted, merge
+from lightning_base.auditing.suspicions.look import suspicions
 from lightning_base.auditing.target import target_leaks
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import UserError
@@ -68,7 +69,8 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
         leaks += merge(kind, hits, len(split.ordinary), mend, between)
     leaks += target_leaks(pool, split.folds[0].train)
     leaks += statistics_leaks(data, pool, test)
-    return leaks + read_before(reads)
+    leaks += read_before(reads)
+    return leaks + suspicions(joined, split.folds[0].train, data.seals, leaks, near)
 
 
 def test_source(data: BaseDataModule) -> Samples | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from lightning_base.auditing.audit import audit
-from lightning_base.auditing.report import Leak, show_leaks
+from lightning_base.auditing.report import Leak, count_leaks, show_leaks
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import AuditError
 from lightning_base.splitters.manifest import write_manifest
@@ -63,19 +63,21 @@ def find_leaks(root: Path, data: BaseDataModule) -> list[Leak]:
 
 
 def tell(policy: str, leaks: list[Leak], importance: Level = Level.NORMAL) -> None:
-    """Prints the table of leaks, where there are some; where nothing is printed, each is a warning.
+    """Prints the table of leaks and suspicions, where there are some; where nothing is printed, each is a warning.
 
     Raises:
-        AuditError: where the policy is "fail".
+        AuditError: for leaks, suspicions not counted, where the policy is "fail".
     """
     if not leaks:
         return
-    console(Level.QUIET if policy == "fail" else importance).print(show_leaks(leaks))
-    if policy != "fail" and level() == Level.SILENT and is_main():
+    refused = policy == "fail" and any(leak.level == "leak" for leak in leaks)
+    console(Level.QUIET if refused else importance).print(show_leaks(leaks))
+    if not refused and level() == Level.SILENT and is_main():
         for leak in leaks:
-            warn(f"audit: {leak.kind}: {leak.detail}", LeakWarning)
-    if policy == "fail":
+            doubt = "suspicious: " if leak.level == "suspicious" else ""
+            warn(f"audit: {doubt}{leak.kind}: {leak.detail}", LeakWarning)
+    if refused:
+        leaks = [leak for leak in leaks if leak.level == "leak"]
         kinds = ", ".join(dict.fromkeys(leak.kind for leak in leaks))
-        count = f"{len(leaks)} leak{'s' if len(leaks) > 1 else ''}"
         told = "; ".join(leak.detail for leak in leaks) if level() == Level.SILENT else "mend as the table says"
-        raise AuditError(f"audit: {count} ({kinds}); {told}, or set audit: warn")
+        raise AuditError(f"audit: {count_leaks(leaks)} ({kinds}); {told}, or set audit: warn")

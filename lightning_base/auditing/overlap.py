@@ -81,6 +81,7 @@ def duplicates(joined: Joined) -> list[Hit]:
     codes, distinct = pd.factorize(np.concatenate([s.content for s in joined.sources]))
     if len(distinct) == len(codes):
         return []
+    targets = pd.factorize(joined.column("target"))[0]
 
     def find(sides: Sides) -> Hit | None:
         rows = shared(codes, sides)
@@ -88,9 +89,20 @@ def duplicates(joined: Joined) -> list[Hit]:
             return None
         copy = sides.train[codes[sides.train] == codes[rows[0]]][0]
         what = f"{counted(len(rows), f'{sides.name} sample is', f'{sides.name} samples are')} in {sides.known} too"
+        if n := contradicted(codes, targets, sides, rows):
+            mend = "" if sides.fold is None else " (data.clean.conflict: drop leaves both out)"
+            what += f", {n} of them with another target{mend}"
         return Hit(sides.fold, f"{what} ({joined.ids[rows[0]]!r} is {joined.ids[copy]!r})", joined.examples(rows))
 
     return joined.over(find)
+
+
+def contradicted(codes: Codes, targets: Codes, sides: Sides, rows: Rows) -> int:
+    """How many of the held-out rows have a target that no training row of the same code has."""
+    known = sides.train[np.isin(codes[sides.train], codes[rows])]
+    most = int(targets.max(initial=0)) + 2
+    mine, theirs = (codes[some] * most + targets[some] + 1 for some in (rows, known))
+    return int((~np.isin(mine, theirs)).sum())
 
 
 def near(joined: Joined) -> list[Hit]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.table import Table
 
@@ -17,12 +18,14 @@ class Leak:
         fold: the only fold that has it; None where several have it, or where it is between pool and test or in no fold.
         detail: what was found and where, and behind a semicolon the mend; one line.
         ids: the first few samples' ids.
+        level: "suspicious" for what looks like a leak and may be none: it is told, and by itself refuses nothing.
     """
 
     kind: str
     fold: int | None
     detail: str
     ids: tuple[str, ...] = ()
+    level: Literal["leak", "suspicious"] = "leak"
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,21 @@ def counted(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
 
 
+def count_leaks(leaks: Sequence[Leak]) -> str:
+    """How many leaks there are, and how many suspicions; none of either is not said."""
+    doubted = sum(leak.level == "suspicious" for leak in leaks)
+    found = counted(len(leaks) - doubted, "leak", "leaks") if len(leaks) > doubted else ""
+    doubts = counted(doubted, "suspicion", "suspicions") if doubted else ""
+    return ", ".join(part for part in (found, doubts) if part)
+
+
 def show_leaks(leaks: Sequence[Leak]) -> Table:
     """A line per leak: its kind, the fold, what was found with the mend, and the first samples."""
-    table = Table(title=f"audit: {counted(len(leaks), 'leak', 'leaks')}", title_justify="left", show_lines=True)
+    table = Table(title=f"audit: {count_leaks(leaks)}", title_justify="left", show_lines=True)
     for heading in ("kind", "fold", "found; mend", "samples"):
         table.add_column(heading, overflow="fold")
     for leak in leaks:
         fold = "" if leak.fold is None else str(leak.fold)
-        table.add_row(leak.kind, fold, leak.detail, " ".join(leak.ids))
+        kind = leak.kind if leak.level == "leak" else f"{leak.kind} (suspicious)"
+        table.add_row(kind, fold, leak.detail, " ".join(leak.ids))
     return table

@@ -1,17 +1,21 @@
 """Target leakage: a single column that alone predicts the target."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from lightning_base.auditing.report import Leak, named
+from lightning_base.auditing.series import previous
+from lightning_base.auditing.suspicions.evidence import areas, surely
 from lightning_base.samples.payload import Rows, gather, is_ragged
 from lightning_base.samples.samples import Samples
 
 Matrix = npt.NDArray[np.float64]
-SCORE = 0.99
+SCORE, LIKELY = 0.99, 0.985  # told as a leak, and as a suspicion
+SURELY = 0.97  # an area under the curve less two standard errors
 MOST_ROWS = 4000
 MOST_TREES = 200  # columns that are looked at closely
 LEAF = 5  # a value that fewer samples share cannot be memorised
@@ -19,6 +23,9 @@ LEAF = 5  # a value that fewer samples share cannot be memorised
 
 def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
     """One leak that names the columns of a table, or of an array (N, F), with a score of 0.99 or more.
+
+    And one suspicion that names those with R² of 0.985 or more, or an area under the ROC curve of 0.985 or more for
+    each two classes. A column that is the previous target of a persistent series, by `series.previous`, is neither.
 
     The score is balanced accuracy, or R² for regression, of a decision tree over one column; categories stand as their
     codes, and a missing value is a value. Each half of the rows is predicted by the tree of the other half. Of large
@@ -44,19 +51,71 @@ def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
     smooth = np.concatenate([smoothness(part, y[drawn], bool(pool.classes)) for part in parts])
     near = np.flatnonzero(smooth > 0.3)  # a score of 0.99 from leaves of LEAF samples and more is far smoother
     near = near[np.argsort(-smooth[near], kind="stable")][:MOST_TREES]
-    scores = {int(i): score(x[:, i].astype(np.float64), y, bool(pool.classes)) for i in near}
-    found = sorted((i for i in scores if scores[i] >= SCORE), key=lambda i: (-scores[i], i))
-    if not found:
-        return []
-    names = [pool.features[i].name if i < len(pool.features) else str(i) for i in found]
+    columns = {int(i): x[:, i].astype(np.float64) for i in near}
+    scores = {i: score(column, y, bool(pool.classes)) for i, column in columns.items()}
+    sure = {i: value for i, value in scores.items() if value >= SCORE}
     measure = "balanced accuracy" if pool.classes else "R²"
+    if pool.classes:
+        order = np.unique(y, return_inverse=True)[1].astype(np.int64)
+        each = {i: areas(ranking(pool, i, column, order), order) for i, column in columns.items()}
+        scores = {i: float(area.min()) for i, area in each.items() if surely(area, order).min() >= SURELY}
+    likely = {i: value for i, value in scores.items() if value >= LIKELY and i not in sure}
+    before = previous(pool, rows, {i: columns[i] for i in [*sure, *likely]}, scorer(bool(pool.classes)))
+    sure, likely = ({i: value for i, value in some.items() if i not in before} for some in (sure, likely))
+    found = [
+        told(pool, sure, measure, len(rows), "leak"),
+        told(pool, likely, "AUC" if pool.classes else "R²", len(rows), "suspicious"),
+    ]
+    return [leak for leak in found if leak is not None]
+
+
+def scorer(classes: bool) -> Callable[[Matrix, npt.NDArray[Any]], float]:
+    """What tells how well a column (N,) tells targets (N,) in any order."""
+
+    def tells(x: Matrix, y: npt.NDArray[Any]) -> float:
+        order = np.argsort(y, kind="stable")
+        return score(x[order], y[order], classes)
+
+    return tells
+
+
+def told(
+    pool: Samples, scores: dict[int, float], measure: str, rows: int, level: Literal["leak", "suspicious"]
+) -> Leak | None:
+    """What is said of columns with these scores; None for none."""
+    found = sorted(scores, key=lambda i: (-scores[i], i))
+    if not found:
+        return None
+    names = [pool.features[i].name if i < len(pool.features) else str(i) for i in found]
     columns = "column" if len(names) == 1 else "columns"
+    known = " (for each two classes)" if measure == "AUC" and len(pool.classes) > 2 else ""
+    mend = (
+        f"drop {columns} {named(names)}, or set audit: warn where the value is known before the target is"
+        if level == "leak"
+        else f"where the value is known only after the target is, declare data.known_after: [{names[0]}]"
+    )
     detail = (
         f"{columns} {named(names)} alone {'predicts' if len(names) == 1 else 'predict'} the target ({measure} "
-        f"{scores[found[0]]:.4f} on {len(rows)} training samples); drop {columns} {named(names)}, or set audit: warn "
-        "where the value is known before the target is"
+        f"{scores[found[0]]:.4f}{known} on {rows} training samples); {mend}"
     )
-    return [Leak("target", None, detail)]
+    return Leak("target", None, detail, level=level)
+
+
+def ranking(pool: Samples, column: int, x: Matrix, y: npt.NDArray[np.int64]) -> Matrix:
+    """The column (N,), with the categories of two classes in the order of their share of the second.
+
+    Each half of the rows takes the shares of the other, so that a category of few rows tells nothing of itself.
+    """
+    if column >= len(pool.features) or pool.features[column].categories is None:
+        return x
+    if len(pool.classes) > 2:
+        return x
+    codes, shares = np.where(np.isfinite(x), x + 1, 0).astype(np.int64), np.empty(len(x))
+    half = np.arange(len(y)) % 2 == 0
+    for known in (half, ~half):
+        counts = np.bincount(codes[known] * 2 + y[known], minlength=2 * (int(codes.max()) + 1)).reshape(-1, 2)
+        shares[~known] = ((counts[:, 1] + 1) / (counts.sum(axis=1) + 2))[codes[~known]]
+    return shares
 
 
 def chosen(pool: Samples, train: Rows) -> Rows:

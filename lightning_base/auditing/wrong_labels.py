@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from rich.table import Table
 
+from lightning_base.auditing.noise import ABLE, CHANCE, LEAST, Noise, chances, estimated
 from lightning_base.auditing.pictures import grid, image, shades, shortened
 from lightning_base.clean.corrections import read_labels
 from lightning_base.data.datamodule import BaseDataModule
@@ -24,18 +25,15 @@ from lightning_base.tools.files import replace, write_parquet, write_text
 
 SHOWN = 20  # most suspects that the terminal lists
 DRAWN, ACROSS = 40, 8  # most suspects in the picture, and in a row of it
-# quality of a suspect whose suggested class leads the given one by a probability of 0.5: up to it, it is a correction.
-# All suspects of a weak model taken together make labels worse; see benchmarks/labels.py
-CLEAR = 0.25
 
 
 def audit_labels(data: BaseDataModule, directory: Path) -> None:
     """Ranks the labels of a finished cross-validation of a classifier, and proposes corrections.
 
     Writes into the directory label_issues.parquet (what `ranked` gives), label_issues.png where the samples are images,
-    and labels.csv for `data.labels`: the suggested classes of those suspects whose suggested class leads the given one
-    by a probability of at least 0.5, beside the rows of the labels file that the run itself was trained with. A
-    labels.csv that holds anything else, such as a person's changes, is kept.
+    and labels.csv for `data.labels`: the suggested classes that are right with a chance of 0.6 or more, as
+    `noise.chances` estimates it, beside the rows of the labels file that the run itself was trained with. A labels.csv
+    that holds anything else, such as a person's changes, is kept.
 
     Args:
         data: the data that the directory was trained on.
@@ -56,7 +54,8 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
         )
     prob = mean.filter(like="prob_").to_numpy()
     target = mean["target"].to_numpy(dtype=np.int64)
-    table = ranked(mean["id"], target, prob, summary.classes, find_issues(target, prob))
+    noise = estimated(target, prob)
+    table = ranked(mean["id"], target, prob, summary.classes, find_issues(target, prob), chances(target, prob, noise))
     suspects = table[table["issue"]]
     write_parquet(directory / "label_issues.parquet", table)
     left_out = f", {len(pool) - len(table)} more were never held out" if len(table) < len(pool) else ""
@@ -69,12 +68,14 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
         "learning on held-out probabilities, Northcutt et al. 2021",
         soft_wrap=True,
     )
+    for line in trusted(noise):
+        out.print(line, soft_wrap=True)
     out.print(f"all labels, ranked: {directory / 'label_issues.parquet'}", soft_wrap=True)
     if is_images(pool) and len(suspects):
         draw_suspects(pool, suspects, directory / "label_issues.png")
         out.print(f"the first {min(len(suspects), DRAWN)}: {directory / 'label_issues.png'}", soft_wrap=True)
     path = directory / "labels.csv"
-    clear = suspects[suspects["quality"] <= CLEAR]
+    clear = table[table["chance"] >= CHANCE]
     text = corrections(clear, data.labels).to_csv(index=False, lineterminator="\n")
     if path.is_file() and path.read_text() != text:
         out.print(f"{path}: kept as it is, since it was changed; delete it to have it written anew", soft_wrap=True)
@@ -82,11 +83,26 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
     write_text(path, text)
     beside = f", and the rows of {data.labels}" if data.labels is not None else ""
     out.print(
-        f"corrections: {path} ({len(clear)} of them, with quality {CLEAR} or less{beside}). A model proposes them, and "
-        "some are wrong: look at each, remove the rows whose given label is right, then train under another --name "
-        f"with --data.labels {path}",
+        f"corrections: {path} ({len(clear)} of them, right by a chance of {CHANCE} or more{beside}). A model proposes "
+        "them, and some are wrong: look at each, remove the rows whose given label is right, then train under another "
+        f"--name with --data.labels {path}",
         soft_wrap=True,
     )
+
+
+def trusted(noise: Noise) -> list[str]:
+    """A line on how many labels are wrong, and one that warns where suspects are mostly the model's own mistakes."""
+    against = f"held-out predictions contradict {noise.contradicted:.1%} of labels"
+    share = f"at least {noise.share:.1%} of labels are wrong" if noise.share >= LEAST else "no labels are surely wrong"
+    lines = [f"{against}; {share}, by those that the model is surest of"]
+    if noise.weak and noise.contradicted:
+        why = (
+            f"the model is right of about {noise.accuracy:.0%} only, so most may be its mistakes; train a better one"
+            if noise.accuracy < ABLE
+            else "what contradicts them looks like the model's own mistakes"
+        )
+        lines.append(f"warning: suspects are not to be trusted, and none is corrected: {why}")
+    return lines
 
 
 def held_out(directory: Path) -> tuple[pd.DataFrame, Summary]:
@@ -150,13 +166,15 @@ def ranked(
     prob: npt.NDArray[np.float64],
     classes: list[str],
     issue: npt.NDArray[np.bool_],
+    chance: npt.NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Every label, the most suspicious first: rank (from 1), id, given, suggested, quality, self_confidence, issue.
+    """Every label, the most suspicious first.
 
-    `suggested` is the most probable class, `self_confidence` the probability p of the given one. `quality` is the
-    normalised margin, (1 + p - the greatest probability of another class) / 2, by which Northcutt et al. 2021 rank too
-    when they prune by noise rate; below 0.5 another class is more probable. `issue` says whether confident learning
-    counts the label as wrong: these come first, and within them and the others the lowest quality.
+    Columns: rank (from 1), id, given, suggested, quality, self_confidence, issue, chance.
+    `suggested` is the most probable class, `self_confidence` the probability p of the given one. `quality` is p over
+    its mean among the samples that are labelled so: a class that the model is less sure of is not suspected for that.
+    `issue` says whether confident learning counts the label as wrong: these come first, and within them and the others
+    the lowest quality. `chance` is how probable it is that the suggested class is right.
 
     Args:
         ids: (N,).
@@ -164,12 +182,13 @@ def ranked(
         prob: (N, C).
         classes: names of the C classes.
         issue: (N,).
+        chance: (N,).
     """
     names = np.array(classes, dtype=object)
     rows = np.arange(len(target))
-    own, others = prob[rows, target], prob.copy()
-    others[rows, target] = -np.inf
-    quality = (1 + own - others.max(axis=1)) / 2
+    own = prob[rows, target]
+    count = np.maximum(np.bincount(target, minlength=len(classes)), 1)
+    quality = own / np.maximum(np.bincount(target, own, len(classes)) / count, 1e-12)[target]
     order = np.lexsort([quality, ~issue])
     table = {
         "rank": np.arange(1, len(order) + 1),
@@ -179,6 +198,7 @@ def ranked(
         "quality": quality[order],
         "self_confidence": own[order],
         "issue": issue[order],
+        "chance": chance[order],
     }
     return pd.DataFrame(table)
 

@@ -24,7 +24,7 @@ from lightning_base.samples.payload import Derived, Payload, Rows, hash_payload
 from lightning_base.samples.samples import Samples, findings_table
 from lightning_base.tools.choices import demand_choices
 
-COLUMN_KINDS = ("type", "constant")  # their findings name a column where others name a sample
+COLUMN_KINDS = ("type", "constant", "known_after")  # their findings name a column where others name a sample
 MENDS = {
     "mode": "fix to convert them",
     "size": "fix to resize them",
@@ -57,6 +57,7 @@ class Cleaning:
         near_duplicate: images or texts that differ from another one by hardly more than compression or a word;
             drop keeps the first id of each; skip does not search.
         conflict: samples of the same content with different targets; drop leaves all of them out.
+        known_after: columns that the data says are known only after the target is; they are no inputs.
         constant: columns of a table that have one value, or only missing ones; drop leaves the columns out.
         outlier: numbers outside `ranges` or `iqr`; fix clips them.
         ranges: [lowest, highest] of a table's columns, by name; null is no limit. Columns of arrays are 0, 1, ….
@@ -80,6 +81,7 @@ class Cleaning:
     duplicate: Literal["drop", "keep", "fail"] = "keep"
     near_duplicate: Literal["skip", "drop", "keep", "fail"] = "skip"
     conflict: Literal["drop", "keep", "fail"] = "keep"
+    known_after: Literal["drop"] = "drop"
     constant: Literal["drop", "keep", "fail"] = "keep"
     outlier: Literal["drop", "fix", "keep", "fail"] = "keep"
     ranges: dict[str, Bound] | None = None
@@ -232,7 +234,7 @@ def _drop(samples: Samples, found: pd.DataFrame) -> Samples:
             hashes=samples.content,  # samples that differ, differ in what is left
         )
     # a detection image stays without the boxes that reading has left out
-    apart = ["constant", "target"] if samples.boxes is not None else ["constant"]
+    apart = ["constant", "known_after", *(["target"] if samples.boxes is not None else [])]
     gone = samples.table["id"].isin(going["id"][~going["kind"].isin(apart)]).to_numpy()
     if gone.all():
         kinds = ", ".join(sorted(set(going["kind"])))

@@ -96,7 +96,7 @@ def _are_texts(samples: Samples) -> bool:
     return gather(samples.inputs, np.zeros(1, dtype=np.int64))[1] is not None
 
 
-def _meetings(order: Rows, start: Rows, count: Rows) -> Iterator[tuple[Rows, Rows]]:
+def meetings(order: Rows, start: Rows, count: Rows) -> Iterator[tuple[Rows, Rows]]:
     """Pairs, some at a time: i with each of order[start[i]], …, order[start[i] + count[i] - 1]."""
     ends, begin = np.cumsum(count), 0
     while begin < len(count):
@@ -177,7 +177,7 @@ def _near_hashes(look: npt.NDArray[np.uint64], origin: str) -> tuple[Rows, Rows]
         start = np.searchsorted(band[order], np.arange((1 << 16) + 1))
         for mask in (0, *(1 << bit for bit in range(16))):
             probe = band ^ mask
-            for i, j in _meetings(order, start[probe], start[probe + 1] - start[probe]):
+            for i, j in meetings(order, start[probe], start[probe + 1] - start[probe]):
                 near = (i < j) & (np.bitwise_count(look[i] ^ look[j]) <= BITS)
                 pairs.add(i[near], j[near])
     return pairs.all()
@@ -222,7 +222,7 @@ def _texts(parts: list[Samples], rows: list[Rows]) -> Pairs:
     order = np.argsort(members, kind="stable")
     start = np.searchsorted(members[order], members)
     pairs, scores = _Pairs(parts[0].origin), dict[int, float]()
-    for p, q in _meetings(order, start, np.searchsorted(members[order], members, side="right") - start):
+    for p, q in meetings(order, start, np.searchsorted(members[order], members, side="right") - start):
         i, j = owner[p], owner[q]
         key = np.unique((i << 32 | j)[(i < j) & (size[i] >= WORDS * size[j]) & (size[j] >= WORDS * size[i])])
         i, j = key >> 32, key & 0xFFFFFFFF

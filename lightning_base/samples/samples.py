@@ -43,6 +43,8 @@ class Samples:
         findings: what reading the source came upon (id, kind, detail), for `clean` to act on.
         hashes: (N,) uint64 of each sample's content, where the source keeps them.
         looks: (N,) uint64 perceptual hashes of images, where the source keeps them.
+        files: N rows on image files as they were before they were decoded, where the source keeps them: mode, width,
+            height, type (the ending of the name).
 
     Raises:
         UserError: where tables and inputs do not fit, or an id comes twice; the message names it.
@@ -57,6 +59,7 @@ class Samples:
     findings: pd.DataFrame = field(default_factory=findings_table)
     hashes: npt.NDArray[np.uint64] | None = None
     looks: npt.NDArray[np.uint64] | None = None
+    files: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) == 0:
@@ -113,6 +116,7 @@ class Samples:
             findings=findings_table(),
             hashes=None if self.hashes is None and "content" not in self.__dict__ else self.content[rows],
             looks=None if self.looks is None else self.looks[rows],
+            files=None if self.files is None else self.files.iloc[rows].reset_index(drop=True),
         )
 
 

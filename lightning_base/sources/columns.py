@@ -30,6 +30,7 @@ class Layout:
         features: kinds found in another file, which this one is read like; instead of the three before.
         ids, group, time, time_end, role: columns that the sample table takes under these names, ids as `id`.
         split_columns: columns that splitters alone read.
+        known_after: columns that are known only after the target is: no inputs, and a finding each.
         task: whether the target is a class; "auto" looks at its values.
         classes: the classes' names; None for those that are found.
         target_range: the least and the greatest value of a continuous target; others are findings.
@@ -47,6 +48,7 @@ class Layout:
     time_end: str | None = None
     role: str | None = None
     split_columns: Sequence[str] = ()
+    known_after: Sequence[str] = ()
     task: Task = "auto"
     classes: Sequence[str] | None = None
     target_range: tuple[float, float] | None = None
@@ -145,6 +147,7 @@ def plan(layout: Layout, records: Records) -> Plan:
             count = tally.known - tally.numbers
             detail = f"a column with {count} values that are no numbers, the first {value!r} in line {line}"
             findings.append((name, "type", detail))
+    findings += [(name, "known_after", "known only after the target is, so no input") for name in layout.known_after]
     return Plan(tuple(features), _classes(layout, tallies), rows, findings + records.findings)
 
 
@@ -174,8 +177,14 @@ def _inputs(layout: Layout, records: Records) -> list[str]:
     """Names of the input columns, all of which are there."""
     for key in ("target", "ids", "group", "time", "time_end", "role"):
         records.require([getattr(layout, key)], f"data.{key}")
-    for key in ("columns", "categorical", "numeric", "split_columns"):
+    for key in ("columns", "categorical", "numeric", "split_columns", "known_after"):
         records.require(getattr(layout, key) or (), f"data.{key}")
+    for key in ("columns", "categorical", "numeric"):
+        if late := set(getattr(layout, key) or ()) & set(layout.known_after):
+            raise ConfigError(
+                f"data.known_after: {min(late)!r} stands in data.{key} too, and what is known after the target is no "
+                "input; leave it out of one of them"
+            )
     if taken := set(layout.split_columns) & {"id", "target", "group", "time", "time_end", "role"}:
         raise ConfigError(
             f"data.split_columns: {min(taken)!r} is a name of our own; name the column otherwise in the file"
@@ -186,7 +195,8 @@ def _inputs(layout: Layout, records: Records) -> list[str]:
         records.require([feature.name for feature in layout.features], "data")
         return [feature.name for feature in layout.features]
     names = list(layout.columns) if layout.columns is not None else list(records.names)
-    names = [name for name in names if layout.columns is not None or name not in layout.special]
+    no_inputs = {*layout.special, *layout.known_after}
+    names = [name for name in names if layout.columns is not None or name not in no_inputs]
     if layout.target in names:
         raise ConfigError(f"data.columns: {layout.target!r} is the target; leave it out of the inputs")
     if not names:

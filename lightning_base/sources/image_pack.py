@@ -34,6 +34,7 @@ COLUMNS = {
     "content": "uint64",
     "look": "uint64",
 }
+SAME_TYPE = {".jpeg": ".jpg", ".tiff": ".tif"}
 _File: TypeAlias = tuple[str, int, int]  # name, size, mtime_ns
 _Known: TypeAlias = dict[_File, tuple[tuple[Any, ...], int]]  # its row, and its place among the images or -1
 
@@ -55,6 +56,13 @@ class Pack:
     def readable(self) -> pd.DataFrame:
         """The M rows without an error."""
         return self.rows[self.rows["error"] == ""].reset_index(drop=True)
+
+    @property
+    def headers(self) -> pd.DataFrame:
+        """M rows on the files of the images, for `Samples.files`: mode, width, height, type."""
+        rows = self.readable
+        ending = [SAME_TYPE.get(end, end) for end in (os.path.splitext(name)[1].lower() for name in rows["name"])]
+        return rows[["mode", "width", "height"]].assign(type=pd.Series(ending, dtype=str))
 
     @property
     def size(self) -> Size:

@@ -10,6 +10,7 @@ from lightning_base.auditing.audit import test_source
 from lightning_base.auditing.gate import find_leaks, findings, tell, write_split
 from lightning_base.auditing.pictures import draw_samples
 from lightning_base.auditing.report import Leak
+from lightning_base.auditing.suspicions.look import looked_for
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.preprocess import TablePreprocess
@@ -110,5 +111,7 @@ def audit(experiment: Experiment, show: Path | None = None, labels: Path | None 
     if not leaks:
         pool, folds = data.samples("pool"), data.folds.folds
         console(Level.QUIET).print(f"no leaks found: {len(pool)} samples, {len(folds)} folds")
+    sources = [found for found in (data.samples("pool"), test_source(data)) if found is not None]
+    console(Level.QUIET).print(looked_for(sources), soft_wrap=True, markup=False)
     tell(experiment.audit, leaks, Level.QUIET)
     return leaks

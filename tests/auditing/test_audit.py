@@ -56,6 +56,8 @@ def test_a_duplicate_is_told_by_the_one_fold_that_has_it(tmp_path: Path) -> None
     (leak,) = audit(Arrays(source=source(tmp_path, x=x), split=ByFiles(val=str(tmp_path / "val.txt"))))
     assert (leak.kind, leak.fold, leak.ids) == ("duplicate", 0, ("140",))
     assert "('140' is '007') in fold 0" in leak.detail
+    assert "with another target (data.clean.conflict: drop leaves both out)" in leak.detail  # of class 2 and of class 1
+    assert audit(Arrays(source=source(tmp_path, x=x), split=KFold(5), clean=Cleaning(conflict="drop"))) == []
 
 
 def test_a_duplicate_between_pool_and_test_is_found(tmp_path: Path) -> None:
@@ -64,7 +66,8 @@ def test_a_duplicate_between_pool_and_test_is_found(tmp_path: Path) -> None:
     (leak,) = audit(Arrays(source=source(tmp_path, x_test=x_test, y_test=np.arange(30) % 3)))
     assert (leak.kind, leak.fold, leak.ids) == ("duplicate", None, ("04",))
     assert leak.detail == (
-        "1 test sample is in the pool too ('04' is '009'); take them out of the pool or out of the test source"
+        "1 test sample is in the pool too, 1 of them with another target ('04' is '009'); take them out of the pool or "
+        "out of the test source"
     )
 
 

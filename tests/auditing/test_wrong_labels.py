@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import pytest
 from cleanlab.rank import get_label_quality_scores
 from PIL import Image
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict, train_test_split
 
 from datamodules.arrays import Arrays
 from datamodules.table import Table
 from lightning_base.auditing import pictures as show
+from lightning_base.auditing.noise import CHANCE, chances, estimated
+from lightning_base.auditing.wrong_labels import confident_learning, ranked, trusted
 from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
 from lightning_base.samples.samples import Samples
@@ -59,6 +64,54 @@ def right(labels: Path | None) -> float:
     return float((table["target"].to_numpy() == DIGITS.target[table["id"].astype(int)]).mean())
 
 
+def simulated(kind: str, rate: float, inputs: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of the digits made wrong, and logistic regression's held-out probabilities on some of the pixels."""
+    rng, y = np.random.default_rng(0), DIGITS.target
+    moved = {"pairs": np.array([6, 7, 7, 5, 9, 3, 0, 1, 3, 4])[y], "any": (y + rng.integers(1, 10, len(y))) % 10}
+    given = np.where(rng.random(len(y)) < rate, moved.get(kind, y), y)
+    model = LogisticRegression(C=0.01, max_iter=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return given, cross_val_predict(model, DIGITS.data[:, inputs], given, cv=3, method="predict_proba")
+
+
+@pytest.mark.parametrize("kind", ["pairs", "any"])
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_proposed_labels_are_right_more_often_than_not(kind: str, rate: float) -> None:
+    given, prob = simulated(kind, rate)
+    noise, truth = estimated(given, prob), DIGITS.target
+    wrong = given != truth
+    assert 0.25 * rate < noise.share < wrong.mean() + 0.02
+    assert not noise.weak
+    proposed = chances(given, prob, noise) >= CHANCE
+    right = prob.argmax(axis=1)[proposed] == truth[proposed]
+    assert right.mean() > 0.7
+    assert right.sum() > 0.3 * wrong.sum()
+    names = [str(digit) for digit in range(10)]
+    table = ranked(pd.Series(IDS), given, prob, names, confident_learning()(given, prob), np.zeros(len(given)))
+    first = table["id"].astype(int)[: wrong.sum() // 2]
+    assert wrong[first].mean() > 3 * wrong.mean()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_a_weak_model_corrects_nothing_and_says_that_its_suspects_are_not_to_be_trusted(rate: float) -> None:
+    given, prob = simulated("any", rate, slice(16, 24))  # eight pixels
+    accuracy = (prob.argmax(axis=1) == DIGITS.target).mean()
+    noise = estimated(given, prob)
+    assert accuracy < 0.65
+    assert confident_learning()(given, prob).mean() > 0.15
+    assert not chances(given, prob, noise).any()
+    assert "not to be trusted" in trusted(noise)[1]
+
+
+def test_a_good_model_on_right_labels_corrects_nothing() -> None:
+    given, prob = simulated("none", 0.0)
+    assert (prob.argmax(axis=1) == given).mean() > 0.9
+    noise = estimated(given, prob)
+    assert noise.share < 0.01
+    assert not chances(given, prob, noise).any()
+
+
 @pytest.mark.slow
 def test_suspects_are_wrong_labels_far_more_often_than_others(noisy: Path) -> None:
     table = pd.read_parquet(noisy / "label_issues.parquet")
@@ -72,7 +125,7 @@ def test_suspects_are_wrong_labels_far_more_often_than_others(noisy: Path) -> No
     assert (table["suggested"].to_numpy() == truth)[issue & wrong].mean() > 0.9
 
 
-def test_labels_are_ranked_by_the_margin_of_their_held_out_probability(noisy: Path) -> None:
+def test_labels_are_ranked_by_their_held_out_probability_over_its_mean_in_the_class(noisy: Path) -> None:
     table, oof = pd.read_parquet(noisy / "label_issues.parquet"), pd.read_parquet(noisy / "oof.parquet")
     assert table["rank"].tolist() == list(range(1, len(oof) + 1))
     oof = oof.set_index("id").reindex(table["id"])
@@ -80,8 +133,9 @@ def test_labels_are_ranked_by_the_margin_of_their_held_out_probability(noisy: Pa
     expected = [oof[f"prob_{c}"].iloc[i] for i, c in enumerate(oof["target"])]
     np.testing.assert_allclose(table["self_confidence"], expected, rtol=1e-6)
     prob = oof.filter(like="prob_").to_numpy()
-    margins = get_label_quality_scores(oof["target"].to_numpy(), prob, method="normalized_margin")
-    np.testing.assert_allclose(table["quality"], margins, atol=1e-6)
+    own = pd.Series(get_label_quality_scores(oof["target"].to_numpy(), prob, method="self_confidence"))
+    mean = own.groupby(oof["target"].to_numpy()).transform("mean")
+    np.testing.assert_allclose(table["quality"], own / mean, rtol=1e-5)
     most = oof.filter(like="prob_").idxmax(axis=1).str.removeprefix("prob_")
     assert table["suggested"].tolist() == most.tolist()
     assert table["issue"].is_monotonic_decreasing
@@ -95,7 +149,7 @@ def test_corrections_fed_back_raise_the_share_of_right_labels(noisy: Path) -> No
     assert before < 1 - NOISE + 0.01
     assert after > 1 - NOISE / 2
     rows, earlier = (pd.read_csv(p, dtype=str) for p in (noisy / "labels.csv", noisy.parents[2] / "noisy.csv"))
-    clear = pd.read_parquet(noisy / "label_issues.parquet").query("issue and quality <= 0.25")
+    clear = pd.read_parquet(noisy / "label_issues.parquet").query(f"chance >= {CHANCE}")
     assert rows["id"].is_unique
     assert set(rows["id"]) == set(earlier["id"]) | set(clear["id"])
     assert dict(zip(clear["id"], clear["suggested"], strict=True)).items() <= dict(rows.to_numpy()).items()

@@ -1,0 +1,1 @@
+"""Suspicions: what looks like a leak and may be none; each is told, and by itself refuses no training."""

@@ -1,0 +1,116 @@
+"""Changed copies: table rows that agree when rounded, texts that agree without punctuation, on both sides."""
+
+import numpy as np
+import numpy.typing as npt
+
+from lightning_base.auditing.overlap import Joined
+from lightning_base.auditing.suspicions.columns import is_columns
+from lightning_base.samples.payload import Rows, blocks, content_hash, gather, mixed
+from lightning_base.samples.samples import Samples
+
+Keys = npt.NDArray[np.uint64]
+MOST = 50_000_000  # numbers that are looked at
+FEWEST_WORDS = 5
+CELLS = (1e-4, 1e-3, 1e-2)  # … of a column's power of ten
+CHANCE = 1e-4  # pairs of rows that may agree by chance, were columns independent
+
+
+def changed_copies(joined: Joined) -> list[Keys]:
+    """For each way of comparing (N,) uint64 keys, equal for samples that are copies but for a small change."""
+    if all(map(is_columns, joined.sources)) and joined.pool.inputs.dtype.kind == "f":
+        return rounded(np.concatenate([gather(s.inputs, np.arange(len(s)))[0] for s in joined.sources]))
+    if all(map(is_text, joined.sources)):
+        return [np.concatenate([bare(source) for source in joined.sources])]
+    return []
+
+
+def too_large(joined: Joined) -> bool:
+    """Whether the samples are numbers, and too many to be compared."""
+    return is_columns(joined.pool) and len(joined.ids) * joined.pool.inputs.shape[1] > MOST
+
+
+def is_text(samples: Samples) -> bool:
+    """Whether the samples are texts as numbers of words."""
+    return len(samples.features) == 1 and samples.features[0].categories is not None and len(samples.inputs.shape) == 1
+
+
+def rounded(x: npt.NDArray[np.floating]) -> list[Keys]:
+    """Keys (N,) of rows (N, F) with broken numbers rounded, coarser and coarser, as long as chance makes no pairs.
+
+    Whole numbers and categories must agree exactly.
+    """
+    known = np.where(np.isfinite(x), x, 0).astype(np.float64)
+    broken = (known != np.floor(known)).any(axis=0)
+    if not broken.any():
+        return []
+    spread = known.max(axis=0) - known.min(axis=0)
+    decade = 10.0 ** np.floor(np.log10(np.where(spread > 0, spread, 1)))
+    keys = []
+    for cell in CELLS:
+        cells = np.where(broken, np.round(known / (decade * cell)), known)
+        if likely_pairs(cells) > CHANCE:
+            break
+        cells[~np.isfinite(x)] = np.nan
+        keys.append(hashed(cells))
+    return keys
+
+
+def likely_pairs(cells: npt.NDArray[np.float64]) -> float:
+    """How many of all pairs of rows (N, F) would be equal, were the columns independent, with a margin: they are not.
+
+    Columns that are related count as their square roots: two measures of one thing tell little more than one.
+    """
+    some = cells[:: max(len(cells) // 5000, 1)]
+    logs = []
+    for column in some.T:
+        share = np.unique(column, return_counts=True)[1] / len(column)
+        logs.append(np.log(max(float((share**2).sum()), 1 / len(some) ** 2)))
+    pairs = len(cells) * (len(cells) - 1) / 2
+    return float(pairs * np.exp(sum(logs) / 2))
+
+
+def hashed(cells: npt.NDArray[np.float64]) -> Keys:
+    """(N,) uint64, equal for equal rows (N, F)."""
+    keys = np.zeros(len(cells), dtype=np.uint64)
+    for column in (np.where(np.isnan(cells), np.nan, cells + 0.0)).T:
+        keys = mixed(keys * np.uint64(0x9E3779B97F4A7C15) + np.ascontiguousarray(column).view(np.uint64) + np.uint64(1))
+    return keys
+
+
+def bare(samples: Samples) -> Keys:
+    """(N,) uint64, equal for texts of the same words in the same order, without capitals and punctuation.
+
+    Texts of fewer than FEWEST_WORDS words have keys of their own.
+    """
+    words = samples.features[0].categories or ()
+    plain = ["".join(c for c in word.casefold() if c.isalnum()) for word in words]
+    distinct = {word: i for i, word in enumerate(dict.fromkeys(plain))}
+    number = np.array([distinct[word] for word in plain], dtype=np.int64)
+    hashes = np.array([content_hash(word.encode()) if word else 0 for word in distinct], dtype=np.uint64)
+    keys = np.empty(len(samples), dtype=np.uint64)
+    for rows, block, lengths in blocks(samples.inputs):
+        assert lengths is not None
+        inside = np.arange(block.shape[1]) < lengths[:, None]
+        word = np.where(inside, hashes[number[block]], np.uint64(0))  # (B, L)
+        keys[rows] = _ordered(word)
+        short = (word != 0).sum(axis=1) < FEWEST_WORDS
+        keys[rows[short]] = mixed(samples.keys[rows[short]].astype(np.uint64))
+    return keys
+
+
+def _ordered(word: npt.NDArray[np.uint64]) -> Keys:
+    """(B,) a hash of each row's words (B, L) in order; 0 is no word."""
+    keys = np.zeros(len(word), dtype=np.uint64)
+    for column in word.T:
+        keys = np.where(column != 0, mixed(keys * np.uint64(0x9E3779B97F4A7C15) + column), keys)
+    return keys
+
+
+def copied_rows(keys: Keys, content: Keys, train: Rows, held: Rows) -> tuple[Rows, Rows]:
+    """Held-out rows whose key some training row of another content has, and one such training row for each."""
+    order = np.argsort(keys[train], kind="stable")
+    place = np.searchsorted(keys[train][order], keys[held])
+    place = np.minimum(place, len(train) - 1)
+    other = train[order[place]]
+    found = (keys[other] == keys[held]) & (content[other] != content[held])
+    return held[found], other[found]
