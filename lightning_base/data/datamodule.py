@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from lightning.pytorch import LightningDataModule
 
@@ -141,6 +142,10 @@ class BaseDataModule(LightningDataModule, ABC):
     def preprocess(self) -> Preprocess:
         """What the fold has fitted, or the checkpoint brought."""
         return self.make_preprocess()
+
+    def trivial_key(self) -> npt.NDArray[Any] | None:
+        """(N,) what the trivial model that scores are set beside takes means by, of the pool; None for that of all."""
+        return None
 
     def prepare_data(self) -> None:
         """Fetches what the YAML declares and is not there yet; refuses to go on without it where `fetches` is False."""
