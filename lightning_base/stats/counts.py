@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from lightning_base.stats.intervals import Floats
 from lightning_base.stats.linear import Lines
@@ -26,12 +27,20 @@ def drawn_ratios(
     assert lines.probs is not None
     rng, n, c = np.random.default_rng(seed), int(unit.max()) + 1, lines.probs.shape[1]
     right = lines.target == lines.pred
-    found: dict[str, list[float]] = {"precision": [], "recall": [], "f1": []}
-    for _ in range(resamples or int(np.clip(20_000_000 // len(unit), 100, 400))):
-        drawn = np.bincount(rng.integers(0, n, n), minlength=n)[unit] * lines.weight
-        hits = np.bincount(lines.target[right], drawn[right], c)
-        true, predicted = np.bincount(lines.target, drawn, c), np.bincount(lines.pred, drawn, c)
+    of_unit = [  # (n, C) what each unit adds to the counts of right, true and predicted ones
+        csr_array((lines.weight[rows], (unit[rows], cells[rows])), shape=(n, c))
+        for rows, cells in ((right, lines.target), (slice(None), lines.target), (slice(None), lines.pred))
+    ]
+    found: dict[str, list[Floats]] = {"precision": [], "recall": [], "f1": []}
+    left = resamples or int(np.clip(20_000_000 // len(unit), 100, 400))
+    while left:
+        some = min(left, max(10_000_000 // n, 1))
+        places = rng.integers(0, n, (some, n)) + n * np.arange(some)[:, None]
+        drawn = np.bincount(places.ravel(), minlength=some * n).reshape(some, n).T.astype(np.float64)
+        hits, true, predicted = (part.T @ drawn for part in of_unit)  # (C, some)
         there = true > 0
         for name, base in (("precision", predicted), ("recall", true), ("f1", (true + predicted) / 2)):
-            found[name].append(float(np.divide(hits, base, out=np.zeros(c), where=base > 0)[there].mean()))
-    return {name: np.array(values) for name, values in found.items()}
+            ratio = np.divide(hits, base, out=np.zeros_like(hits), where=there & (base > 0))
+            found[name].append(ratio.sum(axis=0) / there.sum(axis=0))
+        left -= some
+    return {name: np.concatenate(values) for name, values in found.items()}

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from lightning_base.stats.intervals import Floats, Rows
 
@@ -133,7 +132,8 @@ def auroc_terms(lines: Lines) -> Terms | None:
     assert lines.probs is not None
     parts = [np.flatnonzero(lines.fold == fold) for fold in np.unique(lines.fold)]
     found = []
-    for c in range(lines.probs.shape[1]):
+    classes = range(lines.probs.shape[1])
+    for c in classes if len(classes) != 2 else (1,):  # of two classes either gives the same
         won, against = np.zeros(len(lines.fold)), np.zeros(len(lines.fold))
         for rows in parts:
             won[rows], against[rows] = _pairs(lines.probs[rows, c], lines.target[rows] == c)
@@ -141,18 +141,21 @@ def auroc_terms(lines: Lines) -> Terms | None:
         if pairs := float(against[positive].sum()):
             value = float(won[positive].sum()) / pairs
             found.append(value + (won - value * against) / pairs / lines.weight)
-    if lines.probs.shape[1] == 2 and len(found) == 2:
-        return found[1]  # either class's are the same
     return np.mean(found, axis=0) if found else None
 
 
 def _pairs(scores: Floats, positive: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Of each line how many of its pairs are won by the positive one (ties a half), and how many pairs it has."""
-    won, n, m = np.zeros(len(scores)), int(positive.sum()), int((~positive).sum())
-    ranks = stats.rankdata(scores)
-    won[positive] = ranks[positive] - stats.rankdata(scores[positive])
-    won[~positive] = n - (ranks[~positive] - stats.rankdata(scores[~positive]))
-    return won, np.where(positive, m, n).astype(np.float64)
+    won, one, other = np.zeros(len(scores)), scores[positive], scores[~positive]
+    won[positive] = _below(np.sort(other), one)
+    won[~positive] = len(one) - _below(np.sort(one), other)
+    return won, np.where(positive, len(other), len(one)).astype(np.float64)
+
+
+def _below(ordered: Floats, scores: Floats) -> Floats:
+    """Of each score how many of the ordered ones are below it, ties as a half."""
+    both: Floats = (np.searchsorted(ordered, scores) + np.searchsorted(ordered, scores, side="right")) / 2
+    return both
 
 
 def scores(lines: Lines) -> dict[str, float]:
