@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from lightning.pytorch import LightningDataModule
 
@@ -143,7 +142,7 @@ class BaseDataModule(LightningDataModule, ABC):
         """What the fold has fitted, or the checkpoint brought."""
         return self.make_preprocess()
 
-    def trivial_key(self) -> npt.NDArray[Any] | None:
+    def trivial_key(self) -> Any:
         """(N,) what the trivial model that scores are set beside takes means by, of the pool; None for that of all."""
         return None
 

@@ -90,7 +90,8 @@ def estimate(
         one = with_interval(one, name, own[name], facts)
         found[name] = one if trivial is None else with_gain(one, name, own[name], theirs[name], facts, trivial)
     if lines is not None and lines.probs is not None and "ece" in metrics:
-        found |= _calibrated(found["ece"], lines, design)
+        both = _calibrated(found["ece"], lines, design)
+        return {key: one for name in found for key, one in (both if name == "ece" else {name: found[name]}).items()}
     return found
 
 
