@@ -79,7 +79,9 @@ def reported(
     sizes = [len(train) for train, _ in folds], [len(val) for _, val in folds]
     design = Design(*sizes, repeats, group, temporal, temporal)
     other = trivial_lines(lines, table["row"].to_numpy(), folds, Known(y, classes)) if k > 1 else None
-    return estimate(metrics, design, lines, other)
+    found = estimate(metrics, design, lines)
+    gained = {name: metrics[name] for name in ("accuracy", "mse") if name in metrics}
+    return found if other is None else found | estimate(gained, design, lines, other)
 
 
 def class_table(rows: Any, fold: Any, y: Any, probs: Floats) -> pd.DataFrame:

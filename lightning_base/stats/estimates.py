@@ -33,7 +33,7 @@ ERR, MODELS, MODEL = "models trained so", "these models", "this model"
 SAMPLES = "variance over samples (Bayle et al. 2020), widened for shared training samples"
 BINOMIAL = "exact binomial (Clopper & Pearson 1934)"
 CURVE = "influence curve (LeDell et al. 2015) on the logit, widened for shared training samples"
-REDRAWN = "bootstrap of the pooled counts, classes redrawn, on the logit"
+REDRAWN = "bootstrap of the pooled counts, classes redrawn, on the logit, widened half as much"
 SPREAD = "corrected resampled t (Nadeau & Bengio 2003): the folds differ by more than their samples"
 
 
@@ -132,7 +132,9 @@ def with_interval(one: Score, name: str, term: Floats, facts: Facts) -> Score:
     if name == "accuracy" and facts.design.group is None and (exact := few_errors(term, facts.lines)) is not None:
         return replace(one, ci95=exact, interval=BINOMIAL, target=target)
     if name in RATIOS:
-        half, how = stats.norm.ppf(0.975) * facts.deviation(name) * one.score * (1 - one.score), REDRAWN
+        widening = np.sqrt((1 + facts.design.widening**2) / 2)  # half of it: docs/statistics.md
+        deviation = facts.deviation(name) * one.score * (1 - one.score)
+        half, how = stats.norm.ppf(0.975) * widening * deviation, REDRAWN
     else:
         half, how = half_width(term, one.folds, facts, CURVE if name == "auroc" else SAMPLES)
     scale: Scale = "logit" if kind_of(name) == "share" else "log" if low == 0 and high == inf else "plain"

@@ -17,7 +17,7 @@ FEW = 10  # samples of the rarest class per fold below which scores made of its 
 FEW_ERRORS = 10  # wrong samples below which these have none, and accuracy, also of right ones, the exact binomial one
 FEW_UNITS = 20  # independent samples, or groups, below which no variance is trusted
 RATIOS = ("precision", "recall", "f1")
-HEAVY = 5.0  # kurtosis of residuals (3 for normal ones) above which squared errors have no interval
+HEAVY = 4.0  # kurtosis of residuals (3 for normal ones) above which squared errors have no interval
 
 
 @dataclass(frozen=True)
