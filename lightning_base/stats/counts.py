@@ -34,7 +34,7 @@ def drawn_ratios(
     found: dict[str, list[Floats]] = {"precision": [], "recall": [], "f1": []}
     left = resamples or int(np.clip(20_000_000 // len(unit), 100, 400))
     while left:
-        some = min(left, max(10_000_000 // n, 1))
+        some = min(left, max(4_000_000 // n, 1))
         places = rng.integers(0, n, (some, n)) + n * np.arange(some)[:, None]
         drawn = np.bincount(places.ravel(), minlength=some * n).reshape(some, n).T.astype(np.float64)
         hits, true, predicted = (part.T @ drawn for part in of_unit)  # (C, some)
