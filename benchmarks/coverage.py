@@ -2,6 +2,8 @@
 
 python benchmarks/coverage.py [SETS] [EXECUTOR]    (500 data sets a setting, vectorized; three settings)
 python benchmarks/coverage.py [SETS] exact         (penalised logistic regression, solved; nine settings)
+python benchmarks/coverage.py [SETS] settings      (imbalance, few folds, heavy tails, groups, time, test samples …:
+                                                    benchmarks/coverage_settings.py)
 
 A data set has n samples of standard normal inputs; a logistic model of the first five gives the class. In each setting
 `crossval` trains a network on SETS of them, its pairs of folds included, and once more on all samples (`--refit`); with
@@ -34,6 +36,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import coverage_settings
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -46,7 +49,9 @@ from lightning_base.splitters.paired import Paired
 from lightning_base.splitters.split import Fold, make_split
 from lightning_base.stats.bootstrap import oof_intervals
 from lightning_base.stats.estimates import clipped, estimate
+from lightning_base.stats.facts import Design
 from lightning_base.stats.intervals import corrected_interval
+from lightning_base.stats.linear import Lines
 from lightning_base.stats.nested import nested_intervals, sample_errors
 from lightning_base.training.experiment import Experiment
 from lightning_base.verbs.opening import open_experiment
@@ -234,10 +239,15 @@ def intervals(trained: Trained, repeats: int) -> dict[str, dict[str, tuple[float
     chosen = [k for k, fold in enumerate(trained.folds) if fold.repeat < repeats]
     folds, parts = [trained.folds[k] for k in chosen], [trained.parts[k] for k in chosen]
     ordinary = [fold for fold in folds if fold.pair is None]
-    estimates = estimate(trained.results[: len(ordinary)], [fold.repeat for fold in ordinary], grouped=False)
-    values = {name: estimates[name].folds for name in METRICS}
     oof = [part.assign(fold=k, repeat=ordinary[k].repeat) for k, part in enumerate(parts[: len(ordinary)])]
-    drawn = oof_intervals(pd.concat(oof).sort_values(["repeat", "id"], ignore_index=True), values)
+    joined = pd.concat(oof).sort_values(["repeat", "id"], ignore_index=True)
+    results = trained.results[: len(ordinary)]
+    sizes = [result["n_train"] for result in results], [result["n_val"] for result in results]
+    design = Design(*sizes, [fold.repeat for fold in ordinary])
+    metrics = {name: [result["metrics"][name] for result in results] for name in METRICS}
+    estimates = estimate(metrics, design, Lines.of(joined))
+    values = {name: estimates[name].folds for name in METRICS}
+    drawn = oof_intervals(joined, values)
     place = {number: k for k, number in enumerate(chosen)}
     folds = [replace(fold, pair=fold.pair and (place[fold.pair[0]], place[fold.pair[1]])) for fold in folds]
     nested = nested_intervals(parts, folds, values)
@@ -286,6 +296,9 @@ def report(setting: Setting, found: list[tuple[Floats, Floats, dict[int, Any]]])
 
 def main(sets: int, how: str) -> None:
     """Prints the table."""
+    if how == "settings":
+        coverage_settings.main(sets, ())
+        return
     began = time.perf_counter()
     print(f"{sets} data sets a setting: a coverage of 95 % is known to ± {196 * np.sqrt(0.05 * 0.95 / sets):.1f}\n")
     print(f"| n | p | signal | model | folds | metric | {' | '.join(INTERVALS)} |\n|{' --- |' * (6 + len(INTERVALS))}")

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError
@@ -54,6 +58,11 @@ class Ratings(BaseDataModule):
     def make_preprocess(self) -> Preprocess:
         """Users and items as codes."""
         return TablePreprocess(encode="code")
+
+    def trivial_key(self) -> npt.NDArray[Any]:
+        """(N,) the item of each rating: the trivial model takes its mean."""
+        samples = self.samples("pool")
+        return np.asarray(samples.inputs[np.arange(len(samples))])[:, 1]
 
     def dataset(self, source: Source) -> Samples:
         """The ratings of a source: codes of user and item (N, 2) float32."""

@@ -142,6 +142,10 @@ class BaseDataModule(LightningDataModule, ABC):
         """What the fold has fitted, or the checkpoint brought."""
         return self.make_preprocess()
 
+    def trivial_key(self) -> Any:
+        """(N,) what the trivial model that scores are set beside takes means by, of the pool; None for that of all."""
+        return None
+
     def prepare_data(self) -> None:
         """Fetches what the YAML declares and is not there yet; refuses to go on without it where `fetches` is False."""
         for resource in self.fetch:

@@ -1,9 +1,11 @@
 """From finished folds to oof.parquet, summary.json and the table of scores."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import ArtefactError
@@ -12,14 +14,17 @@ from lightning_base.folds.search import describe
 from lightning_base.results.fold_result import FoldResult, read_result
 from lightning_base.results.summary import MetricSummary, Summary
 from lightning_base.results.tables import read_table
+from lightning_base.stats import words
 from lightning_base.stats.bootstrap import oof_intervals
-from lightning_base.stats.estimates import NAME as INTERVAL
 from lightning_base.stats.estimates import clipped, estimate
+from lightning_base.stats.facts import Design
+from lightning_base.stats.linear import Lines
 from lightning_base.stats.nested import NAME as NESTED
 from lightning_base.stats.nested import nested_intervals
 from lightning_base.stats.tables import fold_table, show_nested
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import write_parquet
+from lightning_base.training.beside import are_windows, held_out
 from lightning_base.training.provenance import git_commit, versions
 
 NOTE = 100  # columns of a note, at most
@@ -34,7 +39,7 @@ def collect(plan: Plan) -> Summary:
     results = trained[: len(plan.data.folds.ordinary)]
     oof = pd.concat(parts[: len(results)], ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
     write_parquet(plan.directory / "oof.parquet", oof)
-    summary = summarise(plan, trained, oof, estimates(plan, results, parts, oof))
+    summary = summarise(plan, trained, oof, *estimates(plan, results, parts, oof))
     summary.write(plan.directory)
     return summary
 
@@ -60,8 +65,8 @@ def read_folds(plan: Plan) -> tuple[list[FoldResult], list[pd.DataFrame]]:
 
 def estimates(
     plan: Plan, results: Sequence[FoldResult], parts: Sequence[pd.DataFrame], oof: pd.DataFrame
-) -> dict[str, MetricSummary]:
-    """Per metric the folds' values with mean, standard deviation and intervals.
+) -> tuple[dict[str, MetricSummary], str | None]:
+    """Per metric its score and intervals, and beside them the trivial model's; what that predicts, in words.
 
     Args:
         plan: the cross-validation.
@@ -71,23 +76,32 @@ def estimates(
     """
     split, table = plan.data.folds, plan.data.samples("pool").table.set_index("id")
     by_metric = {name: [result.metrics[name] for result in results] for name in results[0].metrics}
-    sizes = [result.n_train for result in results], [result.n_val for result in results]
-    found = estimate(by_metric, *sizes, [fold.repeat for fold in split.ordinary], "group" in table)
+    group, lines = groups_of(plan, oof), Lines.of(oof)
+    design = Design(
+        n_train=[result.n_train for result in results],
+        n_val=[result.n_val for result in results],
+        repeats=[fold.repeat for fold in split.ordinary],
+        group=group,
+        temporal=split.temporal,
+        ordered=split.temporal and are_windows(plan.data.samples("pool").table, split.ordinary),
+    )
+    beside = None if lines is None else held_out(plan.data, lines, oof["id"].tolist(), split.ordinary)
+    trivial, name_of_it = (None, None) if beside is None else beside
+    found = estimate(by_metric, design, lines, trivial)
     values = {name: one.folds for name, one in found.items()}
-    drawn = oof_intervals(oof, values, groups_of(plan, oof))
+    drawn = oof_intervals(oof, values, group)
     nested = nested_intervals(parts, split.folds, values, table.get("group"))
-    return {
-        name: MetricSummary(
-            mean=one.mean,
-            std=one.std,
-            ci95=one.ci95,
-            folds=one.folds,
+    metrics = {}
+    for name, one in found.items():
+        fields = {key.name: getattr(one, key.name) for key in dataclasses.fields(one)}
+        own = nested.get(name)
+        metrics[name] = MetricSummary(
+            **fields,
             ci95_oof_bootstrap=drawn.get(name),
-            nested_mean=nested[name].mean if name in nested else None,
-            ci95_nested=clipped(name, one.folds, nested[name].ci95) if name in nested else None,
+            nested_mean=None if own is None else own.mean,
+            ci95_nested=None if own is None else clipped(name, one.folds, own.ci95),
         )
-        for name, one in found.items()
-    }
+    return metrics, name_of_it
 
 
 def groups_of(plan: Plan, oof: pd.DataFrame) -> Any:
@@ -97,7 +111,11 @@ def groups_of(plan: Plan, oof: pd.DataFrame) -> Any:
 
 
 def summarise(
-    plan: Plan, trained: Sequence[FoldResult], oof: pd.DataFrame, metrics: dict[str, MetricSummary]
+    plan: Plan,
+    trained: Sequence[FoldResult],
+    oof: pd.DataFrame,
+    metrics: dict[str, MetricSummary],
+    trivial: str | None,
 ) -> Summary:
     """The summary of a cross-validation.
 
@@ -106,20 +124,22 @@ def summarise(
         trained: the results of every fold, pairs included.
         oof: the held-out samples' predictions.
         metrics: their estimates.
+        trivial: what the trivial model predicts, in words.
     """
     split, pool = plan.data.folds, plan.data.samples("pool")
     results, repeats = trained[: len(split.ordinary)], split.ordinary[-1].repeat + 1
-    grouped = "group" in pool.table
+    grouped, drawn = "group" in pool.table, 1 < repeats == len(results)
+    rarest = words.rarest(oof, plan.data.classes)
     return Summary(
         metrics=metrics,
-        details=pooled_details(results),
+        details=pooled_details(results, bool(plan.data.classes)),
         n=len(pool),
         n_scored=int(oof["id"].nunique()),  # fewer than n where a splitter never holds some samples out
         n_oof=len(oof),
         every_sample_once_per_repeat=len(oof) == len(pool) * repeats and not oof.duplicated(["id", "repeat"]).any(),
         k=len(results),
         repeats=repeats,
-        interval=INTERVAL,
+        interval=words.intervals(metrics, float(np.mean([result.n_train for result in results]))),
         nested=NESTED if any(metric.ci95_nested for metric in metrics.values()) else None,
         oof_bootstrap=f"percentile bootstrap over {'groups' if grouped else 'samples'}, models held fixed",
         oof_groups=int(pool.table["group"].nunique()) if grouped else None,
@@ -134,32 +154,68 @@ def summarise(
         versions=versions(),
         git_commit=git_commit(),
         seconds=sum(result.seconds + result.search_seconds for result in trained),
+        rarest=rarest and rarest[1],
+        rarest_class=rarest and rarest[0],
+        trivial=trivial,
+        drawn=drawn,
     )
 
 
-def pooled_details(results: Sequence[FoldResult]) -> dict[str, Any]:
-    """The folds' confusion matrices added up; other details as their mean over folds."""
+def pooled_details(results: Sequence[FoldResult], classes: bool) -> dict[str, Any]:
+    """The folds' confusion matrices added up; other details as their mean over the folds that have them.
+
+    A class that a fold does not hold out has no precision, recall or F1 there. Beside their means stand the values of
+    the added matrix, and in how many folds each class is.
+
+    Args:
+        results: of the folds.
+        classes: whether these are a classifier's.
+    """
     pooled: dict[str, Any] = {}
     for name in results[0].details:
         values = np.array([result.details[name] for result in results], dtype=np.float64)
-        pooled[name] = (
-            values.sum(axis=0).astype(int).tolist() if name == "confusion_matrix" else values.mean(axis=0).tolist()
-        )
+        if name == "confusion_matrix":
+            pooled[name] = values.sum(axis=0).astype(int).tolist()
+            if classes:
+                pooled["folds_with_class"] = (values.sum(axis=2) > 0).sum(axis=0).tolist()
+                pooled |= {f"{ratio}_pooled": value for ratio, value in ratios(values.sum(axis=0)).items()}
+        else:
+            there = np.isfinite(values)
+            total = np.where(there, values, 0).sum(axis=0)
+            mean = np.divide(total, there.sum(axis=0), out=np.full(total.shape, np.nan), where=there.any(axis=0))
+            pooled[name] = mean.tolist()
     return pooled
+
+
+def ratios(matrix: npt.NDArray[np.float64]) -> dict[str, list[float]]:
+    """Precision, recall and F1 of each class from a confusion matrix (C, C), rows true; NaN for one without samples."""
+    hits, true, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    found = {"precision": hits / np.maximum(predicted, 1), "recall": hits / np.maximum(true, 1)}
+    found["f1"] = 2 * hits / np.maximum(true + predicted, 1)
+    return {name: np.where(true > 0, values, np.nan).tolist() for name, values in found.items()}
 
 
 def show(plan: Plan, summary: Summary) -> None:
     """Prints the table of scores, what they mean, and where the results are."""
     out, notes = console(Level.QUIET), console()
     title = f"{plan.experiment.name}: {summary.k} folds, held-out samples, {summary.seconds:.0f} s"
-    table, left_out = fold_table(title, summary.metrics, summary.n_scored, out.width)
+    table, left_out = fold_table(title, summary.metrics, out.width)
     out.print(table)
     if left_out:
         out.print(left_out)
+    rarest = None if summary.rarest is None else (str(summary.rarest_class), summary.rarest)
+    scored = words.counted(summary.n_scored, "samples", rarest, summary.oof_groups)
+    notes.print(f"score: pooled over held-out samples, {scored}; scored: {summary.selection}", width=NOTE)
+    for note in words.of_two(summary.classes):
+        notes.print(note, width=NOTE)
+    if summary.trivial:
+        notes.print(f"trivial: {summary.trivial}, on the same folds", width=NOTE)
+    if worse := words.no_better(summary.metrics):
+        out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
+    notes.print(f"intervals: {summary.interval}", width=NOTE)
     if summary.chosen:
         chosen = describe([values for values in summary.chosen if values is not None])
         notes.print(f"each fold chose, by {plan.experiment.config.search.metric}: {chosen}", width=NOTE)
-    notes.print(f"interval: {summary.interval}; scored: {summary.selection}", width=NOTE)
     if summary.nested:
         nested = {name: (m.nested_mean, m.ci95_nested) for name, m in summary.metrics.items() if m.ci95_nested}
         notes.print(f"{summary.nested}: {show_nested(nested)}", width=NOTE)

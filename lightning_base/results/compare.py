@@ -231,11 +231,16 @@ def show(found: Comparison, console: Console) -> None:
         "difference: first minus second, corrected resampled t interval of 95 % and p, Nadeau & Bengio 2003; "
         "P: Bayesian correlated t-test, Corani & Benavoli 2015"
     )
+    console.print(
+        "mean: over folds, each counting the same, as these tests take it; the score that crossval prints is pooled "
+        "over samples, and may differ from it"
+    )
     if found.mcnemar:
         methods = " or ".join(dict.fromkeys(test.method for test in found.mcnemar))
         console.print(
             f"McNemar, of accuracy: samples that the first : the second alone has right, out-of-fold, {methods}, n = "
-            f"{found.mcnemar[0].n}"
+            f"{found.mcnemar[0].n}; it takes the trained models as given and samples as independent, and says nothing "
+            "of other training sets"
         )
     if several:
         console.print(f"Holm: corrected over {len(found.tests)} tests{' (McNemar: over the pairs)' if pairs else ''}")

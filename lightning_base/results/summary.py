@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lightning_base.errors import ArtefactError
-from lightning_base.stats.intervals import Estimate
+from lightning_base.stats.estimates import Score
 from lightning_base.tools.files import write_json
 from lightning_base.tools.records import read_record
 
@@ -15,8 +15,8 @@ Interval: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class MetricSummary(Estimate):
-    """A metric over the folds: its estimate, and further intervals.
+class MetricSummary(Score):
+    """A metric: its score, as stats/estimates.py has it, and further intervals.
 
     Attributes:
         ci95_oof_bootstrap: that of the held-out samples, the folds' models held fixed; None where it cannot be had.
@@ -34,11 +34,17 @@ class Summary:
 
     Attributes:
         metrics: by name.
-        details: confusion matrices added up over the folds, other vectors and matrices as their mean.
+        details: confusion matrices added up over the folds, other vectors and matrices as their mean over the folds
+            that have them. Of classes also `NAME_pooled`, from the confusion matrix, and `folds_with_class`.
         n, n_scored, n_oof: samples of the pool, those that some fold holds out, and lines of oof.parquet.
+        rarest, rarest_class: number of samples of the rarest class that is there (the positives, where there are two),
+            and its name; None without classes.
+        trivial: what the trivial model predicts, in words; None where there is none.
         every_sample_once_per_repeat: whether each repeat holds out each sample once.
         k, repeats: folds over all repeats, and repeats.
-        interval, nested, oof_bootstrap: how the intervals were computed, in words; nested is None without any.
+        drawn: whether folds are drawn at random, each a repeat of its own, and do not divide the samples.
+        interval, nested, oof_bootstrap: what the intervals are of and how they were computed, in words; nested is None
+            without any.
         oof_groups: number of groups that the bootstrap draws whole; None where samples have none.
         selection: what chose the weights that are scored, in words.
         chosen: the values that each fold's search chose; None without a search.
@@ -75,6 +81,10 @@ class Summary:
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     seconds: float = 0.0
+    rarest: int | None = None
+    rarest_class: str | None = None
+    trivial: str | None = None
+    drawn: bool = False
 
     def write(self, directory: Path) -> None:
         """Writes it into a crossval directory; metrics without a nested estimate have no keys of it."""

@@ -1,7 +1,7 @@
 """What a splitter over sample tables is, and a share of a table taken by time, by group or at random."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,11 @@ class TableSplitter(ABC):
         trains_after: whether it means to train on samples later than those held out; the audit then looks for training
             samples that overlap these in time, else for any that is not earlier.
         pairs: the folds that hold out two others together, with these; none but for Paired and its manifests.
+        temporal: whether its folds follow each other in time.
     """
 
     trains_after = False
+    temporal = False
     pairs: Mapping[int, tuple[int, int]] = {}
 
     @property
@@ -36,6 +38,10 @@ class TableSplitter(ABC):
     @abstractmethod
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
         """(train, val) rows of each fold, in the pool: the source without its test samples."""
+
+    def repeats(self, table: pd.DataFrame) -> Sequence[int] | None:
+        """The repeat of each fold that is no pair, from 0; None where the folds themselves must prove it."""
+        return None
 
 
 def share(table: pd.DataFrame, size: float, by: str, stratify: bool, seed: int, where: str) -> Rows:

@@ -62,3 +62,7 @@ class Paired(TableSplitter):
             held += [np.sort(order[val]) for _, val in places]
         held += [np.union1d(held[one], held[other]) for one, other in self.pairs.values()]
         return [(np.setdiff1d(whole, val, assume_unique=True), val) for val in held]
+
+    def repeats(self, table: pd.DataFrame) -> list[int]:
+        """Each n_splits folds are one."""
+        return [fold // self.n_splits for fold in range(self.n_splits * self.n_repeats)]

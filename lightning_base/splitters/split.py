@@ -28,6 +28,7 @@ from lightning_base.samples.payload import Rows
 from lightning_base.splitters.base import TableSplitter, share
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.manifest import hash_table
+from lightning_base.splitters.repeats import repeats_of
 
 # scikit-learn has no common base: repeated splitters and shuffle splits stand beside BaseCrossValidator
 Splitter: TypeAlias = BaseCrossValidator | BaseShuffleSplit | RepeatedKFold | RepeatedStratifiedKFold
@@ -54,7 +55,7 @@ class Fold:
     Attributes:
         train: (N,) int64 rows that train.
         val: (M,) int64 rows held out.
-        repeat: from 0.
+        repeat: from 0; folds of one repeat hold out no sample in common, folds drawn at random have a repeat each.
         pair: of a fold that only serves the nested interval, the two ordinary folds that it holds out together.
     """
 
@@ -73,12 +74,14 @@ class Split:
         folds: the folds, over all repeats.
         splitter: what made them, as text.
         sealed: ids of the test samples that were taken out of the source first.
+        temporal: whether the samples follow each other in time: they have one, or the splitter goes by their order.
     """
 
     ids: npt.NDArray[Any]
     folds: tuple[Fold, ...]
     splitter: str
     sealed: npt.NDArray[Any] | None = None
+    temporal: bool = False
 
     @cached_property
     def ordinary(self) -> tuple[Fold, ...]:
@@ -183,8 +186,10 @@ def make_split(
         coupled = splitter.pairs
     else:
         order, places = sklearn_folds(table, splitter, seed, classes)
+    ordinary = [order[val] for k, (_, val) in enumerate(places) if k not in coupled]
+    said = splitter.repeats(table) if isinstance(splitter, TableSplitter) else None
+    repeats = repeats_of(splitter, ordinary, len(table), said)
     folds: list[Fold] = []
-    repeat, seen = 0, np.zeros(len(table), dtype=bool)
     for k, (train, val) in enumerate(places):
         if len(train) == 0 or len(val) == 0 or np.intersect1d(train, val).size:
             raise ConfigError(
@@ -194,11 +199,10 @@ def make_split(
         if (pair := coupled.get(k)) is not None:
             folds.append(Fold(np.sort(train), np.sort(val), folds[pair[0]].repeat, pair))
             continue
-        if seen[val].any():  # a held-out sample comes again: the next repeat has begun
-            repeat, seen = repeat + 1, np.zeros_like(seen)
-        seen[val] = True
-        folds.append(Fold(np.sort(order[train]), np.sort(order[val]), repeat))
-    return Split(table["id"].to_numpy(dtype=object), tuple(folds), repr(splitter), sealed)
+        folds.append(Fold(np.sort(order[train]), np.sort(order[val]), repeats[k]))
+    temporal = splitter.temporal if isinstance(splitter, TableSplitter) else isinstance(splitter, TimeSeriesSplit)
+    ids = table["id"].to_numpy(dtype=object)
+    return Split(ids, tuple(folds), repr(splitter), sealed, temporal or "time" in table)
 
 
 def sklearn_folds(

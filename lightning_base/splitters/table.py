@@ -60,6 +60,10 @@ class Ratio(TableSplitter):
         train = np.setdiff1d(np.arange(len(table)), val)
         return [(earlier(table, train, val) if self._by(table) == "time" else train, val)]
 
+    def repeats(self, table: pd.DataFrame) -> list[int]:
+        """The one fold's."""
+        return [0]
+
 
 class ByColumn(TableSplitter):
     """Roles as a column of the sample table names them: one fold.
@@ -103,6 +107,10 @@ class ByColumn(TableSplitter):
         """(train, val) rows of the one fold."""
         return [(self._rows(table, self.train), self._rows(table, self.val))]
 
+    def repeats(self, table: pd.DataFrame) -> list[int]:
+        """The one fold's."""
+        return [0]
+
 
 class FoldColumn(TableSplitter):
     """Folds as columns of the sample table name them: a sample is held out in the fold that its value names.
@@ -120,7 +128,15 @@ class FoldColumn(TableSplitter):
 
     def folds(self, table: pd.DataFrame, seed: int, fingerprint: str) -> list[tuple[Rows, Rows]]:
         """(train, val) rows per value of each column."""
-        pairs = []
+        return [pair for pairs in self._folds(table) for pair in pairs]
+
+    def repeats(self, table: pd.DataFrame) -> list[int]:
+        """A repeat per column."""
+        return [repeat for repeat, pairs in enumerate(self._folds(table)) for _ in pairs]
+
+    def _folds(self, table: pd.DataFrame) -> list[list[tuple[Rows, Rows]]]:
+        """The folds of each column."""
+        found = []
         for column in self.columns:
             if column not in table:
                 known = ", ".join(table.columns)
@@ -133,8 +149,8 @@ class FoldColumn(TableSplitter):
             whole = bool((numbers % 1 == 0).all())
             values = (numbers.astype(np.int64) if whole else table[column].astype(str)).to_numpy()
             names = [name for name in np.unique(values) if str(name) != self.train]
-            pairs += [(np.flatnonzero(values != name), np.flatnonzero(values == name)) for name in names]
-        return pairs
+            found.append([(np.flatnonzero(values != name), np.flatnonzero(values == name)) for name in names])
+        return found
 
 
 class ByFiles(TableSplitter):
@@ -178,6 +194,10 @@ class ByFiles(TableSplitter):
         val = self._rows(table, self.val)
         train = np.setdiff1d(np.arange(len(table)), val) if self.train is None else self._rows(table, self.train)
         return [(train, val)]
+
+    def repeats(self, table: pd.DataFrame) -> list[int]:
+        """The one fold's."""
+        return [0]
 
 
 class Manifest(TableSplitter):
@@ -226,3 +246,12 @@ class Manifest(TableSplitter):
             train, val = (self._rows(table, part.loc[part["role"] == role, "id"]) for role in ("train", "val"))
             found.append((train, val))
         return found
+
+    def repeats(self, table: pd.DataFrame) -> list[int] | None:
+        """As the manifest has them; None where it has none."""
+        folds = self.table[self.table["role"] == "val"].drop_duplicates("fold").sort_values("fold")
+        if "repeat" not in folds:
+            return None
+        return [
+            int(repeat) for fold, repeat in zip(folds["fold"], folds["repeat"], strict=True) if fold not in self.pairs
+        ]

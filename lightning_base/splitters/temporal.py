@@ -35,6 +35,8 @@ class Expanding(TableSplitter):
         UserError: for sizes that are none.
     """
 
+    temporal = True
+
     def __init__(
         self, n_splits: int = 5, test: Duration | None = None, unit: Unit = "share", gap: Duration = 0
     ) -> None:
@@ -60,6 +62,10 @@ class Expanding(TableSplitter):
                 )
             pairs.append((np.flatnonzero(known), np.flatnonzero(held)))
         return pairs
+
+    def repeats(self, table: pd.DataFrame) -> list[int]:
+        """One: no sample is held out twice."""
+        return [0] * self.n_splits
 
     def _windows(self, clock: Clock) -> list[Mask]:
         """(N,) masks of the held-out samples, none of them empty."""
@@ -157,6 +163,7 @@ class PurgedKFold(TableSplitter):
     """
 
     trains_after = True
+    temporal = True
 
     def __init__(self, n_splits: int = 5, purge: Duration = 0, embargo: Duration = 0) -> None:
         if n_splits < 2:
@@ -185,6 +192,10 @@ class PurgedKFold(TableSplitter):
                 )
             pairs.append((np.flatnonzero(train), np.flatnonzero(held)))
         return pairs
+
+    def repeats(self, table: pd.DataFrame) -> list[int]:
+        """One: no sample is held out twice."""
+        return [0] * self.n_splits
 
 
 def _blocks(start: npt.NDArray[Any], places: list[int]) -> list[Mask]:

@@ -87,7 +87,7 @@ def _value_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], d
 def _class_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], dict[str, Floats]]:
     """A function from the lines' weights (L,) to each fold's scores (k,), as the task defines them.
 
-    They are accuracy, loss, auroc, and the macro precision, recall and f1 of the classes that a fold has or predicts.
+    They are accuracy, loss, auroc, and the macro precision, recall and f1 of the classes that a fold has.
     """
     target, pred = oof["target"].to_numpy(dtype=np.int64), oof["pred"].to_numpy(dtype=np.int64)
     probs = oof.filter(regex=r"^prob_\d+$").to_numpy()  # (L, C)
@@ -105,9 +105,11 @@ def _class_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], d
             for cell, w in ((cell_true, weights * right), (cell_true, weights), (cell_pred, weights))
         )
         with np.errstate(divide="ignore", invalid="ignore"):
-            seen = np.maximum((true + predicted > 0).sum(axis=1), 1)
+            seen = np.maximum((true > 0).sum(axis=1), 1)
             ratios = {"precision": hits / predicted, "recall": hits / true, "f1": 2 * hits / (true + predicted)}
-            scores = {name: np.nan_to_num(ratio).sum(axis=1) / seen for name, ratio in ratios.items()}
+            scores = {
+                name: np.where(true > 0, np.nan_to_num(ratio), 0).sum(axis=1) / seen for name, ratio in ratios.items()
+            }
             scores["accuracy"] = np.bincount(fold, weights * right, k) / total
             scores["loss"] = np.bincount(fold, weights * loss, k) / total
             if areas:

@@ -1,8 +1,12 @@
-"""The facts about each metric, in one table: its range, which way is better, and by which of them runs are compared."""
+"""The facts about each metric, in one table: its range, which way is better, what it is made of, where it is shown."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
+from typing import Literal, TypeAlias
+
+# a mean over samples, one that follows from such means, a share made of class counts or pairs, calibration, or another
+Kind: TypeAlias = Literal["mean", "means", "share", "calibration", "other"]
 
 
 @dataclass(frozen=True)
@@ -12,6 +16,7 @@ class Fact:
     Attributes:
         low, high: the least and the greatest value that it can have.
         higher_is_better: which way is better.
+        kind: what it is made of, which says how it is pooled over folds and which interval it has.
         compared: whether it is what two runs are compared by where nothing else is asked for.
         place: among the metrics that a short line has room for, from 1; None for those that it leaves out first.
     """
@@ -19,25 +24,33 @@ class Fact:
     low: float
     high: float
     higher_is_better: bool
+    kind: Kind = "other"
     compared: bool = False
     place: int | None = None
 
 
 FACTS = {
-    "accuracy": Fact(0.0, 1.0, True, compared=True, place=1),
-    "precision": Fact(0.0, 1.0, True),
-    "recall": Fact(0.0, 1.0, True),
-    "f1": Fact(0.0, 1.0, True, place=3),
-    "auroc": Fact(0.0, 1.0, True, place=2),
-    "ece": Fact(0.0, 1.0, False),
-    "loss": Fact(0.0, inf, False),
-    "r2": Fact(-inf, 1.0, True, compared=True, place=1),
-    "mse": Fact(0.0, inf, False),
-    "rmse": Fact(0.0, inf, False, place=2),
-    "mae": Fact(0.0, inf, False, place=3),
+    "accuracy": Fact(0.0, 1.0, True, "mean", compared=True, place=1),
+    "precision": Fact(0.0, 1.0, True, "share"),
+    "recall": Fact(0.0, 1.0, True, "share"),
+    "f1": Fact(0.0, 1.0, True, "share", place=3),
+    "auroc": Fact(0.0, 1.0, True, "share", place=2),
+    "ece": Fact(0.0, 1.0, False, "calibration"),
+    "ece2": Fact(0.0, 1.0, False, "calibration"),
+    "loss": Fact(0.0, inf, False, "mean"),
+    "r2": Fact(-inf, 1.0, True, "means", compared=True, place=1),
+    "mse": Fact(0.0, inf, False, "mean"),
+    "rmse": Fact(0.0, inf, False, "means", place=2),
+    "mae": Fact(0.0, inf, False, "mean", place=3),
     "map": Fact(0.0, 1.0, True, compared=True, place=2),
     "map50": Fact(0.0, 1.0, True, place=1),
 }
+
+
+def kind_of(name: str) -> Kind:
+    """What a metric is made of; "other" for one that is not known."""
+    fact = FACTS.get(name)
+    return "other" if fact is None else fact.kind
 
 
 def range_of(name: str) -> tuple[float, float]:

@@ -7,15 +7,14 @@ practice as in the authors' R package nestedcv.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
 from lightning_base.splitters.split import Fold
 from lightning_base.stats.intervals import Floats, Rows
+from lightning_base.stats.linear import Lines, sample_terms
 
 NAME = "nested cross-validation, Bates, Hastie & Tibshirani 2024"
 
@@ -146,17 +145,7 @@ def nested_intervals(
     return found
 
 
-def sample_errors(predictions: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
+def sample_errors(predictions: pd.DataFrame) -> dict[str, Floats]:
     """By metric that is a mean over samples, as the tasks define them: what each line adds (L,)."""
-    if not {"target", "pred"} <= set(predictions.select_dtypes("number").columns):
-        return {}
-    target, pred = predictions["target"].to_numpy(), predictions["pred"].to_numpy()
-    if "prob_0" not in predictions:
-        error = pred.astype(np.float64) - target
-        return {"mse": error**2, "mae": abs(error)}
-    probs = predictions.filter(regex=r"^prob_\d+$").to_numpy()  # (L, C)
-    chosen = probs[np.arange(len(target)), target.astype(np.int64)].astype(np.float64)
-    return {
-        "accuracy": (target == pred).astype(np.float64),
-        "loss": -np.log(np.maximum(chosen, np.finfo(np.float32).tiny)),
-    }
+    lines = Lines.of(predictions)
+    return {} if lines is None else sample_terms(lines.target, lines.pred, lines.probs)

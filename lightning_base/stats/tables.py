@@ -8,7 +8,7 @@ from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 
-from lightning_base.stats.intervals import Estimate
+from lightning_base.stats.estimates import Score
 
 
 def number(value: float) -> str:
@@ -38,35 +38,57 @@ class Cells:
         return max(map(cell_len, [self.heading, *self.cells]))
 
 
-def fold_table(title: str, estimates: Mapping[str, Estimate], n: int, width: int) -> tuple[Table, str]:
-    """Per metric the mean, standard deviation, 95 % interval, n, and the folds' values; and what is left out, or "".
+def fold_table(title: str, scores: Mapping[str, Score], width: int) -> tuple[Table, str]:
+    """Per metric the score, standard deviation over folds, 95 % interval, trivial model's score, and the folds' values.
 
-    Where the width has no room for all of it, folds are left out first, then the lines between columns, n and the
-    standard deviation.
+    Of windows over time the last one's value and the change per window stand in place of an interval. "!" marks what is
+    not shown to be better than the trivial model. Where the width has no room for all of it, folds are left out first,
+    then the lines between columns and the standard deviation.
+
+    Returns:
+        The table, and what was left out or "".
     """
-    found = list(estimates.values())
-    spans = [between(e.ci95) for e in found]
-    deviations = [number(e.std) if len(e.folds) > 1 else "-" for e in found]
+    found = list(scores.values())
     columns = [
-        Cells("metric", list(estimates), right=False),
-        Cells("mean", [number(e.mean) for e in found]),
-        Cells("std", deviations),
-        Cells("95 % interval", spans),
-        Cells("n", [str(n)] * len(found)),
+        Cells("metric", list(scores), right=False),
+        Cells("score", [number(e.score) for e in found]),
+        Cells("std", [number(e.std) if len(e.folds) > 1 else "-" for e in found]),
+        *_middle(found),
+        *_trivial(found),
     ]
     k = max(len(e.folds) for e in found)
     folds = first_folds([[number(value) for value in e.folds] for e in found], width - boxed(columns) - 3)
     left = []
-    if folds is not None and k > 1:  # a single fold's value is the mean
+    if folds is not None and k > 1:  # a single fold's value is the score
         columns.append(Cells("folds", [text for text, _ in folds], right=False))
     shown = 0 if folds is None else folds[0][1]
     if k > 1 and shown < k:
         left.append(f"the values of {k - shown} of {k} folds" if shown else "the folds' values")
-    for heading in ("n", "std"):
-        if plain(columns) > width:
-            columns = [column for column in columns if column.heading != heading]
-            left.append(heading)
+    if plain(columns) > width:
+        columns = [column for column in columns if column.heading != "std"]
+        left.append("std")
     return drawn(title, columns, width), f"… in summary.json: {', '.join(left)}" if left else ""
+
+
+def _middle(found: Sequence[Score]) -> list[Cells]:
+    """The columns of intervals, or of windows over time."""
+    if any(e.last is not None for e in found):
+        last, trend = (
+            [nan if x is None else x for x in column]
+            for column in zip(*((e.last, e.trend) for e in found), strict=True)
+        )
+        return [Cells("last", [number(x) for x in last]), Cells("per window", [f"{x:+.4f}" for x in trend])]
+    return [Cells("95 % interval", [between(e.ci95) for e in found])]
+
+
+def _trivial(found: Sequence[Score]) -> list[Cells]:
+    """The column of the trivial model's scores, where there are any."""
+    if all(e.trivial is None for e in found):
+        return []
+    room = " " if any(e.better is False for e in found) else ""  # so that the numbers stand below each other
+    marks = ["!" if e.better is False else room for e in found]
+    values = ["-" if e.trivial is None else number(e.trivial) for e in found]
+    return [Cells("trivial", [value + mark for value, mark in zip(values, marks, strict=True)])]
 
 
 def first_folds(values: Sequence[Sequence[str]], room: int) -> list[tuple[str, int]] | None:
@@ -79,16 +101,18 @@ def first_folds(values: Sequence[Sequence[str]], room: int) -> list[tuple[str, i
     return None
 
 
-def score_table(
-    title: str, scores: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], n: int, width: int
-) -> Table:
-    """Per metric its value, its 95 % interval ("-" where the samples cannot give one) and n."""
+def score_table(title: str, scores: Mapping[str, Score], n: int, width: int) -> Table:
+    """Per metric its value, its 95 % interval ("-" where the samples cannot give one), the trivial model's, and n."""
+    found = list(scores.values())
     columns = [
         Cells("metric", list(scores), right=False),
-        Cells("value", [number(value) for value in scores.values()]),
-        Cells("95 % interval", [between(intervals[name]) for name in scores]),
+        Cells("value", [number(one.score) for one in found]),
+        Cells("95 % interval", [between(one.ci95) for one in found]),
+        *_trivial(found),
         Cells("n", [str(n)] * len(scores)),
     ]
+    if plain(columns) > width:
+        columns = columns[:-1]
     return drawn(title, columns, width)
 
 

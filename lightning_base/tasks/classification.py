@@ -8,89 +8,25 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassCalibrationError,
-    MulticlassConfusionMatrix,
-    MulticlassF1Score,
-    MulticlassPrecision,
-    MulticlassRecall,
-)
-from torchmetrics.functional.classification import binary_auroc
-from torchmetrics.utilities import dim_zero_cat
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassConfusionMatrix
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.scores import ClassRatio, CrossEntropy, MacroAUROC
 from lightning_base.tasks.settings import demand_weight
-
-
-class CrossEntropy(Metric):
-    """Mean of -log p(target), in nats, over probabilities (B, C) and class numbers (B,)."""
-
-    full_state_update = False
-    higher_is_better = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Adds a batch."""
-        p = preds.gather(1, target[:, None]).clamp_min(torch.finfo(preds.dtype).tiny)
-        self.total += -p.log().double().sum()
-        self.count += target.numel()
-
-    def compute(self) -> Tensor:
-        """The mean, as float32 ()."""
-        return (self.total / self.count).float()
-
-
-class MacroAUROC(Metric):
-    """Mean of the one-against-the-rest areas under the ROC curve, over probabilities (B, C) and targets (B,).
-
-    Classes without a positive or a negative sample have no area and are left out, as in scikit-learn; NaN where no
-    class has one. torchmetrics' own macro average counts a class without positives as 0.
-    """
-
-    full_state_update = False
-    higher_is_better = True
-    preds: list[Tensor]
-    target: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("preds", [], dist_reduce_fx="cat")
-        self.add_state("target", [], dist_reduce_fx="cat")
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Keeps a batch."""
-        self.preds.append(preds)
-        self.target.append(target)
-
-    def compute(self) -> Tensor:
-        """The mean, as float32 ()."""
-        preds, target = dim_zero_cat(self.preds), dim_zero_cat(self.target)
-        count = torch.bincount(target, minlength=preds.shape[1])
-        areas = [
-            binary_auroc(preds[:, c], (target == c).long(), validate_args=False)
-            for c in ((count > 0) & (count < len(target))).nonzero().flatten().tolist()
-        ]
-        return torch.stack(areas).mean() if areas else torch.tensor(torch.nan, device=preds.device)
 
 
 class Classification(BaseModule):
     """Cross-entropy over the network's logits (B, C); predictions are probabilities (B, C).
 
     Class weights and label smoothing shape the training loss alone: evaluation reports the plain cross-entropy,
-    so that runs which differ in them compare. Metrics: accuracy (of samples), precision, recall and F1 (macro),
-    AUROC (macro, one against the rest), expected calibration error (15 bins; Guo et al. 2017), loss; a class and
-    the confusion matrix in the reports.
+    so that runs which differ in them compare. Metrics: accuracy (of samples), precision, recall and F1 (macro,
+    over the classes that the samples have), AUROC (macro, one against the rest; of two classes neither is "the
+    positive one"), expected calibration error (15 bins; Guo et al. 2017), loss; a class and the confusion matrix in
+    the reports.
 
     Args:
         network: gives logits (B, C) for inputs (B, ...).
@@ -205,22 +141,25 @@ class Classification(BaseModule):
             {
                 "loss": CrossEntropy(),
                 "accuracy": MulticlassAccuracy(c, average="micro"),
-                "precision": MulticlassPrecision(c, average="macro"),
-                "recall": MulticlassRecall(c, average="macro"),
-                "f1": MulticlassF1Score(c, average="macro"),
+                "precision": ClassRatio(c, "precision"),
+                "recall": ClassRatio(c, "recall"),
+                "f1": ClassRatio(c, "f1"),
                 "auroc": MacroAUROC(),
                 "ece": MulticlassCalibrationError(c, n_bins=15, norm="l1"),
             }
         )
 
     def details(self) -> MetricCollection:
-        """Precision, recall and F1 of each class (C,), and the confusion matrix (C, C): rows are true classes."""
+        """Precision, recall and F1 of each class (C,), NaN for one that no sample has; the confusion matrix (C, C).
+
+        Its rows are true classes.
+        """
         c = len(self.classes)
         return MetricCollection(
             {
-                "precision": MulticlassPrecision(c, average="none"),
-                "recall": MulticlassRecall(c, average="none"),
-                "f1": MulticlassF1Score(c, average="none"),
+                "precision": ClassRatio(c, "precision", each=True),
+                "recall": ClassRatio(c, "recall", each=True),
+                "f1": ClassRatio(c, "f1", each=True),
                 "confusion_matrix": MulticlassConfusionMatrix(c),
             }
         )

@@ -5,12 +5,13 @@ from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
+from torchmetrics import MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.scores import Determination, ResidualError
 
 
 class Regression(BaseModule):
@@ -66,9 +67,9 @@ class Regression(BaseModule):
         """mse, rmse, mae and r2, over values (N,) and targets (N,)."""
         return MetricCollection(
             {
-                "mse": MeanSquaredError(),
-                "rmse": MeanSquaredError(squared=False),
-                "mae": MeanAbsoluteError(),
-                "r2": R2Score(),
+                "mse": ResidualError("mse"),
+                "rmse": ResidualError("rmse"),
+                "mae": ResidualError("mae"),
+                "r2": Determination(),
             }
         )

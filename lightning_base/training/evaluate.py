@@ -1,10 +1,10 @@
 """Exact predictions of a role, their scores, and the ensemble of several runs' predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,14 @@ from lightning_base.errors import ConfigError, Diverged
 from lightning_base.samples.batch import Boxes, targets
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
-from lightning_base.stats.intervals import bootstrap_interval, proportion_interval
+from lightning_base.stats.estimates import Score, estimate
+from lightning_base.stats.facts import Design
+from lightning_base.stats.intervals import bootstrap_interval
+from lightning_base.stats.linear import Lines
 from lightning_base.tasks.base import BaseModule
 from lightning_base.training.run import Run
+
+Beside: TypeAlias = Callable[[Lines], tuple[Lines, str] | None]
 
 
 @dataclass(frozen=True)
@@ -143,21 +148,41 @@ def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
     return {name: value.tolist() for name, value in metrics(predictions.preds, predictions.target).items()}
 
 
-def score_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the task's metrics over these samples, the model held fixed.
+def estimates(
+    task: BaseModule, predictions: Predictions, found: dict[str, float], beside: Beside | None = None, n_train: int = 0
+) -> tuple[dict[str, Score], str | None]:
+    """The scores with their 95 % intervals over these samples, the model held fixed, beside a trivial model's.
 
-    Accuracy is a proportion and has the exact binomial interval; the others are bootstrapped. Where every resample
-    scores the same (no error among few samples), a bootstrap knows no interval: NaN.
+    Args:
+        task: whose metrics they are.
+        predictions: what is scored.
+        found: the scores.
+        beside: gives the trivial model's predictions of the same lines, and what it predicts.
+        n_train: number of samples that trained.
+
+    Returns:
+        By metric, and what the trivial model predicts, in words, where there is one.
     """
-    target, preds = predictions.target, predictions.preds
+    table = predictions.samples.table.iloc[predictions.rows]
+    group = pd.factorize(table["group"])[0] if "group" in table else None
+    design = Design([n_train], [len(table)], [0], group, temporal="time" in table)
+    lines = Lines.of(frame(task, predictions))
+    other = None if lines is None or beside is None else beside(lines)
+    trivial, name = (None, None) if other is None else other
+    return estimate({key: [value] for key, value in found.items()}, design, lines, trivial), name
+
+
+def drawn_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap intervals of the task's metrics over these samples, or whole groups of them.
+
+    Where every resample scores the same (no error among few samples), a bootstrap knows no interval: NaN.
+    """
+    target, preds, table = predictions.target, predictions.preds, predictions.samples.table.iloc[predictions.rows]
     assert target is not None
     score = task.scorer(preds, target)
-    intervals = bootstrap_interval(lambda rows: _numbers(score(torch.from_numpy(rows))), len(preds))
-    intervals = {name: (low, high) if low < high else (nan, nan) for name, (low, high) in intervals.items()}
-    if "accuracy" in intervals and isinstance(target, Tensor):
-        correct = int((preds.argmax(dim=1) == target).sum())
-        intervals["accuracy"] = proportion_interval(correct, len(preds))
-    return intervals
+    group = pd.factorize(table["group"])[0] if "group" in table else None
+    intervals = bootstrap_interval(lambda rows: _numbers(score(torch.from_numpy(rows))), len(preds), groups=group)
+    return {name: (low, high) if low < high else (nan, nan) for name, (low, high) in intervals.items()}
 
 
 def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from lightning_base.results import states
 from lightning_base.results.fold_result import RESULT, FoldResult, is_done, read_result
 from lightning_base.results.summary import SUMMARY, Summary, read_summary
 from lightning_base.results.tables import read_table
+from lightning_base.stats.estimates import Score
 from lightning_base.tools.asked import in_python
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class CrossValidation(Trained):
             done = int((self.folds["state"] == "done").sum())
             return f"{self.place}: {done} of {len(self.folds)} folds are done"
         one = self.summary
-        return f"{self.place}: {one.k} folds, {one.n_scored} held-out samples; interval: {one.interval}"
+        return f"{self.place}: {one.k} folds, {one.n_scored} held-out samples"
 
     @property
     def finished(self) -> bool:
@@ -129,16 +130,14 @@ class CrossValidation(Trained):
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row per metric over the folds: mean, std, and the 95 % interval of the mean, low to high; see `summary`.
+        """One row per metric: the score over all held-out samples and its 95 % interval, low to high; the trivial
+        model's score, and whether this is better; mean and std over the folds. See `summary`.
 
         Raises:
             ArtefactError: where folds are still to run.
         """
-        rows = {
-            name: {"mean": one.mean, "std": one.std, **dict(zip(INTERVAL, one.ci95, strict=True))}
-            for name, one in self.summary.metrics.items()
-        }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+        rows = {name: row(one) | {"mean": one.mean, "std": one.std} for name, one in self.summary.metrics.items()}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric").rename(columns={"value": "score"})
 
     @property
     @in_python()
@@ -216,19 +215,28 @@ class Scored(Outcome):
 
     Attributes:
         samples: which, in words.
-        scores: each metric's value.
-        intervals: each metric's 95 % interval over these samples, the model held fixed; NaN where there is none.
+        estimates: each metric's value, its 95 % interval over these samples, the model held fixed, and what the trivial
+            model scores.
         n: the number of samples.
         predictions: one row per sample: id, target, pred, and for classes prob_0 ….
         reads: when the test samples were read for this run, this time last; empty for other samples.
     """
 
     samples: str
-    scores: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    estimates: dict[str, Score]
     n: int
     predictions: pd.DataFrame
     reads: Sequence[str] = ()
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Each metric's value."""
+        return {name: one.score for name, one in self.estimates.items()}
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Each metric's 95 % interval; NaN where there is none."""
+        return {name: one.ci95 for name, one in self.estimates.items()}
 
     @property
     def title(self) -> str:
@@ -237,11 +245,8 @@ class Scored(Outcome):
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row per metric: value, and its 95 % interval over these samples, low to high."""
-        rows = {
-            name: {"value": value, **dict(zip(INTERVAL, self.intervals[name], strict=True))}
-            for name, value in self.scores.items()
-        }
+        """One row per metric: value, its 95 % interval over these samples, low to high, and the trivial model's."""
+        rows = {name: row(one) for name, one in self.estimates.items()}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
 
@@ -260,6 +265,13 @@ class Prepared:
     samples: dict[str, int]
     findings: pd.DataFrame
     split: pd.DataFrame
+
+
+def row(one: Score) -> dict[str, Any]:
+    """A score as a table's row: value, low, high, trivial, better (yes, no or NaN for what cannot be said)."""
+    trivial = float("nan") if one.trivial is None else one.trivial
+    better = {True: "yes", False: "no", None: float("nan")}[one.better]
+    return {"value": one.score, **dict(zip(INTERVAL, one.ci95, strict=True)), "trivial": trivial, "better": better}
 
 
 def demand_path(path: Any, key: str) -> Path:

@@ -16,6 +16,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.folds.search import tuned
 from lightning_base.results import states
 from lightning_base.splitters.split import WHOLE
+from lightning_base.stats import words
 from lightning_base.stats.tables import score_table
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.asked import python_words
@@ -24,6 +25,7 @@ from lightning_base.tools.files import read_json, write_json, write_parquet
 from lightning_base.tools.locks import claiming, hold
 from lightning_base.tools.process import is_main
 from lightning_base.training import evaluate
+from lightning_base.training.beside import sealed
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.fitting import demand_fitting
@@ -43,6 +45,8 @@ from lightning_base.verbs.paths import (
     read_stamp,
 )
 from lightning_base.verbs.results import Fitted, Scored
+
+NOTE = 100  # columns of a note, at most
 
 
 def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
@@ -123,7 +127,7 @@ def _fit(experiment: Experiment, path: Path | None, run: Run) -> Fitted:
     finally:
         (run.directory / states.STATE).unlink(missing_ok=True)
     close(run)
-    report(experiment, "held-out samples of fold 0", run.model, held_out, result.metrics)
+    report(run, f"{experiment.name}: held-out samples of fold 0", held_out, result.metrics, 0)
     console().print(f"scored: {result.selection}")
     console(Level.QUIET).print(f"results: {run.directory}", soft_wrap=True)
     return Fitted(run.directory, experiment)
@@ -152,7 +156,8 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
     run = build(of_run(experiment, checkpoint), fold, home, quiet=True, training=False)
     run.datamodule.fetches = False
     demand_fitting(run, checkpoint, "val")
-    return report(experiment, f"held-out samples of fold {fold}", run.model, evaluate.predict(run, "val", checkpoint))
+    held_out = evaluate.predict(run, "val", checkpoint)
+    return report(run, f"{experiment.name}: held-out samples of fold {fold}", held_out, fold=fold)
 
 
 def of_run(experiment: Experiment, path: Path) -> Experiment:
@@ -176,11 +181,11 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     demand_code_of_run(experiment, home, "test")
     record = home / "test.json"
     told_of(record)  # one that cannot be read is refused before the samples are
-    task, predictions, _ = ensemble(experiment, "test", members)
+    run, predictions, _ = ensemble(experiment, "test", members)
     if predictions.target is None:
         raise ConfigError(f"{predictions.samples.origin}: the test samples have no target; use predict")
     with claiming(record):  # no read is forgotten where two end at once
-        return _record(experiment, members, record, task, predictions)
+        return _record(experiment, members, record, run, predictions)
 
 
 def told_of(record: Path) -> dict[str, Any]:
@@ -193,13 +198,15 @@ def told_of(record: Path) -> dict[str, Any]:
 
 
 def _record(
-    experiment: Experiment, members: Sequence[Path], record: Path, task: BaseModule, predictions: evaluate.Predictions
+    experiment: Experiment, members: Sequence[Path], record: Path, run: Run, predictions: evaluate.Predictions
 ) -> Scored:
     """The scores of the test samples, written with the moments at which they were read."""
     told = told_of(record)
     same = told.get("data_fingerprint") in (None, predictions.samples.fingerprint)  # else these were never read
     reads = [*(told["reads"] if same else []), time.strftime("%Y-%m-%dT%H:%M:%S%z")]
-    found = replace(report(experiment, f"test samples, {describe(members)}", task, predictions), reads=reads)
+    fold = run.fold if len(members) == 1 else None
+    title = f"{experiment.name}: test samples, {describe(members)}"
+    found = replace(report(run, title, predictions, fold=fold), reads=reads)
     if len(reads) > 1:
         say(
             f"the test samples were read {len(reads)} times for this run, first {reads[0]}: what was chosen in "
@@ -209,11 +216,11 @@ def _record(
     write_json(
         record,
         {
-            "metrics": {k: {"value": v, "ci95": list(found.intervals[k])} for k, v in found.scores.items()},
-            "details": evaluate.details(task, predictions),
+            "metrics": as_json(found, run.model, predictions),
+            "details": evaluate.details(run.model, predictions),
             "n": found.n,
             "members": len(members),
-            "interval": "accuracy: exact binomial; others: percentile bootstrap over test samples",
+            "interval": words.intervals(found.estimates),
             "data_fingerprint": predictions.samples.fingerprint,
             "reads": reads,
         },
@@ -235,7 +242,8 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
     """
     members, home = members_of(path, "predict")
     demand_code_of_run(experiment, home, "predict")
-    task, predictions, ids = ensemble(experiment, "predict", members, x)
+    run, predictions, ids = ensemble(experiment, "predict", members, x)
+    task = run.model
     if ids is not None:
         found = evaluate.frame(task, predictions)
         if lost := len(ids) - len(found):
@@ -252,8 +260,8 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
 
 def ensemble(
     experiment: Experiment, role: Role, members: Sequence[Path], x: Any = None
-) -> tuple[BaseModule, evaluate.Predictions, pd.Index | None]:
-    """The members' predictions of a role as one, the last one's task, which knows the classes, and the names in x.
+) -> tuple[Run, evaluate.Predictions, pd.Index | None]:
+    """The members' predictions of a role as one, the last one's run, which knows the classes, and the names in x.
 
     Args:
         experiment: the configuration that they share, but for what a search chose.
@@ -271,22 +279,53 @@ def ensemble(
         if x is not None:
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))
-    return run.model, evaluate.ensemble(run.model, found), ids
+    return run, evaluate.ensemble(run.model, found), ids
 
 
 def report(
-    experiment: Experiment,
+    run: Run,
     samples: str,
-    task: BaseModule,
     predictions: evaluate.Predictions,
     scores: dict[str, float] | None = None,
+    fold: int | None = None,
 ) -> Scored:
-    """The scores with their intervals, which are printed."""
+    """The scores with their intervals, beside the trivial model's, which are printed.
+
+    Args:
+        run: whose task and data they are.
+        samples: which, in words, after the experiment's name and a colon.
+        predictions: what is scored.
+        scores: where they are known.
+        fold: whose training part the trivial model is fitted on; None for the whole pool.
+    """
+    task, data, out = run.model, run.datamodule, console(Level.QUIET)
     scores = scores or evaluate.scores(task, predictions)
-    intervals, n = evaluate.score_intervals(task, predictions), len(predictions.rows)
-    out = console(Level.QUIET)
-    out.print(score_table(f"{experiment.name}: {samples}", scores, intervals, n, out.width))
-    return Scored(f"{experiment.name}: {samples}", scores, intervals, n, evaluate.frame(task, predictions))
+    found, trivial = evaluate.estimates(task, predictions, scores, lambda lines: sealed(data, lines, fold))
+    table, n = evaluate.frame(task, predictions), len(predictions.rows)
+    out.print(score_table(samples, found, n, out.width))
+    group = predictions.samples.table.iloc[predictions.rows].get("group")
+    groups = None if group is None else int(group.nunique())
+    notes = [words.counted(n, "samples", words.rarest(table, data.classes), groups), *words.of_two(data.classes)]
+    notes += [f"trivial: {trivial}"] if trivial is not None else []
+    for note in [*notes, f"intervals: {words.intervals(found)}"]:
+        console().print(note, width=NOTE)
+    if worse := words.no_better(found):
+        out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
+    return Scored(samples, found, n, table)
+
+
+def as_json(found: Scored, task: BaseModule, predictions: evaluate.Predictions) -> dict[str, dict[str, Any]]:
+    """By metric its value, interval, and what it is beside the trivial model; for tasks without such a bootstrap's."""
+    drawn = {} if any(one.pooled for one in found.estimates.values()) else evaluate.drawn_intervals(task, predictions)
+    content: dict[str, dict[str, Any]] = {}
+    for name, one in found.estimates.items():
+        content[name] = {"value": one.score, "ci95": list(one.ci95), "interval": one.interval, "target": one.target}
+        if one.trivial is not None:
+            gained = {"gain": one.gain, "ci95_gain": one.ci95_gain and list(one.ci95_gain), "better": one.better}
+            content[name] |= {"trivial": one.trivial, **gained}
+        if name in drawn:
+            content[name]["ci95_bootstrap"] = list(drawn[name])
+    return content
 
 
 def say(text: str) -> None:

@@ -27,6 +27,8 @@ def test_users_and_items_are_numbered_from_the_training_role(tmp_path: Path) -> 
     assert pool.classes == ()
     assert pool.table["target"].tolist() == [5, 1, 4, 9]
     assert pool.table["time"].tolist() == [3, 1, 2, 4]
+    jaws, also, alien, up = data.trivial_key()  # what the trivial model takes means by
+    assert jaws == also != alien != up != jaws
     data.preprocess.fit(pool, np.array([0, 1]))  # ann, bob, jaws
     x = data.transform(next(iter(BatchLoader(pool, np.arange(4), 4, encoder=data.preprocess.encoder(pool))))).x
     assert x.tolist() == [[1, 1], [2, 1], [1, 0], [0, 0]]

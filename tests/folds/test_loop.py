@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy import stats
 from sklearn.datasets import load_diabetes, load_digits
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -22,7 +24,7 @@ from sklearn.metrics import (
     recall_score,
     roc_auc_score,
 )
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict, train_test_split
 
 from lightning_base.cli.entry import main
 from lightning_base.training.seeds import derive_seed
@@ -204,13 +206,30 @@ def test_statistics_come_from_the_training_part_of_the_fold_only(digits: Path) -
         assert float(state["preprocess"]["std"]) == pytest.approx(data.data[rows].std(), rel=1e-6)
 
 
-def test_the_interval_is_the_corrected_one(digits: Path) -> None:
-    accuracy = summary(digits)["metrics"]["accuracy"]
-    folds = np.array(accuracy["folds"])
-    # t(0.975, 4 degrees of freedom) = 2.776445; a fold holds out a fifth, half of it is the correlation: 1/10 / (9/10)
-    half = 2.776445 * folds.std(ddof=1) * np.sqrt(1 / 5 + 1 / 9)
-    np.testing.assert_allclose(accuracy["ci95"], [folds.mean() - half, folds.mean() + half], rtol=1e-4)
-    assert accuracy["mean"] == pytest.approx(folds.mean())
+def test_scores_are_pooled_with_intervals_and_a_trivial_model_beside_them(digits: Path) -> None:
+    found, oof = summary(digits), pd.read_parquet(digits / "oof.parquet")
+    accuracy = found["metrics"]["accuracy"]
+    right, folds = (oof["target"] == oof["pred"]).to_numpy(), np.array(accuracy["folds"])
+    assert accuracy["score"] == pytest.approx(right.mean())
+    # two epochs leave folds that differ by more than 287 or 288 samples explain: t of the folds, half of a fifth shared
+    assert 4 * folds.var(ddof=1) / (right.var() / 287.4) > stats.chi2.ppf(0.99, 4)
+    half = stats.t.ppf(0.975, 4) * folds.std(ddof=1) * np.sqrt(1 / 5 + 1 / 9)
+    np.testing.assert_allclose(accuracy["ci95"], [right.mean() - half, right.mean() + half], rtol=1e-6)
+    assert accuracy["target"] == "models trained so"
+    assert accuracy["mean"] == pytest.approx(np.mean(accuracy["folds"]))
+    rows, _ = train_test_split(np.arange(1797), test_size=0.2, random_state=0, stratify=load_digits().target)
+    y = load_digits().target[np.sort(rows)]
+    splitter = StratifiedKFold(5, shuffle=True, random_state=0)
+    dummy, nothing = DummyClassifier(strategy="prior"), np.zeros((1437, 1))
+    prob = cross_val_predict(dummy, nothing, y, cv=splitter, method="predict_proba")
+    pred = prob.argmax(axis=1)
+    trivial = {"accuracy": accuracy_score(y, pred), "loss": log_loss(y, prob), "f1": f1_score(y, pred, average="macro")}
+    for name, value in trivial.items():
+        metric = found["metrics"][name]
+        assert metric["trivial"] == pytest.approx(value), name
+        assert metric["gain"] == pytest.approx(metric["score"] - value), name
+    assert found["metrics"]["ece"]["ci95"] == [None, None]
+    assert (found["rarest"], found["rarest_class"]) == (139, "8")
 
 
 @pytest.mark.slow

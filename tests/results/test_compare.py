@@ -68,6 +68,8 @@ def test_two_runs_are_compared_as_scipy_and_baycomp_would(
     chi = (abs(errors["only_a"] - errors["only_b"]) - 1) ** 2 / (errors["only_a"] + errors["only_b"])
     assert errors["p"] == pytest.approx(stats.chi2.sf(chi, 1))
     shown = capsys.readouterr().out
+    for part in ("mean: over folds", "takes the trained models as given"):
+        assert part in " ".join(shown.split())
     for part in ("loss", "lower is better", f"{a.mean():.4f}", f"{b.mean():.4f}", "±0.1", "4 folds, n = 1437"):
         assert part in shown
 

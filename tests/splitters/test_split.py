@@ -7,7 +7,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    KFold,
+    LeavePOut,
+    RepeatedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 
 from lightning_base.errors import UserError
 from lightning_base.splitters import ByColumn, ByFiles, Manifest, Ratio, TableSplitter
@@ -197,3 +205,40 @@ def test_a_class_with_fewer_samples_than_folds_is_named() -> None:
     samples = table(40).assign(target=[3] * 3 + [0, 1, 2] * 12 + [0])
     with pytest.raises(UserError, match=r"class 'dog' has 3 samples, too few for the folds of StratifiedKFold"):
         make_split(samples, StratifiedKFold(5), 0, classes=("a", "b", "c", "dog"))
+
+
+class Theirs:
+    """A splitter of another library: as many repeats of a k-fold, or draws, as it holds."""
+
+    def __init__(self, *parts: BaseCrossValidator) -> None:
+        self.parts = parts
+
+    def split(self, x: object, y: object = None, groups: object = None) -> list[object]:
+        return [pair for part in self.parts for pair in part.split(x)]
+
+
+SHUFFLED = KFold(3, shuffle=True, random_state=1)
+
+
+@pytest.mark.parametrize(
+    ("splitter", "repeats"),
+    [
+        (KFold(3), [0, 0, 0]),
+        (TimeSeriesSplit(3), [0, 0, 0]),
+        (RepeatedKFold(n_splits=2, n_repeats=3), [0, 0, 1, 1, 2, 2]),
+        (ShuffleSplit(6, test_size=0.04, random_state=0), [0, 1, 2, 3, 4, 5]),  # few overlap, and none is a partition
+        (LeavePOut(39), list(range(40))),
+        (Theirs(KFold(2), SHUFFLED), [0, 0, 1, 1, 1]),
+        (Theirs(ShuffleSplit(2, test_size=1, random_state=0)), [0, 1]),  # disjoint, but no division of all samples
+        (Theirs(KFold(2), ShuffleSplit(1, test_size=1)), [0, 1, 2]),
+    ],
+    ids=str,
+)
+def test_repeats_are_what_the_splitter_says_or_the_folds_prove(splitter: KFold, repeats: list[int]) -> None:
+    split = make_split(table(40), splitter, 0)
+    assert [fold.repeat for fold in split.folds] == repeats
+    for repeat in set(repeats):
+        held = np.concatenate([fold.val for fold in split.folds if fold.repeat == repeat])
+        assert len(set(held)) == len(held)
+    assert not make_split(table(40).drop(columns="time"), KFold(3), 0).temporal
+    assert make_split(table(40).drop(columns="time"), TimeSeriesSplit(3), 0).temporal

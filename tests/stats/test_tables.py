@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from lightning_base.stats.intervals import Estimate
+from lightning_base.stats.estimates import Score
 from lightning_base.stats.metrics import headline
 from lightning_base.stats.tables import fold_table, number, score_table
+from lightning_base.stats.words import no_better
 
 
 def lines(renderable: object, width: int) -> list[str]:
@@ -22,6 +23,11 @@ def numbers(text: str) -> list[str]:
     return re.findall(r"[\d.]+", text)
 
 
+def made(score: float, interval: tuple[float, float], folds: tuple[float, ...] = (), **more: float | bool) -> Score:
+    std = float(np.std(folds)) if folds else np.nan
+    return Score(score, std, interval, folds or (score,), score, pooled=True, **more)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("k", [1, 5, 50])
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
 def test_a_table_of_folds_shows_whole_numbers_and_names_what_it_leaves_out(k: int, width: int) -> None:
@@ -29,25 +35,23 @@ def test_a_table_of_folds_shows_whole_numbers_and_names_what_it_leaves_out(k: in
     metrics = {}
     for name in ("accuracy", "precision", "auroc"):
         folds = tuple(rng.uniform(0.5, 1, k))
-        metrics[name] = Estimate(float(np.mean(folds)), float(np.std(folds)), (0.5123, 0.9876), folds)
-    table, left_out = fold_table("digits: folds", metrics, 1437, width)
+        metrics[name] = made(float(np.mean(folds)), (0.5123, 0.9876), folds, trivial=0.25)
+    table, left_out = fold_table("digits: folds", metrics, width)
     shown = lines(table, width)
     assert all(len(line) <= width for line in shown)
-    for name, estimate in metrics.items():
+    for name, one in metrics.items():
         (row,) = [line for line in shown if name in line]
         there = numbers(row)
-        known = [estimate.mean, estimate.std, *estimate.ci95, *estimate.folds]
-        assert set(there) <= {*map(number, known), "1437"}
-        assert {number(estimate.mean), "0.5123", "0.9876"} <= set(there)
-        all_folds = set(map(number, estimate.folds)) <= set(there)
-        assert all_folds == ("folds" not in left_out)
-        assert ("1437" in there) == (not re.search(r"\bn\b", left_out))
+        known = [one.score, one.std, *one.ci95, 0.25, *one.folds]
+        assert set(there) <= set(map(number, known))
+        assert {number(one.score), "0.5123", "0.9876", "0.2500"} <= set(there)
+        assert (set(map(number, one.folds)) <= set(there)) == ("folds" not in left_out)
     assert left_out == "" or left_out.startswith("… in summary.json: ")
     if k == 5:
         assert (
             left_out
             == {
-                40: "… in summary.json: the folds' values, n",
+                40: "… in summary.json: the folds' values, std",
                 60: "… in summary.json: the folds' values",
                 80: "… in summary.json: the values of 3 of 5 folds",
                 100: "",
@@ -56,14 +60,36 @@ def test_a_table_of_folds_shows_whole_numbers_and_names_what_it_leaves_out(k: in
         )
 
 
+def test_what_is_no_better_than_the_trivial_model_is_marked_in_the_table_and_named() -> None:
+    metrics = {
+        "accuracy": made(0.95, (0.9, 0.97), (0.9, 1.0), trivial=0.95, gain=0.0, ci95_gain=(-0.01, 0.02), better=False),
+        "loss": made(0.1, (0.05, 0.2), (0.1, 0.1), trivial=0.2, gain=-0.1, ci95_gain=(-0.15, -0.05), better=True),
+    }
+    accuracy, loss = [line for line in lines(fold_table("", metrics, 80)[0], 80) if "0.9500" in line or "loss" in line]
+    assert "0.9500!" in accuracy
+    assert "!" not in loss
+    assert no_better(metrics) == "accuracy by 0.0000 (-0.0100 … 0.0200)"
+
+
+def test_windows_over_time_are_shown_with_the_last_and_the_trend_and_without_an_interval() -> None:
+    metrics = {"rmse": made(1.5, (np.nan, np.nan), (1.0, 1.5, 2.0), last=2.0, trend=0.5)}
+    (row,) = [line for line in lines(fold_table("", metrics, 80)[0], 80) if "rmse" in line]
+    assert "2.0000" in row
+    assert "+0.5000" in row
+    assert "…" not in row
+
+
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_table_of_scores_has_room_in_forty_columns(width: int) -> None:
-    scores = {"accuracy": 0.9861, "precision": 0.9872, "rmse": 61.2345}
-    intervals = {"accuracy": (0.9648, 0.9962), "precision": (0.9742, 0.9972), "rmse": (58.1, 65.3)}
-    shown = lines(score_table("digits: held-out samples", scores, intervals, 288, width), width)
-    for name, value in scores.items():
+    scores = {
+        "accuracy": made(0.9861, (0.9648, 0.9962)),
+        "precision": made(0.9872, (0.9742, 0.9972)),
+        "rmse": made(61.2345, (58.1, 65.3)),
+    }
+    shown = lines(score_table("digits: held-out samples", scores, 288, width), width)
+    for name, one in scores.items():
         (row,) = [line for line in shown if name in line]
-        assert numbers(row) == [number(value), *map(number, intervals[name]), "288"]
+        assert numbers(row) == [number(one.score), *map(number, one.ci95), "288"]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,24 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import (
+    f1_score,
+    mean_absolute_error,
+    mean_squared_error,
+    precision_score,
+    r2_score,
+    recall_score,
+    roc_auc_score,
+)
 from torch import nn
 
 from lightning_base.samples.batch import Batch
-from lightning_base.tasks.classification import Classification, MacroAUROC
+from lightning_base.stats.metrics import FACTS
+from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.classification import Classification
+from lightning_base.tasks.detection import Detection
 from lightning_base.tasks.regression import Regression
+from lightning_base.tasks.scores import MacroAUROC
 from models.cnn import CNN
 from models.linear import Linear
 from models.mlp import MLP
@@ -81,3 +93,39 @@ def test_every_metric_of_regression_is_its_formula() -> None:
     preds, y = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1.0, 3.0, 3.0])
     found = {name: float(value) for name, value in task.metrics()(preds, y).items()}
     assert found == pytest.approx({"mse": 2 / 3, "rmse": (2 / 3) ** 0.5, "mae": 2 / 3, "r2": 0.25}, rel=1e-5)
+
+
+def test_a_class_that_no_sample_has_is_left_out_of_means_and_has_no_score() -> None:
+    rng = np.random.default_rng(1)
+    y, p = rng.integers(0, 3, 60), torch.tensor(rng.dirichlet(np.ones(4), 60))  # class 3 is predicted, and never right
+    task = Classification(nn.Linear(1, 4), num_classes=4)
+    found, each = (metrics(p, torch.tensor(y)) for metrics in (task.metrics(), task.details()))
+    pred = p.argmax(dim=1).numpy()
+    assert (pred == 3).any()
+    for name, score in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
+        expected = score(y, pred, labels=[0, 1, 2], average=None)
+        assert float(found[name]) == pytest.approx(expected.mean(), abs=1e-6)
+        np.testing.assert_allclose(each[name].numpy(), [*expected, np.nan], atol=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e5, 1e7])
+def test_scores_of_values_keep_their_digits_far_from_zero(level: float) -> None:
+    rng = np.random.default_rng(0)
+    y = (level + rng.normal(size=500)).astype(np.float64)
+    z = y + rng.normal(0, 0.3, 500)
+    metrics = Regression(nn.Linear(1, 1)).metrics()
+    for part in np.array_split(np.arange(500), 7):
+        metrics.update(torch.tensor(z[part]), torch.tensor(y[part]))
+    found = {name: float(value) for name, value in metrics.compute().items()}
+    mse = mean_squared_error(y, z)
+    assert found == pytest.approx(
+        {"mse": mse, "rmse": mse**0.5, "mae": mean_absolute_error(y, z), "r2": r2_score(y, z)}, rel=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "task", [Classification(nn.Linear(1, 2), 2), Regression(nn.Linear(1, 1)), Detection(CNN(3, 2), 2)]
+)
+def test_what_is_known_of_metrics_stands_in_one_table(task: BaseModule) -> None:
+    for name, metric in task.metrics().items():
+        assert FACTS[name].higher_is_better == metric.higher_is_better, name

@@ -98,9 +98,11 @@ def test_objects_a_file_and_the_command_line_give_identical_numbers(config: Path
         pd.testing.assert_frame_equal(made.metrics, other.metrics, check_exact=True)
         assert_same_weights(made.directory / "fold_2", other.directory / "fold_2")
     assert made.oof["id"].is_unique
-    assert made.metrics["mean"]["accuracy"] == pytest.approx(
-        made.oof.assign(right=made.oof["pred"] == made.oof["target"]).groupby("fold")["right"].mean().mean()
-    )
+    right = made.oof["pred"] == made.oof["target"]
+    assert made.metrics["mean"]["accuracy"] == pytest.approx(right.groupby(made.oof["fold"]).mean().mean())
+    assert made.metrics["score"]["accuracy"] == pytest.approx(right.mean())
+    assert made.metrics["trivial"]["accuracy"] == pytest.approx(made.oof["target"].value_counts(normalize=True).max())
+    assert made.metrics["better"]["accuracy"] == "yes"
 
 
 def test_every_verb_works_when_every_module_is_imported(config: Path, work: Path) -> None:
@@ -113,7 +115,7 @@ def test_every_verb_works_when_every_module_is_imported(config: Path, work: Path
     run = lb.fit(config, overrides={"trainer.max_epochs": 3})
     assert run is not None
     found = lb.validate(run)
-    assert found.scores == pytest.approx(run.result.metrics)
+    assert {name: found.scores[name] for name in run.result.metrics} == pytest.approx(run.result.metrics)
     assert (found.metrics["low"] <= found.metrics["high"]).sum() >= 5
     assert len(run.predictions) == run.result.n_val == found.n
     one, two = lb.crossval(config), lb.crossval(config, name="longer", overrides={"trainer.max_epochs": 6})

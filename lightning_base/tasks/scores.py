@@ -1,0 +1,177 @@
+"""Metrics of classification and regression, over true counts and sums in float64."""
+
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+Ratio: TypeAlias = Literal["precision", "recall", "f1"]
+
+
+class CrossEntropy(Metric):
+    """Mean of -log p(target), in nats, over probabilities (B, C) and class numbers (B,)."""
+
+    full_state_update = False
+    higher_is_better = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds a batch."""
+        p = preds.gather(1, target[:, None]).clamp_min(torch.finfo(preds.dtype).tiny)
+        self.total += -p.log().double().sum()
+        self.count += target.numel()
+
+    def compute(self) -> Tensor:
+        """The mean, as float32 ()."""
+        return (self.total / self.count).float()
+
+
+class ClassRatio(Metric):
+    """Precision, recall or F1 over probabilities (B, C) and class numbers (B,), of the classes that the targets have.
+
+    A class that no target has is left out of the mean, and NaN by itself: nothing was there to be found. A class that
+    is there and never predicted has precision 0. So scikit-learn has it with `labels=np.unique(target)` and
+    `zero_division=0`; its own macro average counts a class that is only predicted as 0.
+
+    Args:
+        num_classes: C.
+        ratio: which.
+        each: give the ratio of each class (C,) instead of their mean.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    right: Tensor
+    true: Tensor
+    predicted: Tensor
+
+    def __init__(self, num_classes: int, ratio: Ratio, each: bool = False) -> None:
+        super().__init__()
+        self.num_classes, self.ratio, self.each = num_classes, ratio, each
+        for name in ("right", "true", "predicted"):
+            self.add_state(name, torch.zeros(num_classes, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds a batch."""
+        chosen = preds.argmax(dim=1)
+        self.right += torch.bincount(target[chosen == target], minlength=self.num_classes)
+        self.true += torch.bincount(target, minlength=self.num_classes)
+        self.predicted += torch.bincount(chosen, minlength=self.num_classes)
+
+    def compute(self) -> Tensor:
+        """The mean (), or of each class (C,), float32."""
+        base = {"precision": self.predicted, "recall": self.true, "f1": (self.true + self.predicted) / 2}[self.ratio]
+        found = self.right.double() / base.clamp_min(0.5)  # at 0 the count of right ones is 0 too
+        found = torch.where(self.true > 0, found, torch.nan)
+        return (found if self.each else found.nanmean()).float()
+
+
+class MacroAUROC(Metric):
+    """Mean of the one-against-the-rest areas under the ROC curve, over probabilities (B, C) and targets (B,).
+
+    Classes without a positive or a negative sample have no area and are left out, as in scikit-learn; NaN where no
+    class has one. torchmetrics' own macro average counts a class without positives as 0.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    preds: list[Tensor]
+    target: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("preds", [], dist_reduce_fx="cat")
+        self.add_state("target", [], dist_reduce_fx="cat")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Keeps a batch."""
+        self.preds.append(preds)
+        self.target.append(target)
+
+    def compute(self) -> Tensor:
+        """The mean, as float32 ()."""
+        preds, target = dim_zero_cat(self.preds), dim_zero_cat(self.target)
+        count = torch.bincount(target, minlength=preds.shape[1])
+        areas = [area(preds[:, c], target == c) for c in ((count > 0) & (count < len(target))).nonzero().flatten()]
+        return torch.stack(areas).mean().float() if areas else torch.tensor(torch.nan, device=preds.device)
+
+
+def area(scores: Tensor, positive: Tensor) -> Tensor:
+    """The area under the ROC curve (), float64: the share of pairs that the positive one wins; ties count a half."""
+    won, lost = scores[positive].contiguous(), scores[~positive].sort().values
+    below = torch.searchsorted(lost, won).double() + torch.searchsorted(lost, won, right=True).double()
+    return below.mean() / (2 * len(lost))
+
+
+class ResidualError(Metric):
+    """The mean squared error of values (B,) and targets (B,), its root, or the mean absolute error."""
+
+    full_state_update = False
+    higher_is_better = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self, kind: Literal["mse", "rmse", "mae"]) -> None:
+        super().__init__()
+        self.kind = kind
+        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds a batch."""
+        error = preds.double() - target.double()
+        self.total += (error.abs() if self.kind == "mae" else error.square()).sum()
+        self.count += target.numel()
+
+    def compute(self) -> Tensor:
+        """The mean or its root, as float32 ()."""
+        mean = self.total / self.count
+        return (mean.sqrt() if self.kind == "rmse" else mean).float()
+
+
+class Determination(Metric):
+    """R²: 1 - Σ(y - ŷ)² / Σ(y - mean of y)², of values (B,) and targets (B,); NaN where the targets are all the same.
+
+    Squares are summed around the mean, joined over batches and processes as in Chan, Golub & LeVeque 1979: sums of the
+    targets' own squares would lose all digits of a variance that is small beside them.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    error: Tensor
+    moments: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("error", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("moments", torch.zeros(3, dtype=torch.float64), dist_reduce_fx=joined)
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Adds a batch."""
+        y = target.double()
+        self.error += (preds.double() - y).square().sum()
+        if len(y):
+            own = torch.stack([torch.tensor(float(len(y)), dtype=y.dtype, device=y.device), y.mean(), y.mean()])
+            own[2] = (y - own[1]).square().sum()
+            self.moments = joined(torch.stack([self.moments, own]))
+
+    def compute(self) -> Tensor:
+        """R², as float32 ()."""
+        squares = self.moments[2]
+        return torch.where(squares > 0, 1 - self.error / squares, torch.nan).float()
+
+
+def joined(parts: Tensor) -> Tensor:
+    """Number, mean and sum of squares around it (3,) of all parts' samples, from those of each part (P, 3)."""
+    count, mean, squares = parts.unbind(dim=1)
+    whole = count.sum().clamp_min(1)
+    centre = (count * mean).sum() / whole
+    return torch.stack([count.sum(), centre, (squares + count * (mean - centre).square()).sum()])
