@@ -29,8 +29,7 @@ from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.split import WHOLE, Split, Splitter, demand_splitter, seal
 from lightning_base.tools.choices import demand_choices
 
-# settings that folds depend on and reading does not, and those that neither does: runs that differ in them alone share
-# what is read
+# settings that folds depend on and reading does not, and those that neither does: such runs share what is read
 DIVIDING = ("split", "test_size", "test_seed")
 NEITHER = ("inner_val", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
 
@@ -101,9 +100,7 @@ class BaseDataModule(LightningDataModule, ABC):
             raise ConfigError(f"data.test_seed: {self.test_seed} is no whole number from 0 to 2**32 - 1")
         if self.workers < 0:
             raise ConfigError(f"data.workers: {self.workers} is negative; give 0 or more threads")
-        self.fold = 0
-        self.seed = 0
-        self.fold_seed = 0
+        self.fold = self.seed = self.fold_seed = 0
         self.only: frozenset[str] | None = None
         self.predict_role: Role = "predict"
         self.fetches = True
