@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn import datasets
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError, DataError, one_line, suggest
+from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line, suggest
 from lightning_base.sources.arrays import inputs_alone, need, to_samples
 
 EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
@@ -47,7 +47,7 @@ class Arrays(BaseDataModule):
             arrays = read_embedded(self.source) if self.source in EMBEDDED else read_arrays(self.source)
         if source == "predict":
             if "x_predict" not in arrays:
-                raise DataError(f"{self.source} has no `x_predict`; name an .npz with data.predict")
+                raise NoSourceError(f"{self.source} has no `x_predict`; name an .npz with data.predict")
             return inputs_alone(arrays["x_predict"], "x_predict", self.predict or self.source)
         if self.seals and "x_test" in arrays:
             raise ConfigError(
@@ -57,7 +57,7 @@ class Arrays(BaseDataModule):
         if source == "pool":
             return pool
         if "x_test" not in arrays:
-            raise DataError(f"{self.source} has no test samples; seal a share with data.test_size, e.g. 0.2")
+            raise NoSourceError(f"{self.source} has no test samples; seal a share with data.test_size, e.g. 0.2")
         return to_samples(arrays, "_test", self.source, pool.classes)
 
     def given(self, x: Any) -> Samples:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError, DataError
+from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.samples.payload import Ragged
 from lightning_base.sources.annotations import Annotations, problem, read_coco, read_voc
 from lightning_base.sources.image_pack import Pack, pack_images
@@ -79,7 +79,7 @@ class Detection(BaseDataModule):
         if source == "pool":
             return self._boxed(said, classes, self.image_size)
         if not (root / "test").is_dir():
-            raise DataError(
+            raise NoSourceError(
                 f"{root} has no folder test, so no test samples; seal a share with data.test_size, e.g. 0.2"
             )
         size = self.image_size or self._packed(said, None).size

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError, DataError, one_line
+from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
 from lightning_base.sources.image_pack import pack_images
 from lightning_base.sources.images import SUFFIXES, Mode, Size
 from lightning_base.sources.listing import check_inside, list_files
@@ -89,7 +89,7 @@ class ImageFolder(BaseDataModule):
                 samples = replace(samples, table=samples.table.assign(role=role))
             return samples
         if parts == [""] or not (root / "test").is_dir():
-            raise DataError(
+            raise NoSourceError(
                 f"{root} has no folders train and test, so no test samples; make them, or seal a share with "
                 "data.test_size, e.g. 0.2"
             )
@@ -148,7 +148,7 @@ def check_size(size: Size | None) -> None:
 def predict_samples(predict: str | None, mode: Mode, size: Size | None, keep: bool) -> Samples:
     """The images below a folder, without targets; without a size, in the most common one among them."""
     if predict is None:
-        raise ConfigError("data.predict: not given; name a folder of images")
+        raise NoSourceError("data.predict: not given; name a folder of images")
     folder = Path(predict)
     if not folder.is_dir():
         raise ConfigError(f"data.predict: no folder {folder}; name a folder of images")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError, DataError
+from lightning_base.errors import NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout
@@ -72,11 +72,11 @@ class Ratings(BaseDataModule):
             "predict": (self.predict, "data.predict"),
         }[source]
         if path is None and source == "test":
-            raise DataError(
+            raise NoSourceError(
                 f"{self.path} has no test ratings; seal a share with data.test_size, e.g. 0.2, or data.test_path"
             )
         if path is None:
-            raise ConfigError("data.predict: not given; name a file of users and items")
+            raise NoSourceError("data.predict: not given; name a file of users and items")
         known = source != "predict"
         lacking = () if known else tuple(name for name in (self.rating, self.time) if name is not None)
         return read_table(

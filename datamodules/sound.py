@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.signal import resample_poly
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError, DataError, one_line
+from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
 from lightning_base.preprocess import Preprocess
 from lightning_base.preprocess.spectrogram import LogMel
 from lightning_base.samples.payload import Ragged, hash_payload
@@ -71,7 +71,7 @@ class Sound(BaseDataModule):
         """The sounds of a source: Ragged int16 waves of one sample rate."""
         if source == "predict":
             if self.predict is None:
-                raise ConfigError("data.predict: not given; name a folder of sounds")
+                raise NoSourceError("data.predict: not given; name a folder of sounds")
             return self._folder(Path(self.predict), "data.predict", source)
         root = Path(self.root)
         if not root.is_dir():
@@ -82,7 +82,7 @@ class Sound(BaseDataModule):
             if (root / "test").is_dir():
                 return self._folder(root / "test", "data.root", source)
         if source == "test":
-            raise DataError(f"{root} has no test sounds; seal a share with data.test_size, e.g. 0.2")
+            raise NoSourceError(f"{root} has no test sounds; seal a share with data.test_size, e.g. 0.2")
         return self._folder(root, "data.root", source)
 
     def _folder(self, root: Path, key: str, source: Source) -> Samples:

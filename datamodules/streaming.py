@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError, NoSourceError, one_line
 from lightning_base.samples.payload import content_hash
 from lightning_base.sources.shard_index import read_shard_index
 from lightning_base.tools.cache import kept_folder
@@ -123,7 +123,7 @@ class Streaming(BaseDataModule):
         location = {"pool": self.shards, "test": self.test_shards, "predict": self.predict}[source]
         if location is None:
             key = "test_shards" if source == "test" else "predict"
-            raise ConfigError(f"data.{key}: not given; name the folder or URL of litdata shards")
+            raise NoSourceError(f"data.{key}: not given; name the folder or URL of litdata shards")
         shards = Shards(location, self.cache, self.max_cache_size)
         table, hashes = self._table(shards)
         if source == "predict":

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.data.features import table_features
-from lightning_base.errors import ConfigError, DataError
+from lightning_base.errors import ConfigError, NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
 from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.frames import frame_form, read_frame
@@ -17,7 +17,7 @@ from lightning_base.sources.tables import read_table
 
 @dataclass(kw_only=True, eq=False)
 class Table(BaseDataModule):
-    """Rows (N, F) float32 of a CSV or Parquet file: numbers, and categories as codes; NaN where a value is missing.
+    """Rows (N, F) of a CSV or Parquet file: numbers, and categories as codes; NaN where a value is missing.
 
     A column that is not declared is numeric where all its values, or over 90 % of them, are numbers (the others are
     then findings), else categorical. Rows with another number of fields than there are columns are findings, as are
@@ -91,7 +91,7 @@ class Table(BaseDataModule):
         return TablePreprocess(self.impute, self.encode, self.normalize == "standard", self.missing)
 
     def dataset(self, source: Source) -> Samples:
-        """The rows of a source: (N, F) float32, categories as codes, NaN where missing."""
+        """The rows of a source: (N, F) numbers, and categories as codes; NaN where missing."""
         if source == "pool":
             return read_table(
                 Layout(
@@ -114,7 +114,7 @@ class Table(BaseDataModule):
             )
         if source == "test":
             if self.test_path is None:
-                raise DataError(
+                raise NoSourceError(
                     f"{self.path} has no test rows; seal a share with data.test_size, e.g. 0.2, or data.test_path"
                 )
             return read_table(
@@ -133,7 +133,7 @@ class Table(BaseDataModule):
                 )
             )
         if self.predict is None:
-            raise ConfigError("data.predict: not given; name a file of rows")
+            raise NoSourceError("data.predict: not given; name a file of rows")
         return read_table(
             Layout(form=self._form(self.predict, "data.predict"), features=table_features(self), ids=self.ids)
         )

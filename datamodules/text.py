@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError, DataError, one_line
+from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
 from lightning_base.preprocess import Preprocess, Vocabulary
 from lightning_base.samples.payload import Ragged, content_hash
 from lightning_base.samples.samples import Feature, findings_table
@@ -116,8 +116,8 @@ class Text(BaseDataModule):
         }[source]
         if path is None and files is None:
             if source == "predict":
-                raise ConfigError("data.predict: not given; name a folder or file of texts")
-            raise ConfigError(
+                raise NoSourceError("data.predict: not given; name a folder or file of texts")
+            raise NoSourceError(
                 "data: no test texts; seal a share with data.test_size, e.g. 0.2, or give data.test_path or test_files"
             )
         corpus, key = Corpus(), {"pool": "data.path", "test": "data.test_path", "predict": "data.predict"}[source]

@@ -3,6 +3,7 @@
 UserError
 ├── ConfigError      a key, an option, an argument or a class that does not fit
 ├── DataError        samples that cannot be read, divided or trusted
+│   ├── NoSourceError  samples that the data does not have, such as a test source
 │   └── AuditError   leaks that `audit: fail` refuses
 ├── Diverged         a loss, or predictions, that are NaN or infinite
 ├── CheckpointError  a checkpoint that cannot be read, or is another run's
@@ -37,6 +38,14 @@ class Diverged(UserError):
     """A training whose loss, or a network whose predictions, are NaN or infinite."""
 
 
+class NoSourceError(DataError):
+    """Samples that the data is not said to have: no test source, or nothing to predict.
+
+    What raises it says that there are none. Samples that should be there and cannot be read are another DataError: the
+    audit takes these for a check that could not be made.
+    """
+
+
 class CheckpointError(UserError):
     """A checkpoint that cannot be read, or is another run's."""
 
@@ -66,7 +75,7 @@ class Stopped(UserError):
 
 
 class AuditError(DataError):
-    """Leaks that `audit: fail` refuses; the command line exits with status 1."""
+    """Leaks, or checks that could not be made, that `audit: fail` refuses; the command line exits with status 1."""
 
     status = 1
 

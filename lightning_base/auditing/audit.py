@@ -9,14 +9,14 @@ from lightning_base.auditing.report import Leak, counted, merge
 from lightning_base.auditing.suspicions.look import suspicions
 from lightning_base.auditing.target import target_leaks
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import UserError
+from lightning_base.errors import NoSourceError, one_line
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.tools.files import read_json
 
 
 def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) -> list[Leak]:
-    """The leaks, merged over folds; none for clean data.
+    """The leaks, merged over folds, and what could not be looked at (kind "unchecked"); none for clean data.
 
     Of the test source, where there is one, content hashes, near duplicates, groups, times and classes are compared;
     no model sees it. Columns are tried on the first fold's training role, preprocessing on that of data.fold; the
@@ -31,11 +31,11 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
         UserError: for data that cannot be read or split, or a record that cannot be read.
     """
     pool, split = data.samples("pool"), data.folds
-    test = test_source(data)
+    test, unread = look_at_test(data)
     joined = overlap.Joined(pool, test, split.ordinary)  # a pair leaks what its folds do
     after = isinstance(data.split, TableSplitter) and data.split.trains_after
     apart = "take them out of the pool or out of the test source"
-    leaks: list[Leak] = []
+    leaks = [unread] if unread is not None else []
     for kind, hits, mend, mend_test in (
         ("duplicate", overlap.duplicates(joined), "set data.clean.duplicate: drop", "set data.clean.duplicate: drop"),
         (
@@ -73,12 +73,25 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
     return leaks + suspicions(joined, split.folds[0].train, data.seals, leaks, near)
 
 
-def test_source(data: BaseDataModule) -> Samples | None:
-    """The samples of the test source, or None where there is none."""
+def read_test_source(data: BaseDataModule) -> Samples | None:
+    """The samples of the test source, or None where there is none.
+
+    Raises:
+        UserError: where there is one that cannot be read.
+    """
     try:
         return data.samples("test")
-    except UserError:
+    except NoSourceError:
         return None
+
+
+def look_at_test(data: BaseDataModule) -> tuple[Samples | None, Leak | None]:
+    """The samples of the test source, where there is one; and what is said where they cannot be read."""
+    try:
+        return read_test_source(data), None
+    except Exception as error:  # a data module of one's own raises any; what has not been looked at is not clean
+        why = one_line(error) or type(error).__name__
+        return None, Leak("unchecked", None, f"test source: not looked at, since it cannot be read: {why}")
 
 
 def read_before(reads: Sequence[str]) -> list[Leak]:

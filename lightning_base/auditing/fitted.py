@@ -11,8 +11,10 @@ from lightning_base.auditing.report import Leak
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Source
 from lightning_base.data.twin import twin_of
+from lightning_base.errors import one_line
 from lightning_base.preprocess.base import inputs_of
-from lightning_base.preprocess.standardize import Standardize, moments
+from lightning_base.preprocess.standardize import Standardize
+from lightning_base.samples.moments import moments
 from lightning_base.samples.payload import Rows, is_ragged
 from lightning_base.samples.samples import Samples
 
@@ -27,7 +29,10 @@ def statistics_leaks(data: BaseDataModule, pool: Samples, test: Samples | None) 
 
 
 def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) -> Leak | None:
-    """A leak where a twin whose samples outside the training role have other values is fitted otherwise."""
+    """A leak where a twin whose samples outside the training role have other values is fitted otherwise.
+
+    Where no twin can be fitted, what was not looked at.
+    """
     data.setup("fit")
     given = data.preprocess
     if type(data).setup is BaseDataModule.setup and type(given) is Standardize and given.normalize != "standard":
@@ -41,7 +46,7 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
     if test is not None:
         read["test"] = test
         spoiled["test"] = poison(test, np.zeros(len(test), dtype=bool), codes)
-    honest = _fit(_twin(data, read, None)) if data.from_checkpoint else given.state()
+    honest = _fit(_twin(data, read, None)) if data.trained_on is not None else given.state()
     trained_ids = pool.table["id"].to_numpy(dtype=object)[train]
     try:
         state = _fit(_twin(data, spoiled, (trained_ids, codes)))
@@ -50,8 +55,14 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
         unchanged = poison(pool, np.ones(len(pool), dtype=bool), codes)
         try:
             _fit(_twin(data, {**read, "pool": unchanged}, None))
-        except Exception:
-            return None
+        except Exception as refused:
+            said = f"{type(refused).__name__}: {one_line(refused)}"
+            return Leak(
+                "unchecked",
+                None,
+                f"statistics: not looked at, since {type(data).__name__} fits {type(given).__name__} on no wrapped "
+                f"samples ({said}); read them as samples.inputs[rows]",
+            )
         reason = f"fitting fails with {type(error).__name__} when they change"
     else:
         key = difference(honest, state)

@@ -50,7 +50,7 @@ def inspect(policy: str, root: Path, data: BaseDataModule) -> None:
         data: the data, which can be split.
 
     Raises:
-        AuditError: for leaks, where the policy is "fail".
+        AuditError: for leaks and for checks that could not be made, where the policy is "fail".
     """
     if policy != "off":
         tell(policy, find_leaks(root, data))

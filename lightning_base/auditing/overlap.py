@@ -11,6 +11,7 @@ from lightning_base.auditing.report import EXAMPLES, Hit, counted, named
 from lightning_base.clean.near_duplicates import near_duplicates
 from lightning_base.errors import DataError
 from lightning_base.samples.payload import Rows
+from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import Fold
 
@@ -137,8 +138,8 @@ def groups(joined: Joined) -> list[Hit]:
     """Groups on both sides."""
     if "group" not in joined.pool.table:
         return []
-    codes, labels = pd.factorize(joined.column("group"))
-    names = labels.to_numpy(dtype=object)
+    codes, labels = pd.factorize(texts(joined.column("group")))
+    names = np.asarray(labels, dtype=object)
 
     def find(sides: Sides) -> Hit | None:
         rows = shared(codes, sides)

@@ -77,7 +77,7 @@ def unscaled(data: BaseDataModule, batch: Batch) -> Batch:
     preprocess = data.preprocess
     if not isinstance(preprocess, Standardize):
         return batch
-    return batch._replace(x=batch.x * preprocess.std + preprocess.mean)
+    return batch._replace(x=batch.x * preprocess.std + preprocess.mean + torch.from_numpy(preprocess.shift).float())
 
 
 def painter(data: BaseDataModule, batches: Sequence[Batch]) -> Painter:

@@ -14,7 +14,8 @@ class Leak:
     """One way in which held-out samples are known in training.
 
     Attributes:
-        kind: duplicate, near_duplicate, group, future, target, statistics, class or test_read.
+        kind: duplicate, near_duplicate, group, future, target, statistics, class or test_read; unchecked where a check
+            could not be made.
         fold: the only fold that has it; None where several have it, or where it is between pool and test or in no fold.
         detail: what was found and where, and behind a semicolon the mend; one line.
         ids: the first few samples' ids.
@@ -70,11 +71,14 @@ def counted(n: int, one: str, many: str) -> str:
 
 
 def count_leaks(leaks: Sequence[Leak]) -> str:
-    """How many leaks there are, and how many suspicions; none of either is not said."""
+    """How many leaks and suspicions there are, and how many checks could not be made; none of a kind is not said."""
+    unchecked = sum(leak.kind == "unchecked" for leak in leaks)
     doubted = sum(leak.level == "suspicious" for leak in leaks)
-    found = counted(len(leaks) - doubted, "leak", "leaks") if len(leaks) > doubted else ""
+    sure = len(leaks) - doubted - unchecked
+    found = counted(sure, "leak", "leaks") if sure else ""
     doubts = counted(doubted, "suspicion", "suspicions") if doubted else ""
-    return ", ".join(part for part in (found, doubts) if part)
+    undone = f"{counted(unchecked, 'check', 'checks')} could not be made" if unchecked else ""
+    return ", ".join(part for part in (found, doubts, undone) if part)
 
 
 def show_leaks(leaks: Sequence[Leak]) -> Table:

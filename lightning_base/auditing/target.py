@@ -35,12 +35,7 @@ def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
         pool: the samples.
         train: (N,) int64 rows of a training role.
     """
-    if (
-        is_ragged(pool.inputs)
-        or len(pool.inputs.shape) != 2
-        or pool.target is None
-        or pool.inputs.dtype.kind not in "biuf"
-    ):
+    if pool.target is None or not tells_targets(pool):
         return []
     rows = chosen(pool, train)
     if len(rows) < 4 * LEAF:
@@ -116,6 +111,12 @@ def ranking(pool: Samples, column: int, x: Matrix, y: npt.NDArray[np.int64]) -> 
         counts = np.bincount(codes[known] * 2 + y[known], minlength=2 * (int(codes.max()) + 1)).reshape(-1, 2)
         shares[~known] = ((counts[:, 1] + 1) / (counts.sum(axis=1) + 2))[codes[~known]]
     return shares
+
+
+def tells_targets(pool: Samples) -> bool:
+    """Whether the inputs are columns of numbers (N, F), one of which could tell the target."""
+    columns = not is_ragged(pool.inputs) and len(pool.inputs.shape) == 2 and pool.inputs.dtype.kind in "biuf"
+    return columns and pool.target is not None
 
 
 def chosen(pool: Samples, train: Rows) -> Rows:

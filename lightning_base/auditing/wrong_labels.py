@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 import torch
 from rich.table import Table
 
@@ -14,12 +13,13 @@ from lightning_base.auditing.noise import ABLE, CHANCE, LEAST, Noise, chances, e
 from lightning_base.auditing.pictures import grid, image, shades, shortened
 from lightning_base.clean.corrections import read_labels
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import ArtefactError, ConfigError, one_line
+from lightning_base.errors import ArtefactError, ConfigError
 from lightning_base.results.finished import demand_finished
 from lightning_base.results.summary import SUMMARY, Summary, read_summary
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import gather, is_ragged
 from lightning_base.samples.samples import Samples
+from lightning_base.tools.checksums import read_frame
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import replace, write_parquet, write_text
 
@@ -115,12 +115,7 @@ def held_out(directory: Path) -> tuple[pd.DataFrame, Summary]:
     """
     demand_finished(directory, "--labels", [SUMMARY, "oof.parquet"])
     summary = read_summary(directory)
-    try:
-        oof = pd.read_parquet(directory / "oof.parquet")
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise ArtefactError(
-            f"--labels: {directory / 'oof.parquet'} cannot be read ({one_line(error)}); run crossval again"
-        ) from error
+    oof = read_frame(directory / "oof.parquet", "run crossval again")
     columns = [f"prob_{c}" for c in range(len(summary.classes))]
     if len(columns) < 2 or not {"id", "target", *columns} <= set(oof.columns):
         raise ArtefactError(

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lightning_base.errors import ConfigError, DataError, one_line, suggest
+from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Samples
 
 
@@ -27,7 +28,7 @@ def read_labels(path: str) -> list[tuple[str, str]]:
             f"data.labels: {path} has no column {min(missing)!r}, only {', '.join(map(str, table.columns))}; give id "
             "and target"
         )
-    return list(zip(table["id"].astype(str), table["target"].astype(str), strict=True))
+    return list(zip(texts(table["id"]), table["target"].astype(str), strict=True))
 
 
 def correct(samples: Samples, path: str) -> Samples:

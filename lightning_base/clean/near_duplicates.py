@@ -85,6 +85,11 @@ def _table(ids: Sequence[str], others: Sequence[str], scores: Sequence[float]) -
     return found.sort_values(["id", "other"], ignore_index=True)
 
 
+def comparable(samples: Samples) -> bool:
+    """Whether near duplicates can be looked for among these samples: images of 16 pixels a side and more, or texts."""
+    return _are_images(samples) or _are_texts(samples)
+
+
 def _are_images(samples: Samples) -> bool:
     shape = samples.inputs.shape
     return samples.inputs.dtype == np.uint8 and len(shape) == 4 and shape[1] in (1, 3, 4) and min(shape[2:]) >= SIDE

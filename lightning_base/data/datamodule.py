@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 
 from lightning_base.augment import Augmentation, Context, augment
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data.pool import Division, Pool, Pools, Role, Source, Sources, source_of
+from lightning_base.data.trained import TrainedOn
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import CheckpointError, ConfigError, DataError
@@ -105,7 +107,7 @@ class BaseDataModule(LightningDataModule, ABC):
         self.predict_role: Role = "predict"
         self.fetches = True
         self._pool: Pool | None = None
-        self._trained_on: tuple[str, int] | None = None
+        self.trained_on: TrainedOn | None = None  # what the loaded checkpoint says
         self._classes: tuple[str, ...] | None = None
 
     @abstractmethod
@@ -113,7 +115,8 @@ class BaseDataModule(LightningDataModule, ABC):
         """The samples of a source: "pool" (train and validation together), the sealed "test", or "predict".
 
         Raises:
-            UserError: where the data has no such source.
+            NoSourceError: where the data has no such source; the audit then looks for no leak into it.
+            UserError: where it cannot be read.
         """
 
     def given(self, x: Any) -> Samples:
@@ -207,25 +210,12 @@ class BaseDataModule(LightningDataModule, ABC):
         """Every fold of the pool.
 
         Raises:
-            UserError: where the pool cannot be split, or the loaded checkpoint saw another split.
+            UserError: where the pool cannot be split, or the loaded checkpoint saw another split or other data.
         """
         split = self.pool.folds
-        self._check_split(split)
+        if self.trained_on is not None:
+            self.trained_on.demand_split(split, self.fold, self.samples("pool"))
         return split
-
-    def _check_split(self, split: Split) -> None:
-        """Refuses a split, or a fold of it, other than the loaded checkpoint's."""
-        if self._trained_on is None:
-            return
-        theirs, ours = self._trained_on, ("none", self.fold)
-        if self.fold < len(split.folds):  # WHOLE, which is -1, too
-            ours = (split.fold_hash(self.fold), self.fold)
-        if theirs != ours:
-            raise CheckpointError(
-                f"the checkpoint was trained on fold {theirs[1]} of another split ({theirs[0][:12]}), this run is fold "
-                f"{ours[1]} ({ours[0][:12]}): held-out samples would have been trained on; give the data, data.split "
-                "and seed that the checkpoint was trained with"
-            )
 
     def setup(self, stage: str) -> None:
         """Splits the pool and fits the preprocessing on this fold's training role, where the stage reads the pool."""
@@ -259,6 +249,8 @@ class BaseDataModule(LightningDataModule, ABC):
         if not train:
             size = self.eval_batch_size or (4 * size if on_tpu(self.trainer) else min(4 * size, max(len(rows), 1)))
         self._need_fit()
+        if self.trained_on is not None and (role == "val" or (role == "test" and self.seals)):
+            self.trained_on.demand_unseen(samples, rows, "held-out samples" if role == "val" else "test samples")
         ranks = data_ranks(self.trainer)
         return BatchLoader(
             samples=samples,
@@ -327,16 +319,12 @@ class BaseDataModule(LightningDataModule, ABC):
         batch = self.preprocess.apply(batch)._replace(partner=partner and self.preprocess.apply(partner))
         return augment(batch, self.augment, "ready", self.fold_seed, epoch, context)
 
-    @property
-    def from_checkpoint(self) -> bool:  # the preprocessing and the classes
-        return self._trained_on is not None
-
     def forget_checkpoint(self) -> None:
         """Lets the preprocessing be fitted anew, on any split."""
-        self._trained_on = None
+        self.trained_on = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the fitted preprocessing, the classes, and which fold of which split it saw."""
+        """What a checkpoint keeps: the fitted preprocessing, the classes, and which samples of which fold it saw."""
         if not self.preprocess.fitted:
             return {}
         return {
@@ -344,17 +332,25 @@ class BaseDataModule(LightningDataModule, ABC):
             "classes": list(self.classes),
             "fold": self.fold,
             "fold_hash": self.folds.fold_hash(self.fold),
+            "fingerprint": self.samples("pool").fingerprint,
+            **self._seen,
         }
 
+    @cached_property
+    def _seen(self) -> dict[str, Tensor]:
+        """Hashes of the samples that train, and of those that validation in training sees in their place."""
+        fold = self.folds.whole if self.fold == WHOLE else self.folds.folds[self.fold]
+        return TrainedOn.samples(self.samples("pool"), fold.train)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes a checkpoint's preprocessing and classes; refuses the checkpoint of another split or fold.
+        """Takes a checkpoint's preprocessing and classes; refuses the checkpoint of another split, fold or content.
 
         Raises:
-            UserError: when the pool is split here, and the checkpoint saw another split or another fold of it; else
-                the split, when it is made, raises it.
+            UserError: when the pool is split here, and the checkpoint saw another split, another fold of it or other
+                data; else the split, when it is made, raises it.
         """
-        self._trained_on = (state_dict["fold_hash"], state_dict["fold"])
+        self.trained_on = TrainedOn.of(state_dict)
         if self.pool.is_split:
-            self._check_split(self.pool.folds)
+            self.trained_on.demand_split(self.pool.folds, self.fold, self.samples("pool"))
         self.preprocess.load(state_dict["preprocess"])
         self._classes = tuple(state_dict["classes"])

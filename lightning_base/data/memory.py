@@ -11,7 +11,7 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.features import table_features
 from lightning_base.data.pool import Source
 from lightning_base.data.values import as_inputs, as_vector, beside, demand_values
-from lightning_base.errors import ConfigError, DataError
+from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.preprocess.table import TablePreprocess
 from lightning_base.samples.samples import Samples
@@ -83,9 +83,9 @@ class Memory(BaseDataModule):
             DataError: for values that do not fit each other.
         """
         if source == "test":
-            raise DataError("x has no test samples; seal a share: data=dict(test_size=0.2)")
+            raise NoSourceError("x has no test samples; seal a share: data=dict(test_size=0.2)")
         if source == "predict":
-            raise DataError("predict: no samples are given; call predict(x)")
+            raise NoSourceError("predict: no samples are given; call predict(x)")
         if isinstance(self.x, pd.DataFrame):
             return self._table()
         x = as_inputs(self.x)

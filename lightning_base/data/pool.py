@@ -13,6 +13,7 @@ from lightning_base.clean.cleaning import Cleaning, clean
 from lightning_base.clean.corrections import as_read, correct
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen
+from lightning_base.samples.reading import typed
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
@@ -51,6 +52,7 @@ class Sources:
         """
         if source not in self._samples:
             read = self.dataset(source)
+            read = replace(read, table=typed(read.table, read.origin))
             if source == "pool" and self.labels is not None:
                 self.uncorrected, read = read.table, correct(read, self.labels)
             cleaned, self.findings[source] = clean(read, self.policy, pool=source == "pool")
@@ -115,6 +117,7 @@ class Pool:
 
     def give(self, asked: Samples) -> None:
         """Takes samples for the source "predict" in place of those that are read; they are cleaned as these are."""
+        asked = replace(asked, table=typed(asked.table, asked.origin))
         cleaned, self.sources.findings["predict"] = clean(asked, self.sources.policy, pool=False)
         self._samples["predict"] = replace(cleaned, inputs=read_only(cleaned.inputs))
 

@@ -8,8 +8,8 @@ import torch
 
 from lightning_base.errors import DataError
 from lightning_base.preprocess.base import Preprocess, inputs_of
-from lightning_base.preprocess.standardize import moments
 from lightning_base.samples.batch import Batch, Encoder
+from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Feature, Samples
 
@@ -50,6 +50,7 @@ class TablePreprocess(Preprocess):
             fill = np.array([np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in values.T])
         if not self.normalize:
             mean, std = np.zeros_like(mean), np.ones_like(std)
+        shift = far(mean, std)  # taken away in float64, before anything becomes float32
         categories: dict[str, list[str]] = {}
         seen: dict[str, list[bool]] = {}
         for i, feature in enumerate(samples.features):
@@ -63,9 +64,10 @@ class TablePreprocess(Preprocess):
             "numbers": [samples.features[i].name for i in numbers],
             "categories": categories,
             "seen": seen,
-            "mean": torch.from_numpy(mean.astype(np.float32)),
+            "shift": torch.from_numpy(shift),
+            "mean": torch.from_numpy((mean - shift).astype(np.float32)),
             "std": torch.from_numpy(std.astype(np.float32)),
-            "fill": torch.from_numpy(fill.astype(np.float32)),
+            "fill": torch.from_numpy((fill - shift).astype(np.float32)),
             "flags": torch.from_numpy(np.isnan(values).any(axis=0) if self.missing else np.zeros(len(numbers), bool)),
         }
         self.fitted = True
@@ -107,9 +109,11 @@ class TablePreprocess(Preprocess):
                 codes = [number.get(category, -1) for category in given]
                 tables.append((at, np.array([*codes, -1], dtype=np.float32)))  # the last one is for missing
         columns = [features[name][0] for name in wanted]
+        shift = np.zeros(len(columns))
+        shift[[wanted[name] for name in self._state["numbers"]]] = self._state["shift"].numpy()
 
         def encode(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            x = x[:, columns].astype(np.float32)
+            x = (x[:, columns] - shift if shift.any() else x[:, columns]).astype(np.float32)
             for i, codes in tables:
                 x[:, i] = codes[np.where(np.isnan(x[:, i]), len(codes) - 1, x[:, i]).astype(np.int64)]
             return x

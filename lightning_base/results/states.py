@@ -10,12 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.table import Table
 
 from lightning_base.errors import ArtefactError, ConfigError, UserError, one_line
 from lightning_base.results.fold_result import is_done, read_result
+from lightning_base.tools.checksums import read_table
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import demand, read_json, write_json, write_text
 
@@ -117,9 +116,8 @@ def states(directory: Path) -> list[dict[str, Any]]:
             f"{directory} is no crossval directory (it has no split.parquet); name one, as runs/NAME/crossval"
         )
     try:
-        folds = pq.read_table(path, columns=["fold"])["fold"].to_pylist()
-        k = max(folds) + 1
-    except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
+        k = max(read_table(path, "put it back, or run anew")["fold"].to_pylist()) + 1
+    except (ValueError, TypeError, KeyError) as error:
         raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); put it back, or run anew") from error
     return [read(directory / f"fold_{fold}") for fold in range(k)]
 

@@ -165,6 +165,8 @@ class BatchLoader:
         x, lengths = gather(self.samples.inputs, rows, self.longest, self.fixed)
         if self.encoder is not None:
             x = self.encoder(x)
+        if x.dtype == np.float64:  # the source's; what needs its digits, the encoder has taken
+            x = x.astype(np.float32)
         return Batch(
             x=torch.from_numpy(x if x.flags.writeable else x.copy()),
             y=targets(self.samples, rows),

@@ -32,7 +32,8 @@ class Samples:
     """A sample table and its payload.
 
     Args:
-        inputs: N samples. Images: (N, C, H, W) uint8. Tables: (N, F) float32, categories as codes, NaN where missing.
+        inputs: N samples. Images: (N, C, H, W) uint8. Tables: (N, F) float64, or float32 where it holds them,
+            categories as codes, NaN where missing.
             Sound: Ragged int16. Text: Ragged int32 codes of words.
         table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers or float32 values),
             `group`, `time`, `time_end`, `role`, and columns that splitters name.
@@ -93,7 +94,9 @@ class Samples:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the content, whatever the order of the rows: every input, the table, the classes, the boxes."""
-        form = f"{self.inputs.shape} {self.inputs.dtype} {self.classes} {self.features}"
+        dtype = self.inputs.dtype
+        kind = "float" if dtype in (np.float32, np.float64) else dtype  # a value has one content in both
+        form = f"{self.inputs.shape} {kind} {self.classes} {self.features}"
         digest = hashlib.sha256(form.encode())
         order = np.argsort(self.table["id"].to_numpy(dtype=object), kind="stable")
         digest.update(self.content[order].tobytes())

@@ -8,7 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import DataError
-from lightning_base.samples.payload import hash_payload
+from lightning_base.samples.moments import far, moments
+from lightning_base.samples.payload import hash_payload, narrowed
+from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Samples
 from lightning_base.tools.cache import kept_folder
 
@@ -21,10 +23,26 @@ def need(arrays: dict[str, npt.NDArray[Any]], key: str, path: str) -> npt.NDArra
 
 
 def numeric(x: npt.NDArray[Any], key: str, path: str) -> npt.NDArray[Any]:
-    """The inputs as uint8 where they are, else as float32."""
+    """The inputs as uint8 or float32 where they are or float32 holds them, else as float64.
+
+    Of images and the like (N, C, ...) float32 is enough where no channel's mean is far from what varies about it.
+    """
     if x.ndim < 2 or np.iscomplexobj(x) or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
         raise DataError(f"{path}: {key} has shape {x.shape} and type {x.dtype}; inputs are numbers (N, …)")
-    return x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
+    if x.dtype in (np.uint8, np.float32):
+        return x
+    exact = narrowed(within_float32(x.astype(np.float64, copy=False)))
+    if exact.dtype == np.float32 or x.ndim == 2:
+        return exact
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite values, which cleaning finds
+        parts = (exact[start : start + 1024] for start in range(0, len(exact), 1024))
+        return exact if far(*moments(parts)).any() else exact.astype(np.float32)
+
+
+def within_float32(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The values, those beyond float32 infinite, which cleaning finds."""
+    beyond = abs(x) > np.finfo(np.float32).max
+    return np.where(beyond, np.copysign(np.inf, x), x) if beyond.any() else x
 
 
 def inputs_alone(x: Any, key: str, origin: str) -> Samples:
@@ -61,7 +79,10 @@ def to_samples(
             name = {"target": "y"}.get(key, key) + suffix
             raise DataError(f"{origin}: {name} has shape {np.shape(values)} where x{suffix} has {len(x)} rows")
     table = pd.DataFrame(columns)
-    table["id"] = table["id"].astype(str)
+    if f"id{suffix}" in arrays:
+        table["id"] = texts(table["id"])
+        if (gone := table["id"].isna()).any():
+            raise DataError(f"{origin}: id{suffix} is missing or blank in row {int(gone.argmax())}; name every sample")
     if "classes" in arrays:
         classes = tuple(map(str, arrays["classes"]))
         if np.issubdtype(y.dtype, np.integer):  # class numbers already

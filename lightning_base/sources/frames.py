@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lightning_base.errors import DataError, one_line
+from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Samples
 from lightning_base.sources.columns import Layout
 from lightning_base.sources.records import CHUNK, Chunk, Format, Records
@@ -77,7 +78,7 @@ class FrameRecords(Records):
 
     def bytes(self) -> int:
         """How much memory the numbers will take."""
-        return sum(4 * len(column) for column in self._table.values())
+        return sum(8 * len(column) for column in self._table.values())
 
 
 def read_frame(frame: Any, layout: Layout) -> Samples:
@@ -95,7 +96,7 @@ def read_frame(frame: Any, layout: Layout) -> Samples:
     samples = read_records(layout, records)
     if layout.ids is not None or not names_rows(frame):
         return samples
-    names = dict(zip(samples.table["id"], frame.index.astype(str), strict=True))
+    names = dict(zip(samples.table["id"], texts(frame.index), strict=True))
     findings = samples.findings.assign(id=[names.get(one, one) for one in samples.findings["id"]])
     table = samples.table.assign(id=list(names.values()))
     return replace(samples, table=table, findings=findings)
@@ -138,4 +139,5 @@ def names_rows(frame: pd.DataFrame) -> bool:
         isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(len(frame)))
     ):
         return False
-    return not index.astype(str).has_duplicates
+    names = pd.Index(texts(index), dtype=object)
+    return not names.has_duplicates and not names.isna().any()

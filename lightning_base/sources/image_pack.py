@@ -21,6 +21,8 @@ from lightning_base.errors import DataError, one_line
 from lightning_base.samples.payload import Payload
 from lightning_base.sources.images import Decoded, ImageFiles, Mode, Size, decode, probe, strict_pillow
 from lightning_base.tools.cache import cache_root
+from lightning_base.tools.checksums import intact, write_sums
+from lightning_base.tools.console import console
 
 VERSION = 1  # of what `images.decode` makes of a file; another one packs anew
 COLUMNS = {
@@ -148,6 +150,11 @@ class _Store:
 
     def load(self, path: Path) -> Pack | None:
         """The pack of that folder, or None where there is none that is whole."""
+        if not path.is_dir():
+            return None
+        if not intact(path):
+            console().print(f"{path}: is damaged; its images are packed anew", soft_wrap=True, markup=False)
+            return None
         try:
             rows = pd.read_parquet(path / "rows.parquet").astype(COLUMNS)
             names = rows["name"][rows["error"] == ""].to_numpy(dtype=object)
@@ -228,6 +235,7 @@ class _Store:
         table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
         table.to_parquet(to / "rows.parquet", index=False)
         (to / "size").write_text(f"{size[0]} {size[1]}")
+        write_sums(to)
         return table
 
     def _decode(self, file: _File, size: Size) -> Decoded:

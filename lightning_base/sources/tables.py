@@ -11,23 +11,25 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import DataError
-from lightning_base.samples.payload import content_hash, mixed
+from lightning_base.samples.payload import content_hash, mixed, narrowed
+from lightning_base.samples.reading import read_times, texts
 from lightning_base.samples.samples import Feature, Samples, findings_table
+from lightning_base.sources.arrays import within_float32
 from lightning_base.sources.columns import Layout, Plan, plan, row_id
 from lightning_base.sources.records import Chunk, Records, Values, to_numbers
 from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
-VERSION = 1  # of what is packed
+VERSION = 2  # of what is packed
 STEP = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A chunk of samples: x (n, F) float32, the sample table's columns, content hashes (n,) uint64, findings."""
+    """A chunk of samples: x (n, F) float64, the sample table's columns, content hashes (n,) uint64, findings."""
 
-    x: npt.NDArray[np.float32]
+    x: npt.NDArray[np.float64]
     table: pd.DataFrame
     hashes: npt.NDArray[np.uint64]
     findings: list[tuple[str, str, str]]
@@ -44,16 +46,14 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
     numbers = [f.name for f in made.features if f.name not in text]
     start = 0
     for chunk in records.chunks(text, numbers):
-        x = np.empty((len(chunk), len(made.features)), dtype=np.float32)
+        x = np.empty((len(chunk), len(made.features)))
         hashes = np.zeros(len(chunk), dtype=np.uint64)
         for i, feature in enumerate(made.features):
             values = chunk.columns[feature.name]
             if feature.categories is None:
-                with np.errstate(over="ignore"):  # beyond float32: infinite, which cleaning finds
-                    x[:, i] = to_numbers(values)
+                x[:, i] = within_float32(to_numbers(values))
                 # canonical bits, so that equal rows hash alike in every file
-                content = np.where(np.isnan(x[:, i]), np.float32(np.nan), x[:, i] + np.float32(0)).view(np.uint32)
-                hashes = _mix(hashes, content.astype(np.uint64))
+                hashes = _mix(hashes, np.where(np.isnan(x[:, i]), np.nan, x[:, i] + 0.0).view(np.uint64))
             else:
                 codes = pd.Index(feature.categories, dtype=object).get_indexer(pd.Index(values, dtype=object))
                 x[:, i] = np.where(codes < 0, np.nan, codes)
@@ -64,7 +64,7 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
 
 
 def _table(
-    layout: Layout, made: Plan, chunk: Chunk, start: int, x: npt.NDArray[np.float32], hashes: npt.NDArray[np.uint64]
+    layout: Layout, made: Plan, chunk: Chunk, start: int, x: npt.NDArray[np.float64], hashes: npt.NDArray[np.uint64]
 ) -> Encoded:
     """An encoded chunk with its sample table; `start` is the first record's number."""
     ids = [row_id(start + i, made.rows) for i in range(len(chunk))]
@@ -78,7 +78,7 @@ def _table(
                 line = chunk.lines[int(np.argmax(gone))]
                 raise DataError(f"{layout.form.path}: line {line} has no {name!r} (data.{option}); give every row one")
             columns[key] = values
-    columns = {"id": columns.pop("ids", ids), **columns}
+    columns = {"id": texts(columns.pop("ids")) if layout.ids else ids, **columns}
     for key in ("time", "time_end"):
         if key in columns:
             where = f"data.{key}: {layout.form.path}: column {getattr(layout, key)!r}"
@@ -108,19 +108,13 @@ def to_time(values: Values, where: str, lines: npt.NDArray[np.int64]) -> npt.NDA
     Raises:
         UserError: for one that is neither; `where` begins the message.
     """
-    numbers = to_numbers(values)
-    if not np.isnan(numbers).any():
-        return numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else numbers
-    try:
-        moments = pd.to_datetime(pd.Series(values, dtype=object), errors="coerce", format="ISO8601", utc=True)
-    except ValueError as error:
-        raise DataError(f"{where} has times that cannot be read; write them as 2024-12-31T23:59 or numbers") from error
-    if moments.isna().any():
-        at = int(np.argmax(moments.isna()))
+    found, bad = read_times(values)
+    if bad.any():
+        at = int(np.argmax(bad))
         raise DataError(
             f"{where} has {values[at]!r} in line {lines[at]}, which is no time; write 2024-12-31T23:59 or a number"
         )
-    return np.asarray(moments.dt.tz_localize(None).to_numpy())
+    return found
 
 
 def _hash(text: str) -> int:
@@ -136,7 +130,7 @@ def _mix(hashes: npt.NDArray[np.uint64], content: npt.NDArray[np.uint64]) -> npt
 def read_table(layout: Layout) -> Samples:
     """The samples of a file of records.
 
-    A file larger than `IN_MEMORY` is encoded once, in chunks, into a memory-mapped array (N, F) float32 in the cache
+    A file larger than `IN_MEMORY` is encoded once, in chunks, into a memory-mapped array (N, F) float64 in the cache
     folder; the pack is used again for as long as the file's path, size, time of change and the layout are the same.
     """
     records = Records(layout.form)
@@ -154,7 +148,7 @@ def read_records(layout: Layout, records: Records) -> Samples:
     made = plan(layout, records)
     parts = list(encode(layout, records, made))
     return Samples(
-        inputs=np.concatenate([part.x for part in parts]),
+        inputs=narrowed(np.concatenate([part.x for part in parts])),
         table=pd.concat([part.table for part in parts], ignore_index=True),
         classes=made.classes,
         origin=str(layout.form.path),
@@ -186,7 +180,7 @@ def _pack(layout: Layout, records: Records, folder: Path) -> None:
     """Encodes a file into a folder: x.npy, hashes.npy, table.parquet, findings.parquet, meta.json."""
     made = plan(layout, records)
     shape = (made.rows, len(made.features))
-    x = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype=np.float32, shape=shape)
+    x = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype=np.float64, shape=shape)
     tables, hashes, findings, start = [], [], made.findings, 0
     for part in encode(layout, records, made):
         x[start : start + len(part.x)] = part.x

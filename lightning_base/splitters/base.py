@@ -10,6 +10,7 @@ from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedGroupKFo
 
 from lightning_base.errors import DataError, one_line
 from lightning_base.samples.payload import Rows
+from lightning_base.samples.reading import typed
 
 
 class TableSplitter(ABC):
@@ -60,6 +61,7 @@ def share(table: pd.DataFrame, size: float, by: str, stratify: bool, seed: int, 
     """
     if by in ("group", "time") and by not in table:
         raise DataError(f"{where}: by {by}, but the data has no `{by}` column; name one, or take by: random")
+    table = typed(table, where)
     order = np.argsort(table["id"].to_numpy(dtype=object), kind="stable")
     n, target = len(table), None
     if stratify and "target" in table and pd.api.types.is_integer_dtype(table["target"]):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Rows
+from lightning_base.samples.reading import read_times
 
 Duration: TypeAlias = int | float | str
 
@@ -79,16 +80,10 @@ def read_clock(table: pd.DataFrame) -> Clock:
 def _numbers(table: pd.DataFrame, column: str) -> tuple[npt.NDArray[Any], bool]:
     """The column as int64 or float64, and whether it holds moments."""
     values = table[column]
-    numbers = None if pd.api.types.is_datetime64_any_dtype(values) else pd.to_numeric(values, errors="coerce")
-    if numbers is not None and (pd.api.types.is_numeric_dtype(values) or numbers.notna().all()):
-        found = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-        bad, dated = ~np.isfinite(found), False
-        if pd.api.types.is_integer_dtype(numbers) and not bad.any():
-            found = numbers.to_numpy(dtype=np.int64)  # whole: a float64 would round moments counted in nanoseconds
-    else:
-        moments = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
-        bad, dated = moments.isna().to_numpy(), True
-        found = moments.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
+    found, bad = read_times(values)
+    dated = found.dtype.kind == "M"
+    if dated:
+        found = found.astype("datetime64[us]").astype(np.int64)
     if bad.any():
         name, value = table["id"].to_numpy()[bad][0], str(values.to_numpy()[bad][0])
         raise ConfigError(

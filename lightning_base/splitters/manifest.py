@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from lightning_base.errors import DataError, one_line
+from lightning_base.errors import ArtefactError, DataError
+from lightning_base.tools import checksums
 from lightning_base.tools.files import replace
 from lightning_base.tools.process import is_main
 
@@ -31,7 +31,7 @@ def write_manifest(path: Path, table: pd.DataFrame, fingerprint: str) -> None:
     metadata = {**(content.schema.metadata or {}), **{k.encode(): v.encode() for k, v in signed.items()}}
     if is_main():
         with replace(path) as temporary:
-            pq.write_table(content.replace_schema_metadata(metadata), temporary)
+            checksums.write_table(content.replace_schema_metadata(metadata), temporary)
 
 
 def read_manifest(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -41,11 +41,9 @@ def read_manifest(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
         UserError: for a file that is none, or that was changed since it was signed.
     """
     try:
-        content = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"{path}: cannot be read as a split manifest ({one_line(error)}); give a run's split.parquet"
-        ) from error
+        content = checksums.read_table(path, "make the split again, restore the file, or give a run's split.parquet")
+    except ArtefactError as error:
+        raise DataError(f"cannot be read as a split manifest: {error}") from error
     metadata = content.schema.metadata or {}
     signed = {key: metadata.get(key.encode(), b"").decode() for key in SIGNED}
     table = content.to_pandas()

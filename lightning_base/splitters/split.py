@@ -1,6 +1,7 @@
 """Splits: any splitter turned into a table of (id, repeat, fold, role) with a hash; sealed test shares."""
 
 import copy
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from sklearn.model_selection import (
 
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.samples.payload import Rows
+from lightning_base.samples.reading import by_number, typed
 from lightning_base.splitters.base import TableSplitter, share
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.manifest import hash_table
@@ -178,7 +180,7 @@ def make_split(
     Raises:
         UserError: when the splitter cannot split this pool; the message is scikit-learn's, with the mend.
     """
-    name = type(splitter).__name__
+    name, table = type(splitter).__name__, typed(table, "data.split")
     coupled: Mapping[int, tuple[int, int]] = {}
     if isinstance(splitter, TableSplitter):
         order = np.arange(len(table))
@@ -208,13 +210,25 @@ def make_split(
 def sklearn_folds(
     table: pd.DataFrame, splitter: Splitter, seed: int, classes: Sequence[str]
 ) -> tuple[Rows, list[tuple[Rows, Rows]]]:
-    """The order in which scikit-learn saw the samples, and its (train, val) places in that order."""
+    """The order in which scikit-learn saw the samples, and its (train, val) places in that order.
+
+    Ids that are whole numbers are put in order as numbers where the splitter draws nothing, which then is what it goes
+    by; one that draws from a seed draws the same whatever the ids are taken for.
+    """
     splitter = copy.deepcopy(splitter)
     if getattr(splitter, "random_state", 0) is None and getattr(splitter, "shuffle", True):
         splitter.random_state = seed
     name = type(splitter).__name__
-    keys = [table["time"], table["id"]] if "time" in table else [table["id"]]
-    order = np.lexsort([key.to_numpy() for key in reversed(keys)])
+    if lacking := [key for key in needed(splitter) if getattr(splitter, key, None) is None]:
+        raise ConfigError(f"data.split: {name} needs {lacking[0]!r}; give data.split.{lacking[0]}")
+    if isinstance(splitter, TimeSeriesSplit) and "time" not in table:
+        raise ConfigError(
+            f"data.split: {name} puts samples in order of time, and the data has no `time`; give it one (`time` of an "
+            ".npz, data.time of a table), or take a splitter without time"
+        )
+    ids = table["id"].to_numpy(dtype=object)
+    keys = [ids, ids if draws(splitter) else by_number(ids)]  # the last one counts first
+    order = np.lexsort([*keys, table["time"].to_numpy()] if "time" in table else keys)
     if isinstance(splitter, PredefinedSplit):
         order = np.arange(len(table))  # it names the folds of rows
         if len(splitter.test_fold) != len(table):
@@ -241,11 +255,25 @@ def sklearn_folds(
             f"data.split: class {classes[rare] if len(classes) else rare!r} has {counts.min()} samples, too few for "
             f"the folds of {name} ({one_line(warning)}); take fewer folds, or add or leave out samples of that class"
         ) from warning
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ConfigError(
             f"data.split: {name} cannot split {len(table)} samples: {one_line(error)}; change data.split or the data"
         ) from error
-    return order, _whole_times(table, order, pairs) if "TimeSeries" in name and "time" in table else pairs
+    return order, _whole_times(table, order, pairs) if isinstance(splitter, TimeSeriesSplit) else pairs
+
+
+def needed(splitter: Splitter) -> list[str]:
+    """The arguments that a splitter cannot do without; the parser gives None for those that a YAML leaves out."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(type(splitter)).parameters.values()
+    return [
+        one.name for one in parameters if one.default is one.empty and one.kind in named and hasattr(splitter, one.name)
+    ]
+
+
+def draws(splitter: Splitter) -> bool:
+    """Whether a scikit-learn splitter draws from a seed."""
+    return hasattr(splitter, "random_state") and bool(getattr(splitter, "shuffle", True))
 
 
 def _whole_times(table: pd.DataFrame, order: Rows, pairs: list[tuple[Rows, Rows]]) -> list[tuple[Rows, Rows]]:

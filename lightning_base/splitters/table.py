@@ -8,6 +8,7 @@ import pandas as pd
 
 from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.samples.payload import Rows
+from lightning_base.samples.reading import texts
 from lightning_base.splitters.base import TableSplitter, share
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.manifest import pairs_of, read_manifest
@@ -87,7 +88,7 @@ class ByColumn(TableSplitter):
             raise ConfigError(
                 f"data.split: the data has no column {self.column!r}, only {', '.join(table.columns)}; name one of them"
             )
-        return np.flatnonzero(table[self.column].astype(str).to_numpy() == value)
+        return np.flatnonzero(texts(table[self.column]) == texts([value])[0])
 
     @property
     def seals(self) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_base.errors import ArtefactError
+from lightning_base.tools.checksums import intact, read_frame, write_sums
+from lightning_base.tools.console import console
 from lightning_base.tools.files import write_parquet
 
 if TYPE_CHECKING:  # a verb's help needs none of it
@@ -24,7 +26,7 @@ def cache_root() -> Path:
 
 
 def kept_folder(kind: str, settings: str, make: Callable[[Path], None]) -> Path:
-    """A folder in the cache folder, made where it is not there yet: whole or not at all.
+    """A folder in the cache folder, made where it is not there yet or is damaged: whole or not at all.
 
     Args:
         kind: the part of the cache folder that it goes to.
@@ -36,12 +38,16 @@ def kept_folder(kind: str, settings: str, make: Callable[[Path], None]) -> Path:
     """
     folder = cache_root() / kind / hashlib.sha256(settings.encode()).hexdigest()[:32]
     if folder.is_dir():
-        return folder
+        if intact(folder):
+            return folder
+        console().print(f"{folder}: is damaged, and is made anew", soft_wrap=True, markup=False)
+        shutil.rmtree(folder, ignore_errors=True)  # who has it mapped keeps it
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
         make(temporary)
+        write_sums(temporary)
         try:
             os.replace(temporary, folder)
         except OSError:
@@ -65,11 +71,9 @@ def kept(name: str, key: str, make: Callable[[], "pd.DataFrame"]) -> "pd.DataFra
         key: what the table depends on.
         make: makes it.
     """
-    import pandas as pd
-
     path = cache_root() / name / f"{hashlib.sha256(key.encode()).hexdigest()}.parquet"
-    with contextlib.suppress(OSError, ValueError):  # none yet, or damaged: pyarrow's errors are both
-        return pd.read_parquet(path)
+    with contextlib.suppress(ArtefactError):  # none yet, or damaged
+        return read_frame(path, "")
     table = make()
     with contextlib.suppress(OSError):  # a help, that a full or read-only disk may lack
         write_parquet(path, table)

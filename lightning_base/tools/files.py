@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_base.errors import ArtefactError, one_line
+from lightning_base.tools.checksums import signed, unsigned, write_table
 from lightning_base.tools.process import is_main
 
 if TYPE_CHECKING:  # a verb's help needs none of it
@@ -17,7 +18,11 @@ if TYPE_CHECKING:  # a verb's help needs none of it
 
 @contextmanager
 def replace(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder; after the block it is renamed to `path`, on an error it is removed."""
+    """A temporary path in the same folder; after the block it is renamed to `path`, on an error it is removed.
+
+    Where `path` is a link, what it points to is written and the link stays.
+    """
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -35,15 +40,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes an indented JSON file, in the main process; NaN and infinity, which JSON lacks, become null."""
-    write_text(path, to_json(content))
+    """Writes indented JSON with a check sum, in the main process; NaN and infinity, which JSON lacks, become null."""
+    write_text(path, to_json(signed(_finite(content))))
 
 
 def write_parquet(path: Path, table: "pd.DataFrame") -> None:
-    """Writes a table, in the main process."""
+    """Writes a table with a check sum, in the main process."""
+    import pyarrow as pa
+
     if is_main():
         with replace(path) as temporary:
-            table.to_parquet(temporary, index=False)
+            write_table(pa.Table.from_pandas(table, preserve_index=False), temporary)
 
 
 def read_json(
@@ -57,7 +64,7 @@ def read_json(
         needs: keys that it must have, with the types of their values.
 
     Raises:
-        UserError: where it cannot be read, or is no such object, with the mend.
+        UserError: where it cannot be read, is no such object, or was changed since it was written, with the mend.
     """
     try:
         content = json.loads(path.read_text())
@@ -65,6 +72,7 @@ def read_json(
         raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); {mend}") from error
     if not isinstance(content, dict):
         raise ArtefactError(f"{path}: is no JSON object; {mend}")
+    content = unsigned(content, path, mend)
     demand(content, needs or {}, path, mend)
     return content
 

@@ -32,6 +32,11 @@ def preflight(run: Run) -> None:
     data = run.datamodule
     strategies.check(run.trainer, run.model.network, data.batch_size)
     data.prepare_data()
+    if (pool := data.samples("pool")).target is None and pool.boxes is None:
+        raise ConfigError(
+            f"data: {pool.origin} has no target, and {type(run.model).__name__} learns one; name it (`y` of an .npz, "
+            "data.target of a table), or give `dataset` a column `target`"
+        )
     data.setup("fit")
     run.model.use(data)
     demand_training(run)

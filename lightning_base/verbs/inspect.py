@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from lightning_base.auditing.audit import test_source
+from lightning_base.auditing.audit import look_at_test, read_test_source
+from lightning_base.auditing.coverage import coverage, told
 from lightning_base.auditing.gate import find_leaks, findings, tell, write_split
 from lightning_base.auditing.pictures import draw_samples
 from lightning_base.auditing.report import Leak
@@ -36,7 +37,7 @@ def prepare(experiment: Experiment) -> Prepared:
         UserError: where a source cannot be had, or a finding's policy is `fail`.
     """
     out, directory, data = console(Level.QUIET), experiment.root / "prepare", open_data(experiment, "prepare")
-    sources = {"pool": data.samples("pool"), "test": test_source(data)}
+    sources = {"pool": data.samples("pool"), "test": read_test_source(data)}
     counts = {source: len(samples) for source, samples in sources.items() if samples is not None}
     for source, samples in sources.items():
         if samples is not None:
@@ -108,10 +109,13 @@ def audit(experiment: Experiment, show: Path | None = None, labels: Path | None 
         draw_samples(data, show)
         console(Level.QUIET).print(f"samples before and after augmentation: {show}", soft_wrap=True)
     leaks = find_leaks(experiment.root, data)
+    out, pool, folds = console(Level.QUIET), data.samples("pool"), data.folds.folds
     if not leaks:
-        pool, folds = data.samples("pool"), data.folds.folds
-        console(Level.QUIET).print(f"no leaks found: {len(pool)} samples, {len(folds)} folds")
-    sources = [found for found in (data.samples("pool"), test_source(data)) if found is not None]
-    console(Level.QUIET).print(looked_for(sources), soft_wrap=True, markup=False)
+        out.print(f"no leaks found: {len(pool)} samples, {len(folds)} folds")
+    test = look_at_test(data)[0]
+    for line in told(coverage(pool, test, leaks)):
+        if line:
+            out.print(line, soft_wrap=True, markup=False)
+    out.print(looked_for([found for found in (pool, test) if found is not None]), soft_wrap=True, markup=False)
     tell(experiment.audit, leaks, Level.QUIET)
     return leaks

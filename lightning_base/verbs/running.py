@@ -1,5 +1,6 @@
 """How functions run verbs: what they are given becomes an experiment, and nothing but their result is left behind."""
 
+import errno
 import os
 import random
 import tempfile
@@ -44,6 +45,10 @@ ARGUMENTS = (
     "show",
     "labels",
 )
+UNWRITABLE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST),
+    *(errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO),
+}
 ONE_AT_A_TIME = threading.RLock()  # random states belong to the process, not to a thread
 MadeData = Callable[[], Any] | None
 
@@ -60,6 +65,7 @@ def guarded(verbose: bool, names: Mapping[str, str] = AS_THEY_ARE) -> Iterator[N
         KeyboardInterrupt: for an interrupt, which Lightning makes the process's end.
         Stopped: where a signal stopped a training at a place to go on from.
         ConfigError: for what the Trainer refuses, and for code of the user's that ends the process.
+        ArtefactError: where a folder cannot be written, or its disk is full.
     """
     from_python = level() == Level.SILENT  # the command line speaks, and ends with a signal's status
     flags(verbose=verbose)
@@ -72,6 +78,13 @@ def guarded(verbose: bool, names: Mapping[str, str] = AS_THEY_ARE) -> Iterator[N
             yield
         except MisconfigurationException as error:
             raise ConfigError(f"trainer: {one_line(error)}") from error
+        except OSError as error:  # nothing that is written is half there: each file is renamed when it is whole
+            if error.errno not in UNWRITABLE:
+                raise
+            raise ArtefactError(
+                f"{error.filename or 'a file'}: {error.strerror}; make room there, make the folder writable, or name "
+                "another one (trainer.default_root_dir for results, LIGHTNING_BASE_CACHE for the cache)"
+            ) from error
         except Preempted as stop:
             if not from_python:
                 raise

@@ -269,7 +269,7 @@ def ensemble(
         members: checkpoints, one or more.
         x: the samples of role "predict", in place of those that the data module reads.
     """
-    found, ids = [], None
+    found, ids, seen = [], None, set[int]()
     for checkpoint in members:
         home = checkpoint.parent.parent
         fold = read_stamp(checkpoint).get("fold", 0)
@@ -279,6 +279,14 @@ def ensemble(
         if x is not None:
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))
+        if run.datamodule.trained_on is not None:
+            seen |= set(run.datamodule.trained_on.seen(found[-1].samples, found[-1].rows).tolist())
+    if seen:
+        of, who = len(found[0].rows), "the model" if len(members) == 1 else "some member of the ensemble"
+        say(
+            f"{len(seen)} of {of} samples {'has' if len(seen) == 1 else 'have'} the content of samples that {who} was "
+            "trained on: their predictions say nothing about new ones"
+        )
     return run, evaluate.ensemble(run.model, found), ids
 
 

@@ -14,14 +14,18 @@ from sklearn.datasets import load_iris, load_sample_images
 from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, StratifiedKFold
 
 from datamodules.arrays import Arrays
-from lightning_base.auditing.audit import audit
+from datamodules.image_folder import ImageFolder
+from datamodules.table import Table
+from lightning_base.auditing.audit import audit, read_test_source
+from lightning_base.auditing.coverage import coverage, told
+from lightning_base.auditing.gate import tell
 from lightning_base.auditing.report import Leak, show_leaks
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError
+from lightning_base.errors import AuditError, DataError, NoSourceError, UserError
 from lightning_base.samples.payload import Ragged
 from lightning_base.splitters import ByColumn, ByFiles
-from tests.support.clean_data import N, arrays, source
+from tests.support.clean_data import N, arrays, kinds, source
 
 
 @pytest.mark.parametrize("name", ["digits", "breast_cancer", "wine", "iris", "diabetes"])
@@ -159,7 +163,7 @@ class RareBox(BaseDataModule):
     def dataset(self, source: Source) -> Samples:
         """See BaseDataModule."""
         if source != "pool":
-            raise UserError("no such source")
+            raise NoSourceError("no such source")
         boxes = [np.array([[0, 0, 4, 4, 0], [2, 2, 5, 5, 1]], dtype=np.float32)[: 1 + (i == 0)] for i in range(20)]
         x = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
         rows = pd.DataFrame({"id": [f"{i:02d}" for i in range(20)]})
@@ -170,6 +174,55 @@ def test_a_class_whose_boxes_are_in_one_fold_is_found() -> None:
     (leak,) = audit(RareBox(split=KFold(4)), near=False)  # fold 0 holds the first image out
     assert (leak.kind, leak.fold) == ("class", None)
     assert leak.detail.startswith("no 'b' in train in 4 of 4 folds, first fold 0; ")
+
+
+def test_a_test_source_that_cannot_be_read_is_no_clean_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 24), ("test", 12)):
+        for i in range(n):
+            path = tmp_path / part / "ab"[i % 2] / f"{i:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(path)
+            if part == "test":  # all of them are in training too
+                path.write_bytes((tmp_path / "train" / "ab"[i % 2] / f"{i:02d}.png").read_bytes())
+    data = ImageFolder(root=str(tmp_path))
+    assert kinds(audit(data)) == ["duplicate"]
+    first = tmp_path / "test" / "a" / "00.png"
+    first.write_bytes(first.read_bytes()[:100])
+    broken = ImageFolder(root=str(tmp_path))
+    (leak,) = audit(broken)
+    assert leak.kind == "unchecked"
+    assert "test source: not looked at" in leak.detail
+    assert "00.png" in leak.detail
+    with pytest.raises(AuditError, match=r"audit: 1 check could not be made \(unchecked\)"):
+        tell("fail", [leak])
+    lines = dict(coverage(broken.samples("pool"), None, [leak]))
+    assert lines["test source"] == "it cannot be read"
+    with pytest.raises(DataError, match=r"00\.png"):  # who asks for the source is told
+        read_test_source(broken)
+
+
+def test_a_test_file_that_is_not_there_is_no_clean_one(tmp_path: Path) -> None:
+    pd.DataFrame({"a": range(30), "y": list("xy") * 15}).to_csv(tmp_path / "t.csv", index=False)
+    path = str(tmp_path / "t.csv")
+    assert audit(Table(path=path, target="y")) == []
+    (leak,) = audit(Table(path=path, target="y", test_path=str(tmp_path / "tset.csv")))
+    assert (leak.kind, "tset.csv" in leak.detail) == ("unchecked", True)
+
+
+def test_the_audit_says_what_it_looked_for_and_what_not(tmp_path: Path) -> None:
+    test = {"x_test": np.random.default_rng(1).normal(size=(9, 4)), "y_test": np.arange(9) % 3}
+    data = Arrays(source=source(tmp_path, group=np.arange(N), **test))
+    done, left = told(coverage(data.samples("pool"), data.samples("test"), audit(data)))
+    assert done == (
+        "looked for: duplicates, groups, target in a column, statistics, scaling before, missing classes, "
+        "duplicates in the test source"
+    )
+    assert left == (
+        "not looked for: near duplicates (images of 16 pixels a side and more, and texts, have them), future (the data "
+        "has no `time`), groups of the test source (it has no `group`)"
+    )
 
 
 def test_earlier_reads_of_the_test_samples_are_told(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from lightning_base.auditing import poison
 from lightning_base.auditing.audit import audit
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import UserError
+from lightning_base.errors import NoSourceError
 from lightning_base.preprocess import Preprocess, Standardize, TablePreprocess, Vocabulary
 from lightning_base.samples.payload import Ragged
 from lightning_base.samples.samples import Feature
@@ -57,7 +57,7 @@ def test_a_column_that_tells_the_target_is_found(tmp_path: Path, how: str) -> No
 
         def dataset(source: Source) -> Samples:
             if source != "pool":
-                raise UserError("no such source")
+                raise NoSourceError("no such source")
             return read
 
         data.dataset = dataset  # type: ignore[method-assign]
@@ -200,7 +200,7 @@ class Words(BaseDataModule):
     def dataset(self, source: Source) -> Samples:
         """See BaseDataModule."""
         if source != "pool":
-            raise UserError("no such source")
+            raise NoSourceError("no such source")
         rng = np.random.default_rng(0)
         parts = [rng.integers(0, 60, rng.integers(3, 9)).astype(np.int32) for _ in range(N)]
         words = Feature("text", tuple(f"word{i:02d}" for i in range(60)))
@@ -232,7 +232,7 @@ class Categories(BaseDataModule):
     def dataset(self, source: Source) -> Samples:
         """See BaseDataModule."""
         if source != "pool":
-            raise UserError("no such source")
+            raise NoSourceError("no such source")
         x = np.random.default_rng(0).integers(0, 3, (N, 2)).astype(np.float32)
         x[5, 1] = 3
         columns = (Feature("sort", ("a", "b", "c")), Feature("place", ("p", "q", "r", "s")))
@@ -296,5 +296,8 @@ def test_fitting_that_fails_on_other_held_out_values_has_read_them(
     assert leak.kind == "statistics"
     assert "fitting fails with IndexError when they change" in leak.detail
     assert audit(Counts(source=path, whole=False)) == []
-    monkeypatch.setattr(poison, "SMALL", -1)  # large data are wrapped, which some code cannot take: nothing is shown
-    assert audit(Counts(source=path, whole=False, strict=True)) == []
+    monkeypatch.setattr(poison, "SMALL", -1)  # large data are wrapped, which some code cannot take: that is said
+    (leak,) = audit(Counts(source=path, whole=False, strict=True))
+    assert leak.kind == "unchecked"
+    assert "statistics: not looked at" in leak.detail
+    assert "TypeError: an array is needed" in leak.detail

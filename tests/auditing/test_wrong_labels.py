@@ -24,6 +24,7 @@ from lightning_base.auditing.wrong_labels import confident_learning, ranked, tru
 from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
 from lightning_base.samples.samples import Samples
+from lightning_base.tools.files import write_parquet
 from tests.helpers import CONFIGS, Run, crossval, refused, run_in
 
 DIGITS = load_digits()
@@ -237,7 +238,7 @@ def test_a_regression_has_no_labels_to_clean(run: Run, work: Path, capsys: pytes
 def diverged(directory: Path) -> None:
     oof = pd.read_parquet(directory / "oof.parquet")
     oof.loc[3, "prob_4"] = np.nan
-    oof.to_parquet(directory / "oof.parquet")
+    write_parquet(directory / "oof.parquet", oof)
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], list[str], str]] = {

@@ -15,6 +15,7 @@ from lightning_base.clean import near_duplicates as near
 from lightning_base.clean.near_duplicates import near_duplicates
 from lightning_base.errors import UserError
 from lightning_base.samples.samples import Feature, Samples
+from lightning_base.tools.files import write_parquet
 from tests.support.lookalikes import Pixels, encoded, image_samples, text_samples
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -157,7 +158,7 @@ def test_the_second_search_reads_the_cache(tiles: Pixels, cache: Path) -> None:
     (file,) = cache.glob("near/*.parquet")
     file.write_bytes(b"damaged")
     assert near_duplicates(samples).equals(first)
-    first.assign(score=0.5).to_parquet(file)  # a score that no search finds
+    write_parquet(file, first.assign(score=0.5))  # a score that no search finds
     assert near_duplicates(samples)["score"].tolist() == [0.5]
 
 

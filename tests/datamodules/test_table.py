@@ -75,7 +75,7 @@ def test_csv_and_parquet_give_the_same_samples(tmp_path: Path) -> None:
     csv, parquet = (
         Table(path=str(tmp_path / f"wine.{s}"), target="target").dataset("pool") for s in ("csv", "parquet")
     )
-    expected = frame.drop(columns=["target", "origin"]).to_numpy(np.float32)
+    expected = frame.drop(columns=["target", "origin"]).to_numpy(np.float64)
     assert np.array_equal(csv.inputs[np.arange(178)][:, :13], expected, equal_nan=True)
     assert np.array_equal(csv.inputs[np.arange(178)], parquet.inputs[np.arange(178)], equal_nan=True)
     assert csv.features == parquet.features

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from lightning_base.tools.files import write_parquet
 from tests.helpers import CONFIGS, Run, crossval, read_json, refused, run_in, run_without
 
 LINEAR = (
@@ -169,7 +170,7 @@ def test_runs_on_different_splits_are_refused(
     spoilt = copy(runs["slow"], work / "spoilt")
     oof = pd.read_parquet(spoilt / "oof.parquet")
     oof.loc[7, "target"] = (oof["target"][7] + 1) % 10
-    oof.to_parquet(spoilt / "oof.parquet")
+    write_parquet(spoilt / "oof.parquet", oof)
     refused(capsys, ["compare", runs["fast"], spoilt], "different samples or targets", "oof.parquet")
 
 

@@ -21,6 +21,7 @@ from lightning_base.errors import UserError
 from lightning_base.splitters import ByColumn, ByFiles, Manifest, Ratio, TableSplitter
 from lightning_base.splitters.manifest import read_manifest, write_manifest
 from lightning_base.splitters.split import Split, default_splitter, make_split, seal
+from lightning_base.tools.checksums import write_table
 
 
 def table(n: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -162,7 +163,7 @@ def test_a_manifest_that_was_changed_by_hand_is_refused(tmp_path: Path) -> None:
     moved = content.to_pandas()
     moved.loc[0, "role"] = "val" if moved.loc[0, "role"] == "train" else "train"
     forged = pa.Table.from_pandas(moved, preserve_index=False).replace_schema_metadata(content.schema.metadata)
-    pq.write_table(forged, path)
+    write_table(forged, path)
     with pytest.raises(UserError, match="changed after it was written"):
         read_manifest(path)
     path.write_text("no parquet")

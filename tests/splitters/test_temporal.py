@@ -216,7 +216,7 @@ REFUSED: dict[str, tuple[Callable[[], TableSplitter], dict[str, Any], str]] = {
     "an end before": (lambda: Expanding(), {"time_end": -1}, "sample '000' has a `time_end` before its `time`"),
     "an end of days": (lambda: Expanding(), {"time_end": "2024-01-01"}, "holds numbers, the other moments"),
     "no moment": (lambda: Expanding(), {"time": "soon"}, "sample '000' has 'soon' as `time`; give every sample a num"),
-    "a missing one": (lambda: PurgedKFold(), {"time": np.nan}, "sample '000' has 'nan' as `time`"),
+    "a missing one": (lambda: PurgedKFold(), {"time": np.nan}, "sample '000' has no `time`"),
 }
 
 

@@ -131,7 +131,7 @@ def test_every_verb_works_when_every_module_is_imported(config: Path, work: Path
     assert lb.load("runs/wine/crossval").metrics.equals(one.metrics)
     with pytest.raises(ArtefactError, match="name one of"):
         lb.load("runs/wine")
-    x = load_wine().data[:4].astype(np.float32)
+    x = load_wine().data[:4].astype(np.float32) + np.float32(0.25)  # new ones
     members = [lb.predict(one.directory / f"fold_{k}" / "checkpoints" / "last.ckpt", x) for k in range(3)]
     prob = [f"prob_{c}" for c in range(3)]
     mean = np.mean([member[prob].to_numpy() for member in members], axis=0)
@@ -229,7 +229,7 @@ def test_processes_import_what_they_train(work: Path, preloaded: None) -> None:
     here, there = from_objects(threads=1), from_objects(name="there", executor="process", jobs=2, threads=1)
     pd.testing.assert_frame_equal(here.oof, there.oof, check_exact=True)
     loaded = lb.load(there.directory)
-    x = load_wine().data[:3].astype(np.float32)
+    x = load_wine().data[:3].astype(np.float32) + np.float32(0.25)  # new ones
     pd.testing.assert_frame_equal(loaded.predict(x), here.predict(x))
     assert main(["test", "--ckpt_path", str(there.directory)]) == 0
 
@@ -350,6 +350,7 @@ def test_what_folds_would_share_is_refused(what: str, work: Path) -> None:
 def test_samples_that_cleaning_leaves_out_get_no_prediction_and_the_others_keep_theirs(work: Path) -> None:
     frame, made = table_run()
     new = frame.drop(columns="cultivar").iloc[::-1].copy()
+    new["magnesium"] += 0.25  # no sample that was trained on
     expected = made.predict(new)
     new.iloc[5, 0] = np.inf
     with pytest.warns(UserWarning, match="1 of 178 samples were left out by cleaning"):

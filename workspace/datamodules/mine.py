@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.datasets import load_wine
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError
+from lightning_base.errors import NoSourceError
 
 CLASSES = ("Barolo", "Grignolino", "Barbera")
 
@@ -30,9 +30,9 @@ class Mine(BaseDataModule):
     def dataset(self, source: Source) -> Samples:
         """The samples of "pool" or "predict"; "test" is the share of the pool that data.test_size sets aside."""
         if source == "test":
-            raise ConfigError("data.test_size: give a share of the samples to seal for the test, such as 0.2")
+            raise NoSourceError("data.test_size: give a share of the samples to seal for the test, such as 0.2")
         if source == "predict" and self.predict is None:
-            raise ConfigError("data.predict: give a CSV of new wines")
+            raise NoSourceError("data.predict: give a CSV of new wines")
         path = self.predict if source == "predict" else self.path
         frame = load_wine(as_frame=True).frame if path is None else pd.read_csv(path)
         inputs = frame.drop(columns="target", errors="ignore").to_numpy(dtype="float32")

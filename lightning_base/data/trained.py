@@ -1,0 +1,103 @@
+"""What a checkpoint was trained on: its fold, the data's fingerprint, and hashes of every sample that it has seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from lightning_base.errors import CheckpointError
+from lightning_base.samples.payload import Rows
+from lightning_base.samples.samples import Samples
+from lightning_base.splitters.split import Split
+
+KEYS = ("fold", "fold_hash", "fingerprint", "ids", "content")
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The samples and the split that a checkpoint comes from.
+
+    Samples are told by 64-bit hashes: of N that were trained on and M that are asked about, N · M / 2^64 would be
+    mistaken, which is one in 18 million for a million of each. It is 16 bytes per training sample.
+
+    Attributes:
+        fold: its number.
+        fold_hash: SHA-256 over ids and roles of the fold.
+        fingerprint: SHA-256 over the pool's content.
+        ids: (N,) int64 hashes of the ids of the training samples, sorted; those that validation saw in training too.
+        content: (N,) int64 hashes of their inputs, sorted.
+    """
+
+    fold: int
+    fold_hash: str
+    fingerprint: str
+    ids: Rows
+    content: Rows
+
+    @staticmethod
+    def of(state: Mapping[str, Any]) -> "TrainedOn":
+        """What `state` gave.
+
+        Raises:
+            CheckpointError: where a checkpoint lacks it, and so cannot tell what it has seen.
+        """
+        if lacking := [key for key in KEYS if key not in state]:
+            raise CheckpointError(
+                f"the checkpoint does not say what it was trained on (no {lacking[0]!r}): an earlier version wrote it; "
+                "train again"
+            )
+        ids, content = (state[key].numpy() for key in ("ids", "content"))
+        return TrainedOn(state["fold"], state["fold_hash"], state["fingerprint"], ids, content)
+
+    @staticmethod
+    def samples(pool: Samples, rows: Rows) -> dict[str, torch.Tensor]:
+        """The sorted hashes of these samples, for `state`."""
+        hashes = {"ids": pool.keys[rows], "content": pool.content[rows].view(np.int64)}
+        return {key: torch.from_numpy(np.sort(values)) for key, values in hashes.items()}
+
+    def demand_split(self, split: Split, fold: int, pool: Samples) -> None:
+        """Refuses another split, another fold of it, or samples of other content.
+
+        Raises:
+            CheckpointError: naming the difference.
+        """
+        there = fold < len(split.folds)  # WHOLE, which is -1, too
+        theirs, ours = self.fold_hash, split.fold_hash(fold) if there else "none"
+        if (theirs, self.fold) != (ours, fold):
+            raise CheckpointError(
+                f"the checkpoint was trained on fold {self.fold} of another split ({theirs[:12]}), this run is "
+                f"fold {fold} ({ours[:12]}): held-out samples would have been trained on; give the data, data.split "
+                "and seed that the checkpoint was trained with"
+            )
+        if self.fingerprint != pool.fingerprint:
+            raise CheckpointError(
+                f"{pool.origin}: the data has other content than when the checkpoint was trained (fingerprint "
+                f"{self.fingerprint[:12]}, now {pool.fingerprint[:12]}), with the same ids; give the data, data.labels "
+                "and data.clean that it was trained with, or train again"
+            )
+
+    def demand_unseen(self, samples: Samples, rows: Rows, what: str) -> None:
+        """Refuses samples of the source that it was trained on some of.
+
+        Args:
+            samples: of the source that the training samples come from.
+            rows: (M,) those that are to be scored.
+            what: what they are called.
+
+        Raises:
+            CheckpointError: with how many it was trained on.
+        """
+        seen = rows[np.isin(samples.keys[rows], self.ids)]
+        if len(seen):
+            name = samples.table["id"].iloc[int(seen[0])]
+            raise CheckpointError(
+                f"the checkpoint was trained on {len(seen)} of the {len(rows)} {what}, first "
+                f"{name!r}: their score would be no estimate; give the data.test_size, data.test_seed, data.split and "
+                "seed that it was trained with"
+            )
+
+    def seen(self, samples: Samples, rows: Rows) -> Rows:
+        """Those of these rows, of any source, whose inputs are the same as those of a training sample."""
+        return rows[np.isin(samples.content[rows].view(np.int64), self.content)]
