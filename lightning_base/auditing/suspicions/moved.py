@@ -53,8 +53,9 @@ def moved_copies(parts: Sequence[Samples]) -> pd.DataFrame:
     Grey versions, of 32×32 or their own size where that is less, are compared: the middle three quarters of one, or all
     of it, as it is or flipped, with parts of the other of three quarters of its side, and of seven eighths, at every
     place. Candidates agree in 57 of 63 signs of low frequencies of a cosine transform and in one of three bands of 21;
-    the score is the correlation of the parts, 0.985 or more (0.98 for enlarged ones). Copies that were turned, or cropped to other sizes and
-    resized, are missed, as are parts of little contrast. Results are kept in the cache folder, by content.
+    the score is the correlation of the parts, 0.985 or more (0.98 for enlarged ones). Copies that were turned, or
+    cropped to other sizes and resized, are missed, as are parts of little contrast. Results are kept in the cache
+    folder, by content.
     """
     return kept("moved", " ".join([str(VERSION), *(part.fingerprint for part in parts)]), lambda: _search(parts))
 
