@@ -16,12 +16,12 @@ from lightning_base.samples.samples import Samples
 from lightning_base.sources.images import ImageFiles
 from lightning_base.tools.cache import kept
 
-VERSION = 1  # of the rules below: results kept under another one are not used
+VERSION = 2  # of the rules below: results kept under another one are not used
 SIDE, LEAST = 32, 16  # images are compared as grey ones of this side or their own; smaller ones than LEAST are not
 LOW = 8  # frequencies across and down that a look is made of
 BAND = 21  # bits of three bands, of which looks must share one
 BITS = 6  # of 63 bits, so many may differ
-ALIKE = 0.98  # correlation of the parts that are held against each other
+ALIKE, ENLARGED = 0.985, 0.98  # correlation of parts of one size, and of parts enlarged, which lose detail
 CONTRAST = 8.0  # grey levels: parts whose deviation is less show nothing to compare
 MOST = 100_000  # images that are compared
 CROPS = (0.75, 0.875)  # sides of the parts of an image that are found in another
@@ -53,8 +53,9 @@ def moved_copies(parts: Sequence[Samples]) -> pd.DataFrame:
     Grey versions, of 32×32 or their own size where that is less, are compared: the middle three quarters of one, or all
     of it, as it is or flipped, with parts of the other of three quarters of its side, and of seven eighths, at every
     place. Candidates agree in 57 of 63 signs of low frequencies of a cosine transform and in one of three bands of 21;
-    the score is the correlation of the parts, 0.98 or more. Copies that were turned, or cropped to other sizes and
-    resized, are missed, as are parts of little contrast. Results are kept in the cache folder, by content.
+    the score is the correlation of the parts, 0.985 or more (0.98 for enlarged ones). Copies that were turned, or
+    cropped to other sizes and resized, are missed, as are parts of little contrast. Results are kept in the cache
+    folder, by content.
     """
     return kept("moved", " ".join([str(VERSION), *(part.fingerprint for part in parts)]), lambda: _search(parts))
 
@@ -204,7 +205,7 @@ def _verified(grey: npt.NDArray[np.uint8], part: _Part, other: Rows, flips: Flip
         one, two = (v - v.mean(axis=(1, 2), keepdims=True) for v in (one, two))
         spread = [np.sqrt((v**2).mean(axis=(1, 2))) for v in (one, two)]
         value = (one * two).mean(axis=(1, 2)) / np.maximum(spread[0] * spread[1], 1e-6)
-        good = (value >= ALIKE) & (np.minimum(*spread) >= CONTRAST)
+        good = (value >= (ALIKE if side == part.side else ENLARGED)) & (np.minimum(*spread) >= CONTRAST)
         i.append(part.image[some][good])
         j.append(other[some][good])
         score.append(value[good])
