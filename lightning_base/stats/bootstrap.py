@@ -79,7 +79,7 @@ def _value_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], d
         with np.errstate(divide="ignore", invalid="ignore"):
             mse = squares / total
             r2 = 1 - squares / (second - first**2 / total)
-        return {"mse": mse, "rmse": np.sqrt(mse), "mae": absolute / total, "r2": r2}
+            return {"mse": mse, "rmse": np.sqrt(mse), "mae": absolute / total, "r2": r2}
 
     return score
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.datasets import load_diabetes
 from torch import Tensor, nn
 
 import lightning_base as lb
@@ -16,7 +17,7 @@ from lightning_base.errors import Diverged, FoldsFailed
 from lightning_base.samples.batch import Batch
 from lightning_base.tasks import Classification
 from lightning_base.tasks.losses import EpochLoss
-from tests.helpers import CONFIGS, Run, crossval, refused
+from tests.helpers import CONFIGS, Run, crossval, read_json, refused
 
 CANCER: Sequence[object] = ("--config", CONFIGS / "breast_cancer_mlp.yaml", "--trainer.max_epochs", 2)
 TWO = ("--data.split", "sklearn.model_selection.StratifiedKFold", "--data.split.n_splits", 2)
@@ -133,6 +134,19 @@ def test_a_class_that_weighs_nothing_is_no_division_by_zero() -> None:
         loss = task.step(Batch(x, torch.tensor(y), torch.arange(3))).loss
         own = [float(torch.logsumexp(x[i], 0) - x[i, 0]) for i in counted]
         assert float(loss) == pytest.approx(np.mean(own) if own else 0.0)
+
+
+def test_a_score_that_one_sample_does_not_have_is_left_out_where_each_is_a_fold(work: Path) -> None:
+    x, y = load_diabetes(return_X_y=True)
+    np.savez("twelve.npz", x=x[:12], y=y[:12])
+    split = {"class_path": "sklearn.model_selection.LeaveOneOut"}
+    options: dict[str, Any] = {"trainer.max_epochs": 1, "data.source": "twelve.npz", "data.split": split}
+    options["seed_everything"] = 0
+    found = lb.crossval(CONFIGS / "linear_regression_gd.yaml", overrides=options, executor="vectorized")
+    squares = (found.oof["pred"].astype(float) - found.oof["target"]) ** 2
+    metrics = read_json(found.directory / "summary.json")["metrics"]
+    assert metrics["r2"]["folds"] == [None] * 12
+    assert metrics["mse"]["mean"] == pytest.approx(squares.mean(), rel=1e-5)
 
 
 @pytest.fixture(scope="module")
