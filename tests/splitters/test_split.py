@@ -233,7 +233,7 @@ SHUFFLED = KFold(3, shuffle=True, random_state=1)
         (Theirs(ShuffleSplit(2, test_size=1, random_state=0)), [0, 1]),  # disjoint, but no division of all samples
         (Theirs(KFold(2), ShuffleSplit(1, test_size=1)), [0, 1, 2]),
     ],
-    ids=str,
+    ids=lambda value: "Theirs" if isinstance(value, Theirs) else str(value)[:40],
 )
 def test_repeats_are_what_the_splitter_says_or_the_folds_prove(splitter: KFold, repeats: list[int]) -> None:
     split = make_split(table(40), splitter, 0)
