@@ -148,7 +148,7 @@ def test_a_split_changed_by_hand_stops_the_next_run(run: Run, work: Path, capsys
     table = pd.read_parquet(path)
     table.loc[0, "role"] = "train"
     table.to_parquet(path, index=False)
-    refused(capsys, options, "the split was changed after it was written")
+    refused(capsys, options, "split.parquet", "it has no check sum")
 
 
 def test_ratio_columns_seal_the_test_share_that_only_test_reads(run: Run, work: Path) -> None:

@@ -43,11 +43,16 @@ def test_sealed_samples_that_were_trained_on_are_not_scored(made: CrossValidatio
         made.directory / "fold_0": len(trained[0] & larger),
         made.directory / "fold_1" / "checkpoints" / "last.ckpt": len(trained[1] & larger),
         made.directory / "refit": len(pool & larger),
-        made.directory: len(trained[0] & larger),
     }
     for path, n in asked.items():
         assert 0 < n < len(larger)
+        file = path if path.is_file() else path / "checkpoints" / "last.ckpt"
+        data = Arrays(source="wine.npz", test_size=0.5)
+        data.load_state_dict(torch.load(file, weights_only=True)["Arrays"])
         with pytest.raises(CheckpointError, match=rf"trained on {n} of the {len(larger)} test samples, first '\d+'"):
+            data.loader("test")
+    for path in (*asked, made.directory):
+        with pytest.raises(CheckpointError, match="trained on"):
             lb.test(path, overrides={"data.test_size": 0.5})
     assert made.test().n == 36  # those that were sealed
     assert not list(made.directory.rglob("fold_*/test.json"))
