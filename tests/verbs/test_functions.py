@@ -419,7 +419,7 @@ def test_a_network_that_takes_its_width_from_the_data_trains_alone_as_with_other
     held_out = pd.read_parquet(whole.directory / "fold_1" / "predictions.parquet")
     scored = lb.validate(kept).predictions.set_index("id").loc[held_out["id"]]
     np.testing.assert_array_equal(scored["prob_2"], held_out["prob_2"])
-    assert len(lb.predict(kept, load_wine().data[:4].astype(np.float32))) == 4
+    assert len(lb.predict(kept, load_wine().data[:4].astype(np.float32) + 0.25)) == 4
     with pytest.raises(ConfigError, match=r"has 13 numbers: set model\.network\.in_features to that, or leave it out"):
         lb.crossval(config, overrides={key: 12}, name="wrong")
 
