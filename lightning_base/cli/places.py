@@ -5,17 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning_base.errors import ConfigError, suggest
+from lightning_base.tools.places import POOL
 from lightning_base.training.known_names import options
 
-POOL = {  # the option of each of our data modules that names what is trained on
-    "datamodules.arrays.Arrays": "source",
-    "datamodules.detection.Detection": "root",
-    "datamodules.image_folder.ImageFolder": "root",
-    "datamodules.ratings.Ratings": "path",
-    "datamodules.sound.Sound": "root",
-    "datamodules.table.Table": "path",
-    "datamodules.text.Text": "path",
-}
 READ = {  # by verb: the options whose files it surely reads
     **dict.fromkeys(("prepare", "audit", "fit", "crossval", "validate"), ("pool", "labels")),
     "test": ("test_path",),

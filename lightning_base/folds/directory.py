@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from lightning_base.splitters.manifest import hash_table, read_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.tools.locks import claiming
+from lightning_base.tools.places import places
 from lightning_base.tools.process import is_main
 from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.experiment import Experiment
@@ -31,7 +32,8 @@ FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summa
 MEND = "give another --name, or --overwrite true to delete what is there"
 BEGIN_ANEW = f"put it back, or {MEND}"
 CODE, OBJECTS = "code.", "objects."  # what stands before the changes that are no configuration key
-SPLIT_KEY = "data.init_args.split"
+DATA = "data.init_args."  # what stands before an option of the data module in a saved configuration
+SPLIT_KEY = f"{DATA}split"
 
 
 def take(directory: Path, experiment: Experiment, data: BaseDataModule, overwrite: bool = False) -> str:
@@ -80,7 +82,8 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
     """Makes the directory this experiment's, or checks that it already is.
 
     A directory of the same experiment whose split has more folds now, the earlier ones as they were, is extended: what
-    is finished stays. Data of the same content may be read from another place than before.
+    is finished stays. Data of the same content may be read from another place than before, where a shipped data module
+    reads it.
 
     Raises:
         UserError: naming the first difference, where the directory holds another experiment.
@@ -101,7 +104,8 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         changes(path, experiment),
     )
     if all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint")):
-        moved = [key for key, values in changed.items() if is_place(key, *values)]
+        read = places(str(experiment.data_settings.get("class_path")))
+        moved = [key for key, values in changed.items() if is_option(key, read) and is_place(*values)]
         changed = {key: values for key, values in changed.items() if key not in moved}
         new_split = bool(changed) and all(key.startswith(SPLIT_KEY) for key in changed)
         if new_split and (added := added_folds(directory, data)) is not None:
@@ -141,14 +145,17 @@ def refuse_changed(directory: Path, changed: Mapping[str, tuple[Any, Any]]) -> N
     raise ArtefactError(f"{directory} holds another experiment: {what}; {MEND}")
 
 
-def is_place(key: str, was: Any, now: Any) -> bool:
-    """Whether a key of the data names where it is read: a file or folder that is there, or what is fetched there."""
-    if not key.startswith("data."):
-        return False
+def is_option(key: str, options: Sequence[str]) -> bool:
+    """Whether a key of a saved configuration is one of these options of the data module, or stands inside of one."""
+    return key.startswith(DATA) and key.removeprefix(DATA).partition(".")[0] in options
+
+
+def is_place(was: Any, now: Any) -> bool:
+    """Whether a value that has changed names another file or folder that is there, or what is fetched to one."""
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        return all(a == b or is_place(key, a, b) for a, b in zip(was, now, strict=True))
+        return all(a == b or is_place(a, b) for a, b in zip(was, now, strict=True))
     if isinstance(was, dict) and isinstance(now, dict) and was.keys() == now.keys():
-        return all(a == now[name] or is_place(key, a, now[name]) for name, a in was.items())
+        return all(a == now[name] or is_place(a, now[name]) for name, a in was.items())
     named = isinstance(was, str) and isinstance(now, str)
     return named and ("/" in was + now or bool(Path(now).suffix)) and Path(now).exists()
 

@@ -2,7 +2,7 @@
 
 import copy
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -143,11 +143,14 @@ def _mutable(made: Any) -> set[int]:
     return {id(made)}
 
 
-def changed(objects: Objects) -> str | None:
-    """Which of the functions, or what it takes with it, is not what it was when the run began; None where none is."""
-    for key, value in (("task", objects.task), ("data", objects.data)):
+def changed(objects: Objects, keys: Sequence[str] = ("task", "data")) -> str | None:
+    """Which of these functions, or what it takes with it, is not what it was when the run began; None where none is."""
+    for key in keys:
         told = objects.identity.get(key, {}).get("source")
-        if told is not None and identify(value) != told:
+        try:
+            if told is not None and identify(getattr(objects, key)) != told:
+                return key
+        except Unidentified:  # it could be told then: it takes something else with it now
             return key
     return None
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import torch
 
+from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.process import launched
-from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, one_line
+from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, UserError, one_line
 from lightning_base.folds.directory import changes, demand_same_code
 from lightning_base.results import states
 from lightning_base.results.finished import demand_finished
 from lightning_base.results.fold_result import is_done, scored_checkpoint
 from lightning_base.results.summary import SUMMARY, read_summary
+from lightning_base.splitters.manifest import read_manifest
 from lightning_base.tools.locks import is_held
 from lightning_base.tools.process import is_main
 from lightning_base.training.checkpoint import damage
@@ -25,13 +27,18 @@ LOCK = ".lock"  # of a fit's folder, held while it is trained
 RUN = "LIGHTNING_BASE_RUN"  # the folder of the fit that a process was started for
 
 
-def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
+def fit_directory(directory: Path, experiment: Experiment | None, data: BaseDataModule | None = None) -> Path:
     """The last `version_<n>`, where it is of this experiment and was broken off; else the first n that is free.
 
     What Slurm or torchrun starts has the launch's own folder: ranks look at different moments, and jobs side by side.
 
+    Args:
+        directory: of the experiment's fits.
+        experiment: the configuration; None for a run that begins from a checkpoint, and so goes on in no folder.
+        data: as it is now, where it has been read: a run that was begun on other content or folds does not go on.
+
     Raises:
-        UserError: where the launch has begun with another configuration.
+        UserError: where the launch has begun with another configuration, or on other data.
     """
     if not is_main() and RUN in os.environ:
         return Path(os.environ[RUN])
@@ -45,6 +52,11 @@ def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
                 f"{directory / name} holds a run of this launch with another configuration; give torchrun another "
                 "--rdzv-id, or this run another --name"
             )
+        if experiment and data is not None and not same_data(directory / name, data):
+            raise ArtefactError(
+                f"{directory / name} holds a run of this launch on other data; give torchrun another --rdzv-id, or "
+                "this run another --name"
+            )
         return directory / name
     taken = sorted(int(p.name.removeprefix("version_")) for p in directory.glob("version_*") if p.name[8:].isdigit())
     last = directory / f"version_{taken[-1] if taken else -1}"
@@ -53,10 +65,24 @@ def fit_directory(directory: Path, experiment: Experiment | None) -> Path:
         experiment
         and broken_off
         and not changes(last / "config.yaml", experiment)
+        and (data is None or same_data(last, data))
         and not (is_main() and (states.runs_here(last) or is_held(last / LOCK)))
     ):
         return last  # other ranks join the first one's run
     return directory / f"version_{taken[-1] + 1 if taken else 0}"
+
+
+def same_data(directory: Path, data: BaseDataModule) -> bool:
+    """Whether a fit's folder was begun on data of this content, divided into these folds.
+
+    Where its split cannot be read, that it was is only known if nothing has been trained there.
+    """
+    try:
+        signed = read_manifest(directory / "split.parquet")[1]
+    except UserError:
+        return not (directory / "checkpoints").exists()
+    now = (data.samples("pool").fingerprint, data.folds.hash)
+    return (signed["data_fingerprint"], signed["split_hash"]) == now
 
 
 def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:

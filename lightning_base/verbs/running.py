@@ -256,9 +256,12 @@ def _reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) ->
         return config, path
     kept = run.experiment if isinstance(run, Trained) else None
     if config is None and kept is not None:
-        if verb != "predict" and kept.objects is not None and (key := changed(kept.objects)):
+        # what is to be predicted may come from a data module that has learned to read it since; the network may not
+        keys = ("task",) if verb == "predict" else ("task", "data")
+        if kept.objects is not None and (key := changed(kept.objects, keys)):
             what = f"the function {key}, or a value that it takes with it, has changed since the run"
-            raise ArtefactError(f"{path}: {what}; {verb} would score other samples or another model")
+            wrong = "predict with another model" if verb == "predict" else "score other samples or another model"
+            raise ArtefactError(f"{path}: {what}; {verb} would {wrong}; change it back, or train anew")
         experiment = replace(kept, pools=Pools())
         return (experiment.with_values(overrides) if overrides else experiment), path
     if config is None:

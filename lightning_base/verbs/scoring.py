@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lightning_base.auditing.gate import inspect, write_split
+from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Role
 from lightning_base.errors import ConfigError
 from lightning_base.folds.search import tuned
@@ -43,6 +44,7 @@ from lightning_base.verbs.paths import (
     fit_directory,
     members_of,
     read_stamp,
+    same_data,
 )
 from lightning_base.verbs.results import Fitted, Scored
 
@@ -79,9 +81,9 @@ def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
         return _fit(experiment, path, run)
 
 
-def open_fit(experiment: Experiment, path: Path | None) -> Run:
+def open_fit(experiment: Experiment, path: Path | None, data: BaseDataModule | None = None) -> Run:
     """The run of a fit in the folder that is its own as far as can be seen now; it has passed preflight."""
-    directory = fit_directory(experiment.root / "fit", None if path else experiment)
+    directory = fit_directory(experiment.root / "fit", None if path else experiment, data)
     run = build(experiment, 0, directory, watchers=[watch_alone(experiment.config.trainer.enable_progress_bar)])
     preflight(run)
     if path is not None:
@@ -101,7 +103,7 @@ def begin_fit(experiment: Experiment, path: Path | None, run: Run, held: ExitSta
     home = experiment.root / "fit"
     while True:
         with claiming(home):
-            if fit_directory(home, None if path else experiment) == run.directory:
+            if fit_directory(home, None if path else experiment, run.datamodule) == run.directory:
                 if run.trainer.world_size == 1:
                     held.enter_context(hold(run.directory / LOCK))
                 experiment.save(run.directory / "config.yaml")
@@ -111,7 +113,9 @@ def begin_fit(experiment: Experiment, path: Path | None, run: Run, held: ExitSta
                     os.environ[RUN] = str(run.directory.absolute())  # the ranks that it starts join it
                     held.callback(os.environ.pop, RUN, None)
                 return run
-        run = open_fit(experiment, path)
+        if (run.directory / "config.yaml").is_file() and not same_data(run.directory, run.datamodule):
+            say(f"{run.directory} was broken off on other data, or other folds of it; a new version begins")
+        run = open_fit(experiment, path, run.datamodule)
 
 
 def _fit(experiment: Experiment, path: Path | None, run: Run) -> Fitted:

@@ -16,8 +16,8 @@ import pytest
 import lightning_base as lb
 from lightning_base.cli import early, entry
 from lightning_base.cli.described import table
-from lightning_base.cli.places import POOL
 from lightning_base.errors import ConfigError, FoldsFailed
+from lightning_base.tools.places import MORE, OF_ALL, POOL
 from lightning_base.training.known_names import POPULAR
 from tests.helpers import CONFIGS, Run, environment, refused, run_without
 
@@ -202,8 +202,9 @@ def test_data_that_is_not_there_is_told_early_where_it_is_read(case: str, work: 
 
 
 def test_the_table_of_what_data_modules_read_names_options_that_they_have() -> None:
-    for path, option in POOL.items():
-        assert table().classes[path].option(option), path
+    for path in POOL | MORE:
+        for option in (*filter(None, [POOL.get(path)]), *MORE.get(path, ()), *OF_ALL):
+            assert table().classes[path].option(option), (path, option)
 
 
 def apart(action: Callable[[], object]) -> None:
