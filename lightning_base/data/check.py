@@ -1,7 +1,8 @@
 """Tries what a data module does to its batches, before any training."""
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError, UserError
+from lightning_base.tools.imports import fault
 
 
 def try_augmentations(data: BaseDataModule) -> None:
@@ -14,6 +15,8 @@ def try_augmentations(data: BaseDataModule) -> None:
         return
     try:
         data.transform(data.loader("train").gather(data.rows("train")[:2]), epoch=0)
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's own augmentation does
         names = ", ".join(type(op).__name__ for op in data.augment)
-        raise ConfigError(f"data.augment: {names} do not fit: {one_line(error)}; mend data.augment") from error
+        raise ConfigError(f"data.augment: {names} do not fit: {fault(error)}; mend data.augment") from error

@@ -24,13 +24,14 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError, UserError, one_line
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.reading import by_number, typed
 from lightning_base.splitters.base import TableSplitter, share
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.manifest import hash_table
 from lightning_base.splitters.repeats import repeats_of
+from lightning_base.tools.imports import fault
 
 # scikit-learn has no common base: repeated splitters and shuffle splits stand beside BaseCrossValidator
 Splitter: TypeAlias = BaseCrossValidator | BaseShuffleSplit | RepeatedKFold | RepeatedStratifiedKFold
@@ -184,7 +185,12 @@ def make_split(
     coupled: Mapping[int, tuple[int, int]] = {}
     if isinstance(splitter, TableSplitter):
         order = np.arange(len(table))
-        places = splitter.folds(table, seed, fingerprint)
+        try:
+            places = splitter.folds(table, seed, fingerprint)
+        except UserError:
+            raise
+        except Exception as error:  # whatever the user's own splitter does
+            raise ConfigError(f"data.split: {name} cannot split {len(table)} samples: {fault(error)}") from error
         coupled = splitter.pairs
     else:
         order, places = sklearn_folds(table, splitter, seed, classes)
@@ -255,9 +261,11 @@ def sklearn_folds(
             f"data.split: class {classes[rare] if len(classes) else rare!r} has {counts.min()} samples, too few for "
             f"the folds of {name} ({one_line(warning)}); take fewer folds, or add or leave out samples of that class"
         ) from warning
-    except (ValueError, TypeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's own splitter does
         raise ConfigError(
-            f"data.split: {name} cannot split {len(table)} samples: {one_line(error)}; change data.split or the data"
+            f"data.split: {name} cannot split {len(table)} samples: {fault(error)}; change data.split or the data"
         ) from error
     return order, _whole_times(table, order, pairs) if isinstance(splitter, TimeSeriesSplit) else pairs
 

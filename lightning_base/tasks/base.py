@@ -16,10 +16,11 @@ from torchmetrics import Metric, MetricCollection
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.strategies import clip_norm, data_ranks, forget, shard, total
 from lightning_base.distributed.tpu import OnHost, on_tpu
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError, UserError
 from lightning_base.samples.batch import Batch, Boxes
 from lightning_base.tasks.losses import EpochLoss, diverged
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
+from lightning_base.tools.imports import fault
 
 Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
 
@@ -156,10 +157,12 @@ class BaseModule(LightningModule, ABC):
         try:
             with torch.no_grad():
                 self.step(batch)
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # whatever the user's own network or task does
             raise ConfigError(
                 f"model.network: {type(self.network).__name__} does not fit the data, whose batch has shape "
-                f"{tuple(batch.x.shape)}: {one_line(error)}; {_mend(self.network, batch.x)}"
+                f"{tuple(batch.x.shape)}: {fault(error)}; {_mend(self.network, batch.x)}"
             ) from error
         finally:
             self.train(was_training)

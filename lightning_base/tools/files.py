@@ -1,5 +1,6 @@
 """Writing files whole or not at all, by the main process alone: the JSON, text and Parquet that runs leave."""
 
+import errno
 import json
 import os
 import re
@@ -14,6 +15,12 @@ from lightning_base.tools.process import is_main
 
 if TYPE_CHECKING:  # a verb's help needs none of it
     import pandas as pd
+
+# what a folder or a disk is at fault for
+UNWRITABLE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST),
+    *(errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO),
+}
 
 
 @contextmanager

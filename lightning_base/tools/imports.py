@@ -4,9 +4,11 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from lightning_base.errors import one_line
+from lightning_base.errors import ConfigError, UserError, one_line
 from lightning_base.tools.finder import is_installed
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -30,6 +32,32 @@ def told(error: BaseException) -> str:
     """`FILE, line n: Error: its message`; the file is the last of the user's own, where one took part."""
     what = f"{type(error).__name__}: {one_line(error.msg if isinstance(error, SyntaxError) else error)}".rstrip(": ")
     return f"{place(error)}: {what}" if place(error) else what
+
+
+def fault(error: BaseException) -> str:
+    """The message of a library's complaint; as `told` has it where the user's own code raised it, or it says little."""
+    plain = isinstance(error, ValueError | TypeError | RuntimeError | IndexError) and str(error)
+    return one_line(error) if plain and not place(error) else told(error)
+
+
+@contextmanager
+def own_code(what: str) -> Iterator[None]:
+    """Tells in one line what code of the user's raises; an error in which none took part is ours, and goes on as it is.
+
+    Args:
+        what: calls it: a key of the configuration, and the class that stands there.
+
+    Raises:
+        ConfigError: naming the file and the line.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not place(error):
+            raise
+        raise ConfigError(f"{what}: {told(error)}") from error
 
 
 def ended(stop: SystemExit) -> str:

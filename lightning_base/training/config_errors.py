@@ -3,14 +3,15 @@
 import importlib
 import inspect
 import re
+import traceback
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
 
-from lightning_base.errors import one_line, suggest
+from lightning_base.errors import UserError, one_line, suggest
 from lightning_base.tools.finder import hidden
-from lightning_base.tools.imports import import_fault
+from lightning_base.tools.imports import fault, import_fault
 from lightning_base.tools.shipped import IMPORTED
 from lightning_base.training.known_names import POPULAR, class_at, class_paths, values_in
 
@@ -72,10 +73,27 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = (), words
 
 
 def refusal(error: Exception) -> str:
-    """One line for a constructor's complaint, which the parser may have wrapped in those of every type it tried."""
+    """One line for a constructor's complaint, which the parser may have wrapped in those of every type it tried.
+
+    It begins with the class, where that is known, and with file and line, where the user's own code took part.
+    """
     message = str(error)
     leaves = [leaf for leaf in re.findall(r"^\s*- (.+)$", message, re.MULTILINE) if not _PARSER_LEAF.match(leaf)]
-    return one_line(leaves[0] if leaves and "Does not validate" in message else message)
+    if leaves and "Does not validate" in message:
+        return one_line(leaves[0])
+    if isinstance(error.__cause__ or error.__context__, UserError):
+        return one_line(message)  # one of ours, which names the key
+    said, made = fault(error), constructed(error)
+    return said if made is None or made in said else f"{made}: {said}"
+
+
+def constructed(error: BaseException) -> str | None:
+    """The class in whose constructor an error was raised: the outermost that is no part of ours or the parser's."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        held = frame.f_locals.get("self")
+        if frame.f_code.co_name == "__init__" and held is not None:
+            return type(held).__name__
+    return None
 
 
 def _unknown_option(

@@ -1,26 +1,34 @@
 """Identity of Python objects: a hash of what functions do and of the values they take with them, for resuming runs."""
 
-import dis
+import collections
+import datetime
 import hashlib
-import importlib
 import inspect
 import logging
+import re
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from decimal import Decimal
 from enum import Enum
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import (
     BuiltinFunctionType,
-    CodeType,
+    ClassMethodDescriptorType,
     FunctionType,
+    GenericAlias,
     GetSetDescriptorType,
+    MappingProxyType,
     MemberDescriptorType,
+    MethodDescriptorType,
     MethodType,
+    MethodWrapperType,
     ModuleType,
+    SimpleNamespace,
+    WrapperDescriptorType,
 )
 from typing import Any
 
@@ -29,81 +37,202 @@ import pandas as pd
 import torch
 
 import lightning_base
+from lightning_base.training.contents import DATA, Unidentified, contents
+from lightning_base.training.references import enclosed, steps, used
 
-SCALARS = (bool, int, float, complex, str, bytes, type(None), type(...), range, slice)
-PLAIN = (*SCALARS, Path, np.generic, np.dtype, np.ufunc, Enum)
+SCALARS = (bool, int, float, complex, str, bytes, bytearray, type(None), type(...), type(NotImplemented), range)
+DATES = (
+    *(type(pd.NA), type(pd.NaT), pd.Timestamp, pd.Timedelta, pd.Period, pd.Interval, Decimal),
+    *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone),
+)
 TORCH_PLAIN = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
+PLAIN = (*SCALARS, *DATES, *TORCH_PLAIN)  # these types themselves, not what is derived from them
+# what a value may be derived from without hiding anything: `_inside` shows all that they hold beside attributes
+SHOWN = (
+    *(bool, int, float, complex, str, bytes, bytearray, tuple, list, dict, set, frozenset, partial),
+    *(collections.OrderedDict, collections.defaultdict, collections.deque, SimpleNamespace),
+)
+CACHED = type(lru_cache(len))
+# what is told by what is inside of it alone
+WHOLE = (
+    *(MethodType, property, staticmethod, classmethod, cached_property, logging.Logger, re.Pattern, slice),
+    *(MappingProxyType, GenericAlias, MethodWrapperType, CACHED),
+)
+OF_CLASS = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)  # methods that are not Python code
 METHODS = (FunctionType, staticmethod, classmethod, property)
+FIELD = type(collections.namedtuple("FIELD", "x").x)  # type: ignore[attr-defined]  # of a named tuple
+UNREAD = (GetSetDescriptorType, MemberDescriptorType, FIELD)  # how attributes are reached
+# what Python and its dataclasses note in a class, beside what a user gives it
+NOTED = {
+    *("__module__", "__qualname__", "__dict__", "__weakref__", "__doc__", "__annotations__", "__slots__", "__hash__"),
+    *("__abstractmethods__", "__parameters__", "__orig_bases__", "__dataclass_fields__", "__dataclass_params__"),
+    *("__match_args__", "__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__"),
+    *(
+        "__annotations_cache__",
+        "__type_params__",
+        "__classcell__",
+        "__protocol_attrs__",
+        "__non_callable_proto_members__",
+    ),
+    "_abc_impl",
+}
+CYTHON = "cython_function_or_method"  # each module has a type of this name
+HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE, of a class that was made while Python runs
 LIBRARIES = [Path(sysconfig.get_paths()[key]).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")]
 
 
-class Unidentified(Exception):
-    """Of a value it cannot be told whether another is the same."""
-
-
 def identify(value: Any) -> str:
-    """SHA-256 of a value: of a function its code, defaults and what it takes from outside; of data the content.
+    """SHA-256 of a value: of a function what it does, and takes from outside; of an object its class and what it holds.
 
-    What libraries define goes by its name and the library's version; a file that is opened, a lock, a generator or any
-    other object without attributes cannot be identified.
+    What libraries define goes by its name and the library's version, docstrings do not count; a file that is opened, a
+    lock, a generator or any other object that may hold what its attributes do not show cannot be identified.
 
     Raises:
         Unidentified: naming the type.
     """
     digest = hashlib.sha256()
-    for part in _parts(value, {}):
-        digest.update(len(part).to_bytes(8, "big") + part)
+    try:
+        for part in _parts(value, {}):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    except RecursionError as error:
+        raise Unidentified(f"{type(value).__qualname__} with values nested too deeply") from error
     return digest.hexdigest()
 
 
 def _parts(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
     """The bytes that make a value what it is; one met before stands for itself."""
-    if isinstance(value, (*PLAIN, *TORCH_PLAIN)):
-        yield f"{type(value).__qualname__} {value!r}".encode()
+    kind = type(value)
+    if (said := _plain(value)) is not None:
+        yield said
         return
     if id(value) in seen:
         yield f"seen {list(seen).index(id(value))}".encode()
         return
-    if not isinstance(value, tuple | frozenset):  # whether equal constants are one object is the interpreter's affair
+    if kind not in (tuple, frozenset):  # whether equal constants are one object is the interpreter's affair
         seen[id(value)] = value  # kept, so that no other value gets its address
-    yield type(value).__qualname__.encode()
-    if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
+    yield f"{kind.__module__}.{kind.__qualname__}".encode()
+    if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType) or kind.__name__ == CYTHON:
         yield from _named(value, seen)
-    elif isinstance(value, np.ndarray | torch.Tensor | pd.DataFrame | pd.Series | pd.Index):
-        yield from _data(value, seen)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _parts(key, seen)
+    elif isinstance(value, Enum):
+        yield str(value.name).encode()
+        yield from _parts(value.value, seen)
+        yield from _parts(kind, seen)
+    elif isinstance(value, DATA):
+        for part in contents(value):
+            yield from [part] if type(part) is bytes else _parts(part, seen)
+    elif (inside := _inside(value)) is not None:
+        for item in inside:
             yield from _parts(item, seen)
-    elif isinstance(value, set | frozenset):
+        if kind not in (*WHOLE, *OF_CLASS) and (kind not in SHOWN or hasattr(value, "__dict__")):
+            yield from _object(value, seen)
+    elif kind in (set, frozenset):
         yield from sorted(identify(item).encode() for item in value)
-    elif isinstance(value, Sequence) and type(value).__module__ in ("builtins", "collections"):
-        for item in value:
-            yield from _parts(item, seen)
-    elif isinstance(value, logging.Logger):
-        yield value.name.encode()
-    elif isinstance(value, partial):
-        yield from _parts((value.func, value.args, value.keywords), seen)
-    elif isinstance(value, MethodType):
-        yield from _parts((value.__func__, value.__self__), seen)
-    elif isinstance(value, property | staticmethod | classmethod):
-        inner = (value.fget, value.fset) if isinstance(value, property) else value.__func__
-        yield from _parts(inner, seen)
     else:
         yield from _object(value, seen)
 
 
-def _object(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
-    """An object of a class that Python code defines: its class and its attributes."""
+def _plain(value: Any) -> bytes | None:
+    """The bytes of what shows all that it is; None for any other value."""
     kind = type(value)
-    if any(_compiled(base) for base in kind.__mro__[:-1]) or not hasattr(value, "__dict__"):
+    path = isinstance(value, PurePath) and kind.__module__.partition(".")[0] == "pathlib"
+    if kind in PLAIN or path or (isinstance(value, np.dtype) and not value.metadata):
+        return f"{kind.__module__}.{kind.__qualname__} {value!r}".encode()
+    if isinstance(value, np.generic) and kind.__module__ == "numpy" and not value.dtype.hasobject:
+        return f"{value.dtype!r} ".encode() + value.tobytes()
+    if isinstance(value, np.ufunc):
+        name = value.__name__
+        for module in ("numpy", "scipy.special"):  # others are made of Python functions, which they hide
+            if getattr(sys.modules.get(module), name, None) is value:
+                return f"{module}.{name} {_version(module)}".encode()
+    return None
+
+
+def _inside(value: Any) -> list[Any] | None:
+    """What a value holds that is no attribute of its, in order; None where it holds nothing such, or hides it."""
+    kind, found = type(value), None
+    if isinstance(value, collections.OrderedDict):
+        found = [
+            part for key in collections.OrderedDict.__iter__(value) for part in (key, dict.__getitem__(value, key))
+        ]
+    elif isinstance(value, dict):
+        found = [part for item in dict.items(value) for part in item]
+        found += [value.default_factory] if isinstance(value, collections.defaultdict) else []
+    elif isinstance(value, list):
+        found = [*list.__iter__(value)]
+    elif isinstance(value, tuple):
+        found = [*tuple.__iter__(value)]
+    elif isinstance(value, collections.deque):
+        found = [value.maxlen, *collections.deque.__iter__(value)]
+    elif isinstance(value, set | frozenset) and kind not in (set, frozenset):
+        found = [frozenset(set.__iter__(value) if isinstance(value, set) else frozenset.__iter__(value))]
+    elif isinstance(value, partial):
+        found = [value.func, value.args, value.keywords]
+    elif isinstance(value, MappingProxyType):
+        found = [dict(value)]
+    elif isinstance(value, MethodType):
+        found = [value.__func__, value.__self__]
+    elif isinstance(value, property):
+        found = [value.fget, value.fset, value.fdel]
+    elif isinstance(value, staticmethod | classmethod):
+        found = [value.__func__]
+    elif kind is cached_property:
+        found = [value.func]
+    elif isinstance(value, logging.Logger):
+        found = [value.name]
+    elif isinstance(value, re.Pattern):
+        found = [value.pattern, value.flags]
+    elif kind is GenericAlias:
+        found = [value.__origin__, value.__args__]
+    elif kind is CACHED:
+        found = [
+            value.__wrapped__,
+            value.cache_parameters(),
+            {k: v for k, v in vars(value).items() if k != "__wrapped__"},
+        ]
+    elif kind is MethodWrapperType:
+        found = [value.__self__, value.__name__]
+    elif kind in OF_CLASS:
+        found = [value.__objclass__, value.__name__]
+    elif kind is slice:
+        found = [value.start, value.stop, value.step]
+    else:
+        for base in (bool, int, float, complex, str, bytes, bytearray):
+            if isinstance(value, base):
+                return [base.__repr__(value)]
+    return found
+
+
+def _object(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
+    """An object of a class that Python code defines: its class and its attributes, those in slots included."""
+    kind = type(value)
+    slots = {
+        f"{base.__qualname__}.{name}": slot.__get__(value)
+        for base in kind.__mro__
+        for name, slot in vars(base).items()
+        if isinstance(slot, MemberDescriptorType) and base not in SHOWN and _is_set(slot, value)
+    }
+    if any(base not in SHOWN and _compiled(base) for base in kind.__mro__[:-1]):
+        raise Unidentified(f"{kind.__module__}.{kind.__qualname__}")
+    if not hasattr(value, "__dict__") and not slots and not isinstance(value, SHOWN):
         raise Unidentified(f"{kind.__module__}.{kind.__qualname__}")
     yield from _parts(kind, seen)
-    yield from _parts({key: vars(value)[key] for key in sorted(vars(value))}, seen)
+    yield from _parts(dict(sorted((getattr(value, "__dict__", None) or {}).items())), seen)
+    yield from _parts(dict(sorted(slots.items())), seen)
+
+
+def _is_set(slot: MemberDescriptorType, value: Any) -> bool:
+    """Whether an object has anything in a slot."""
+    with suppress(AttributeError):
+        slot.__get__(value)
+        return True
+    return False
 
 
 def _compiled(kind: type) -> bool:
     """Whether a class may hold what its attributes do not show, since no Python code defines it."""
+    own = (found.__objclass__ is kind for found in vars(kind).values() if isinstance(found, OF_CLASS))
+    if not kind.__flags__ & HEAP or any(own):
+        return True
     path = _file(kind.__module__)
     return kind.__module__ in sys.builtin_module_names if path is None else not path.endswith((".py", ".pyc"))
 
@@ -114,25 +243,68 @@ def _named(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
         yield from _module(value, seen)
         return
     yield f"{value.__module__}.{value.__qualname__}".encode()
-    path = value.__code__.co_filename if isinstance(value, FunctionType) else _file(value.__module__)
-    if value.__module__ is None or isinstance(value, BuiltinFunctionType) or is_library(path):
-        yield _version(value.__module__ or "").encode()
-        for name, outer in sorted(enclosed(value).items()):  # what a library's function was made with
-            yield name.encode()
-            yield from _parts(outer, seen)
-    elif isinstance(value, FunctionType):
-        yield from _code(value.__code__, seen)
-        yield from _parts((value.__defaults__, value.__kwdefaults__), seen)
-        for name, outer in sorted(used(value).items()):
-            yield name.encode()
-            yield from _parts(outer, seen)
+    if isinstance(value, FunctionType):
+        yield from _function(value, seen)
+    elif not isinstance(value, type):
+        yield from _built_in(value, seen)
+    elif _of_library(value):
+        yield _version(value.__module__).encode()
     else:
-        yield from _parts(value.__bases__, seen)
-        for name, found in sorted(vars(value).items()):
-            own = not name.startswith("__") or isinstance(found, METHODS)  # the others are Python's, or caches of it
-            if own and name != "_abc_impl" and not isinstance(found, GetSetDescriptorType | MemberDescriptorType):
-                yield name.encode()
-                yield from _parts(found, seen)
+        yield from _class(value, seen)
+
+
+def _function(value: FunctionType, seen: dict[int, Any]) -> Iterator[bytes]:
+    """A library's function by its version and what it was made with, another by what it does."""
+    library = is_library(value.__code__.co_filename)
+    if library:
+        yield _version(value.__module__ or "").encode()
+    else:
+        for part in steps(value.__code__):
+            yield from [b"step", part] if type(part) is bytes else _parts(part, seen)
+        yield from _parts((value.__defaults__, value.__kwdefaults__), seen)
+    outside = enclosed(value) if library else used(value)
+    for name, outer in sorted(outside.items()):
+        yield name.encode()
+        yield from _parts(outer, seen)
+    if vars(value) and (outside or not library):  # a library's own function may be marked by it with anything
+        yield from _parts(dict(sorted(vars(value).items())), seen)
+
+
+def _built_in(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
+    """A function that is no Python code by its module's version, and what it is a method of."""
+    yield _version(value.__module__ or "").encode()
+    if type(value).__name__ == CYTHON and not is_library(_file(value.__module__)):
+        raise Unidentified(f"{value.__module__}.{value.__qualname__}")
+    of = getattr(value, "__self__", None)
+    everyones = getattr(sys.modules.get(type(of).__module__), value.__name__, None) is value  # such as random.random
+    if not isinstance(of, ModuleType | type(None)) and not everyones:
+        yield from _parts(of, seen)
+
+
+def _class(value: type, seen: dict[int, Any]) -> Iterator[bytes]:
+    """A class by its bases and all that it defines."""
+    yield from _parts(value.__bases__, seen)
+    if type(value) is not type:
+        yield from _parts(type(value), seen)
+    members = dict(value.__members__) if issubclass(value, Enum) else {}
+    yield from _parts({name: member.value for name, member in members.items()}, seen)
+    for name, found in sorted(vars(value).items()):
+        kept = isinstance(found, METHODS) if members else not isinstance(found, UNREAD)
+        if kept and (name not in NOTED or (isinstance(found, METHODS) and name != "__doc__")):
+            yield name.encode()
+            yield from _parts(found, seen)
+
+
+def _of_library(kind: type) -> bool:
+    """Whether a class is a library's, and found where it says that it is defined."""
+    if not kind.__flags__ & HEAP:
+        return True
+    if not (is_library(_file(kind.__module__)) or kind.__module__ in sys.builtin_module_names):
+        return False
+    found: Any = sys.modules.get(kind.__module__)
+    for part in kind.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is kind
 
 
 def _module(module: ModuleType, seen: dict[int, Any]) -> Iterator[bytes]:
@@ -146,91 +318,6 @@ def _module(module: ModuleType, seen: dict[int, Any]) -> Iterator[bytes]:
         if not name.startswith("__"):
             yield name.encode()
             yield from _parts(found, seen)
-
-
-def enclosed(function: Any) -> dict[str, Any]:
-    """The variables that a function takes from the functions around it; none for what is no function."""
-    found: dict[str, Any] = {}
-    if isinstance(function, FunctionType):
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            with suppress(ValueError):  # a cell that is empty yet
-                found[name] = cell.cell_contents
-    return found
-
-
-def used(function: FunctionType) -> dict[str, Any]:
-    """The variables that a function takes from outside: from the functions around it, and from its module."""
-    names = set(_globals(function.__code__))
-    imports = {name: _imported(name, function) for name in set(_imports(function.__code__))}
-    return imports | enclosed(function) | {name: value for name, value in function.__globals__.items() if name in names}
-
-
-def _globals(code: CodeType) -> Iterator[str]:
-    """Names of the module's variables that code reads, inner functions' included."""
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield str(step.argval)
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _globals(inner)
-
-
-def _imports(code: CodeType) -> Iterator[str]:
-    """Names of the modules that code imports, inner functions' included."""
-    for step in dis.get_instructions(code):
-        if step.opname == "IMPORT_NAME":
-            yield str(step.argval)
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _imports(inner)
-
-
-def _imported(name: str, function: FunctionType) -> ModuleType:
-    """The module that an import in a function means.
-
-    Raises:
-        Unidentified: where it cannot be imported.
-    """
-    package = function.__globals__.get("__package__") or ""
-    for whole in (name, f"{package}.{name}".strip(".")):
-        with suppress(ImportError, ValueError):
-            return importlib.import_module(whole)
-    raise Unidentified(f"module {name!r}")
-
-
-def _code(code: CodeType, seen: dict[int, Any]) -> Iterator[bytes]:
-    """What code does: not where it stands, nor how it is laid out."""
-    yield code.co_code
-    yield repr((code.co_names, code.co_varnames, code.co_freevars, code.co_argcount, code.co_kwonlyargcount)).encode()
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _code(constant, seen)
-        else:
-            yield from _parts(constant, seen)
-
-
-def _data(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
-    """Arrays, tensors and tables by content."""
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        try:
-            value = value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
-        except (TypeError, RuntimeError) as error:  # sparse, quantised
-            raise Unidentified(f"{value.layout} tensor") from error
-    if isinstance(value, np.ndarray):
-        yield f"{value.dtype} {value.shape}".encode()
-        if value.dtype.hasobject:
-            yield from _parts(value.tolist(), seen)
-        else:
-            yield np.ascontiguousarray(value).tobytes()
-        return
-    if isinstance(value, pd.DataFrame):
-        yield from _parts([str(name) for name in value.columns], seen)
-        yield from _parts([str(kind) for kind in value.dtypes], seen)
-    try:
-        yield pd.util.hash_pandas_object(value).to_numpy().tobytes()
-    except TypeError as error:
-        raise Unidentified(f"{type(value).__qualname__} of values that cannot be hashed") from error
 
 
 def _file(module: str) -> str | None:

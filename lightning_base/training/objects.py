@@ -13,7 +13,9 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, UserError, one_line
 from lightning_base.tasks.base import BaseModule
-from lightning_base.training.identity import Unidentified, address, identify
+from lightning_base.tools.imports import place
+from lightning_base.training.contents import Unidentified
+from lightning_base.training.identity import address, identify
 from lightning_base.training.seeds import derive_seed, seed_all
 
 Settings: TypeAlias = Mapping[str, Any]
@@ -194,7 +196,8 @@ def _made(function: Callable[[], Any], key: str, kind: type[Any]) -> Any:
     except UserError:
         raise
     except Exception as error:  # whatever the user's own code raises
-        raise ConfigError(f"{key}: the function raises {type(error).__name__}: {one_line(error)}") from error
+        where = f" ({place(error)})" if place(error) else ""
+        raise ConfigError(f"{key}: the function raises {type(error).__name__}: {one_line(error)}{where}") from error
     if not isinstance(made, kind):
         raise ConfigError(
             f"{key}: the function gives a {type(made).__name__}, not a {kind.__name__}; let it return a new one"

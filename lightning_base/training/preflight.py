@@ -11,9 +11,10 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 
 from lightning_base.data.check import try_augmentations
 from lightning_base.distributed import strategies
-from lightning_base.errors import ConfigError, one_line, suggest
+from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tools.imports import fault, own_code
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
 
@@ -31,21 +32,29 @@ def preflight(run: Run) -> None:
         raise ConfigError("model must be a BaseModule for this verb")
     data = run.datamodule
     strategies.check(run.trainer, run.model.network, data.batch_size)
-    data.prepare_data()
+    name, task = type(data).__name__, type(run.model).__name__
+    with own_code(f"data: {name} fails"):
+        data.prepare_data()
+        data.samples("pool")
     if (pool := data.samples("pool")).target is None and pool.boxes is None:
         raise ConfigError(
             f"data: {pool.origin} has no target, and {type(run.model).__name__} learns one; name it (`y` of an .npz, "
             "data.target of a table), or give `dataset` a column `target`"
         )
-    data.setup("fit")
-    run.model.use(data)
+    with own_code(f"data: {name} fails"):
+        data.setup("fit")
+    with own_code(f"model: {task} fails"):
+        run.model.use(data)
+        run.model.metrics()
     demand_training(run)
     _try(run)
     try_augmentations(data)
     try:
         run.model.configure_optimizers()
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"model.optimizer or model.scheduler: {one_line(error)}") from error
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's own function does
+        raise ConfigError(f"model.optimizer or model.scheduler: {fault(error)}") from error
     demand_monitors(run)
     demand_batches(run, [run.fold])
 
@@ -53,7 +62,8 @@ def preflight(run: Run) -> None:
 def _try(run: Run) -> None:
     """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
     data = run.datamodule
-    batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
+    with own_code(f"data: {type(data).__name__} fails"):
+        batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         run.model.check(batch)

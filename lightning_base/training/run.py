@@ -23,7 +23,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
 from torch.nn.parameter import UninitializedParameter
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError, UserError, one_line
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, level
@@ -115,7 +115,9 @@ def build(
         _show(arguments, quiet)
         if arguments["num_sanity_val_steps"] is None:
             arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
-    except (ValueError, TypeError, ImportError, OSError, RuntimeError, AssertionError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever a constructor of the user's does
         raise ConfigError(f"the experiment cannot be built: {refusal(error)}") from error
     try:
         trainer = Trainer(**arguments)

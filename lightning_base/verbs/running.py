@@ -1,6 +1,5 @@
 """How functions run verbs: what they are given becomes an experiment, and nothing but their result is left behind."""
 
-import errno
 import os
 import random
 import tempfile
@@ -22,6 +21,7 @@ from lightning_base.errors import ArtefactError, ConfigError, Stopped, one_line,
 from lightning_base.folds.directory import read_saved
 from lightning_base.tools.asked import AS_THEY_ARE, in_python
 from lightning_base.tools.console import Level, level, quiet, speaking
+from lightning_base.tools.files import UNWRITABLE
 from lightning_base.tools.imports import ended
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import changed, demand_importable
@@ -45,10 +45,6 @@ ARGUMENTS = (
     "show",
     "labels",
 )
-UNWRITABLE = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST),
-    *(errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO),
-}
 ONE_AT_A_TIME = threading.RLock()  # random states belong to the process, not to a thread
 MadeData = Callable[[], Any] | None
 

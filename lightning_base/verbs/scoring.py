@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_base.auditing.gate import inspect, write_split
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Role
-from lightning_base.errors import ConfigError
+from lightning_base.errors import ConfigError, FoldsFailed, UserError
 from lightning_base.folds.search import tuned
 from lightning_base.results import states
 from lightning_base.splitters.split import WHOLE
@@ -22,7 +23,8 @@ from lightning_base.stats.tables import score_table
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.asked import python_words
 from lightning_base.tools.console import Level, console, level, warn
-from lightning_base.tools.files import read_json, write_json, write_parquet
+from lightning_base.tools.files import UNWRITABLE, read_json, write_json, write_parquet
+from lightning_base.tools.imports import told
 from lightning_base.tools.locks import claiming, hold
 from lightning_base.tools.process import is_main
 from lightning_base.training import evaluate
@@ -128,6 +130,16 @@ def _fit(experiment: Experiment, path: Path | None, run: Run) -> Fitted:
     try:
         with listening():
             result, held_out = train(run, begun or path)
+    except (UserError, MisconfigurationException):
+        raise
+    except Exception as error:  # whatever the network, a callback or the machine did
+        if run.trainer.world_size > 1 or getattr(error, "errno", None) in UNWRITABLE:
+            raise  # where other ranks wait, it ends them all
+        states.note_failure(run.directory, error)
+        raise FoldsFailed(
+            f"{run.directory}: the training failed ({told(error)}); the traceback stands in error.txt there; mend the "
+            "cause and run the same command again, which goes on from the last checkpoint"
+        ) from error
     finally:
         (run.directory / states.STATE).unlink(missing_ok=True)
     close(run)
