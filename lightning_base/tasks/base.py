@@ -160,10 +160,9 @@ class BaseModule(LightningModule, ABC):
         except UserError:
             raise
         except Exception as error:  # whatever the user's own network or task does
-            raise ConfigError(
-                f"model.network: {type(self.network).__name__} does not fit the data, whose batch has shape "
-                f"{tuple(batch.x.shape)}: {fault(error)}; {_mend(self.network, batch.x)}"
-            ) from error
+            said = f"{tuple(batch.x.shape)}: {fault(error)}; {_mend(self.network, batch.x)}"
+            name = type(self.network).__name__
+            raise ConfigError(f"model.network: {name} does not fit the data, whose batch has shape {said}") from error
         finally:
             self.train(was_training)
 

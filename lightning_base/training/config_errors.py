@@ -79,11 +79,13 @@ def refusal(error: Exception) -> str:
     """
     message = str(error)
     leaves = [leaf for leaf in re.findall(r"^\s*- (.+)$", message, re.MULTILINE) if not _PARSER_LEAF.match(leaf)]
-    if leaves and "Does not validate" in message:
-        return one_line(leaves[0])
-    if isinstance(error.__cause__ or error.__context__, UserError):
-        return one_line(message)  # one of ours, which names the key
-    said, made = fault(error), constructed(error)
+    first: BaseException = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    wrapped = bool(leaves) and "Does not validate" in message
+    if isinstance(first, UserError) or (wrapped and str(first) not in leaves[0]):
+        return one_line(leaves[0] if wrapped else message)  # one of ours names the key
+    said, made = fault(first), constructed(first)
     return said if made is None or made in said else f"{made}: {said}"
 
 
