@@ -14,13 +14,13 @@ from lightning_base.auditing.gate import inspect, write_split
 from lightning_base.data.pool import Role
 from lightning_base.errors import ConfigError
 from lightning_base.folds.search import tuned
+from lightning_base.preprocess.base import Unseen
 from lightning_base.results import states
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats import words
 from lightning_base.stats.tables import score_table
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.asked import python_words
-from lightning_base.tools.console import Level, console, level, warn
+from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import read_json, write_json, write_parquet
 from lightning_base.tools.locks import claiming, hold
 from lightning_base.tools.process import is_main
@@ -45,6 +45,7 @@ from lightning_base.verbs.paths import (
     read_stamp,
 )
 from lightning_base.verbs.results import Fitted, Scored
+from lightning_base.verbs.told import say, tell_of_others, tell_unseen
 
 NOTE = 100  # columns of a note, at most
 
@@ -185,7 +186,9 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     if predictions.target is None:
         raise ConfigError(f"{predictions.samples.origin}: the test samples have no target; use predict")
     with claiming(record):  # no read is forgotten where two end at once
-        return _record(experiment, members, record, run, predictions)
+        found = _record(experiment, members, record, run, predictions)
+    tell_of_others(record, predictions.samples.fingerprint)
+    return found
 
 
 def told_of(record: Path) -> dict[str, Any]:
@@ -270,6 +273,7 @@ def ensemble(
         x: the samples of role "predict", in place of those that the data module reads.
     """
     found, ids, seen = [], None, set[int]()
+    unseen: dict[str, Unseen] = {}
     for checkpoint in members:
         home = checkpoint.parent.parent
         fold = read_stamp(checkpoint).get("fold", 0)
@@ -279,8 +283,12 @@ def ensemble(
         if x is not None:
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))
+        if role == "predict":
+            told = run.datamodule.preprocess.unseen(found[-1].samples, found[-1].rows)
+            unseen |= {name: one for name, one in told.items() if name not in unseen or one.count > unseen[name].count}
         if run.datamodule.trained_on is not None:
             seen |= set(run.datamodule.trained_on.seen(found[-1].samples, found[-1].rows).tolist())
+    tell_unseen(unseen, len(found[0].rows))
     if seen:
         of, who = len(found[0].rows), "the model" if len(members) == 1 else "some member of the ensemble"
         say(
@@ -334,11 +342,3 @@ def as_json(found: Scored, task: BaseModule, predictions: evaluate.Predictions) 
         if name in drawn:
             content[name]["ci95_bootstrap"] = list(drawn[name])
     return content
-
-
-def say(text: str) -> None:
-    """Prints a line that no reader of the numbers may miss; a warning where nothing is printed."""
-    if level() == Level.SILENT:
-        warn(python_words(text))
-    else:
-        console(Level.QUIET).print(text)
