@@ -155,7 +155,9 @@ def run(arguments: list[str]) -> int:
 def interrupted(verb: str) -> int:
     """Says how to go on after an interrupt of a verb; returns the exit status."""
     goes_on = verb in ("fit", "crossval")
-    complain(f"interrupted; `{verb}` " + ("goes on from the last checkpoint if run again" if goes_on else "begins anew"))
+    complain(
+        f"interrupted; `{verb}` " + ("goes on from the last checkpoint if run again" if goes_on else "begins anew")
+    )
     return 130
 
 

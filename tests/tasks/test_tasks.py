@@ -18,7 +18,7 @@ from torch import nn
 from lightning_base.samples.batch import Batch
 from lightning_base.stats.metrics import FACTS
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tasks.classification import Classification
+from lightning_base.tasks.classification import Classification, outputs_key
 from lightning_base.tasks.detection import Detection
 from lightning_base.tasks.regression import Regression
 from lightning_base.tasks.scores import MacroAUROC
