@@ -156,7 +156,7 @@ def interrupted(verb: str) -> int:
     """Says how to go on after an interrupt of a verb; returns the exit status."""
     goes_on = verb in ("fit", "crossval")
     complain(
-        f"interrupted; `{verb}` " + ("goes on from the last checkpoint if run again" if goes_on else "begins anew")
+        f"interrupted; `{verb}` " + ("goes on from its last checkpoint if run again" if goes_on else "begins anew")
     )
     return 130
 
