@@ -14,6 +14,7 @@ UserError
 """
 
 import difflib
+import os
 from collections.abc import Iterable
 
 
@@ -85,8 +86,18 @@ def one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
+def near_file(path: str) -> str:
+    """`"; did you mean 'x'?"` for the file or folder nearest in name to one that is not there, in the same folder."""
+    folder, name = os.path.split(path)
+    try:
+        found = suggest(name, os.listdir(folder or "."))
+    except OSError:
+        return ""
+    return found.replace("'", f"'{folder}{os.sep}", 1) if found and folder else found
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for the known word nearest to this one, case aside, or nothing when none is near."""
-    folded = {one.casefold(): one for one in reversed(list(known))}
+    folded = {one.casefold(): one for one in reversed(list(known)) if one != word}
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     return f"; did you mean {folded[near[0]]!r}?" if near else ""

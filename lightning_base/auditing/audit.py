@@ -10,12 +10,15 @@ from lightning_base.auditing.suspicions.look import suspicions
 from lightning_base.auditing.target import target_leaks
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import NoSourceError, one_line
+from lightning_base.results.sealed_reads import Reads, reads_of
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.tools.files import read_json
 
 
-def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) -> list[Leak]:
+def audit(
+    data: BaseDataModule, reads: Sequence[str] = (), near: bool = True, others: Sequence[Path] = ()
+) -> list[Leak]:
     """The leaks, merged over folds, and what could not be looked at (kind "unchecked"); none for clean data.
 
     Of the test source, where there is one, content hashes, near duplicates, groups, times and classes are compared;
@@ -26,6 +29,7 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
         data: whose folds can be made.
         reads: paths of the test.json records that say when the test samples were read before.
         near: also search near duplicates, which takes longer.
+        others: test.json records of other runs, which count where they are of the same test samples.
 
     Raises:
         UserError: for data that cannot be read or split, or a record that cannot be read.
@@ -69,7 +73,7 @@ def audit(data: BaseDataModule, reads: Sequence[str] = (), near: bool = True) ->
         leaks += merge(kind, hits, len(split.ordinary), mend, between)
     leaks += target_leaks(pool, split.folds[0].train)
     leaks += statistics_leaks(data, pool, test)
-    leaks += read_before(reads)
+    leaks += read_before(reads, reads_of(test.fingerprint, others) if test is not None and others else Reads())
     return leaks + suspicions(joined, split.folds[0].train, data.seals, leaks, near)
 
 
@@ -94,14 +98,26 @@ def look_at_test(data: BaseDataModule) -> tuple[Samples | None, Leak | None]:
         return None, Leak("unchecked", None, f"test source: not looked at, since it cannot be read: {why}")
 
 
-def read_before(reads: Sequence[str]) -> list[Leak]:
-    """One leak where records say that the test samples were read."""
-    times = [(time, path) for path in reads for time in read_json(Path(path), needs={"reads": list})["reads"]]
-    if not times:
-        return []
-    first, path = min(times)
-    detail = (
-        f"the test samples were read {counted(len(times), 'time', 'times')} before, first {first} ({path}); seal "
-        "others (data.test_seed), or report the score as one of so many"
-    )
-    return [Leak("test_read", None, detail)]
+def read_before(reads: Sequence[str], others: Reads) -> list[Leak]:
+    """One leak where records say that the test samples were read, by this run or others, and one of what is no record.
+
+    Raises:
+        ArtefactError: where a record of this run's cannot be read.
+    """
+    own = [(time, path) for path in reads for time in read_json(Path(path), needs={"reads": list})["reads"]]
+    leaks = []
+    if own or others.times:
+        said = []
+        if own:
+            said.append(f"{counted(len(own), 'time', 'times')} before, first {min(own)[0]} ({min(own)[1]})")
+        if others.times:
+            said.append(f"{others}")
+        detail = (
+            f"the test samples were read {', and by other runs '.join(said) if own else f'by other runs {said[0]}'}; "
+            "seal others (data.test_seed), or report the score as one of so many"
+        )
+        leaks.append(Leak("test_read", None, detail))
+    if others.unread:
+        detail = f"records of other runs' reads of test samples: {counted(len(others.unread), 'file', 'files')} cannot "
+        leaks.append(Leak("unchecked", None, f"{detail}be read, first {others.unread[0]}; delete or restore it"))
+    return leaks

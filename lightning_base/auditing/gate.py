@@ -8,6 +8,7 @@ from lightning_base.auditing.audit import audit
 from lightning_base.auditing.report import Leak, count_leaks, show_leaks
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import AuditError
+from lightning_base.results.sealed_reads import records_beside
 from lightning_base.splitters.manifest import write_manifest
 from lightning_base.tools.console import Level, console, level, warn
 from lightning_base.tools.files import write_parquet
@@ -57,9 +58,9 @@ def inspect(policy: str, root: Path, data: BaseDataModule) -> None:
 
 
 def find_leaks(root: Path, data: BaseDataModule) -> list[Leak]:
-    """The audit's findings, with the records of earlier reads of the test samples in the experiment's folder."""
+    """The audit's findings, with the records of earlier reads of the test samples in this and other runs' folders."""
     reads = sorted(map(str, root.rglob("test.json"))) if root.is_dir() else []
-    return audit(data, reads)
+    return audit(data, reads, others=records_beside(root))
 
 
 def tell(policy: str, leaks: list[Leak], importance: Level = Level.NORMAL) -> None:

@@ -141,6 +141,9 @@ class Checked:
             if key in ROOTS:
                 self.empty[key] = value is None
                 self.instance(key, value)
+            elif key.partition(".")[0] in ROOTS:  # a dotted key of a file: what it sets is not read
+                self.empty[key.partition(".")[0]] = False
+                self.forget(key)
             elif key == "trainer" and isinstance(value, dict):
                 for name, one in value.items():
                     self.key(f"trainer.{name}", one)
@@ -184,15 +187,19 @@ class Checked:
         """
         if isinstance(value, str):
             self.name(key, value)
-        if not isinstance(value, dict) or not value.keys() <= {"class_path", "init_args"}:
+        elif not isinstance(value, dict) or not value.keys() <= set(INNER):
+            self.forget(key)
+        if not isinstance(value, dict):
             return
         if "class_path" in value:
             self.name(key, value["class_path"])
         found, arguments = self.described(key), value.get("init_args")
-        if found is None or not isinstance(arguments, dict):
+        if found is None or not isinstance(arguments, dict) or not value.keys() <= {"class_path", "init_args"}:
+            self.forget(f"{key}.init_args")
             return
         for name, one in arguments.items():
             if not isinstance(name, str) or "." in name:
+                self.forget(f"{key}.{name}")
                 continue
             option = found.option(name)
             if option is None:
@@ -220,6 +227,8 @@ class Checked:
             return
         if not rest:
             self.empty[head] = value in ("null", "~")
+        if name.endswith(".init_args"):  # a mapping as text, which is not read
+            self.forget(name)
         key = head
         for i, part in enumerate(rest):
             if (found := self.described(key)) is None:
@@ -230,7 +239,7 @@ class Checked:
             if i == len(rest) - 1:
                 self.value(f"{key}.{part}", value, option)
             if key == "data":
-                self.data[part] = value if i == len(rest) - 1 else ...
+                self.data[part] = value if i == len(rest) - 1 and not name.endswith(".init_args") else ...
             if option.holds not in ("networks", "splitters"):
                 return
             key = f"{key}.{rest[i]}"
@@ -244,6 +253,7 @@ class Checked:
             ConfigError: for one that cannot be imported.
         """
         if path is None:
+            self.forget(key)
             return
         if key == "data" and self.classes.get("data") != path:
             self.data.clear()
@@ -263,6 +273,22 @@ class Checked:
         if isinstance(found, Described) and wanted and KINDS.get(found.kind) != wanted:
             raise ConfigError(not_subclass(key, found.path, wanted, beside(path, self.files, self.words)))
         self.classes[key] = path
+
+    def forget(self, key: str) -> None:
+        """Forgets what stands at a key and below, of which something is set that is not read.
+
+        Args:
+            key: dotted; one that ends in init_args leaves the class itself known.
+        """
+        at = ".".join(part for part in key.split(".") if part not in INNER)
+        below = key.endswith(".init_args")
+        for one in [c for c in self.classes if c.startswith(f"{at}.") or (c == at and not below)]:
+            del self.classes[one]
+        head, _, rest = at.partition(".")
+        if head == "data" and rest:
+            self.data[rest.partition(".")[0]] = ...
+        elif head == "data":
+            self.data = dict.fromkeys(self.data, ...)
 
     def described(self, key: str) -> Described | None:
         """The class at a key, where it is known what it takes."""

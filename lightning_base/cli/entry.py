@@ -144,17 +144,20 @@ def run(arguments: list[str]) -> int:
         complain(f"error: {error}")
         return error.status
     except KeyboardInterrupt:
-        return interrupted()
+        return interrupted(arguments[0])
     except SystemExit as stop:  # --help and --print_config end the parser so; Lightning ends an interrupt so
         if isinstance(stop.__context__, KeyboardInterrupt):
-            return interrupted()
+            return interrupted(arguments[0])
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     return 0
 
 
-def interrupted() -> int:
-    """Says how to go on after an interrupt; returns the exit status."""
-    complain("interrupted; `crossval` goes on from the last checkpoint if run again")
+def interrupted(verb: str) -> int:
+    """Says how to go on after an interrupt of a verb; returns the exit status."""
+    goes_on = verb in ("fit", "crossval")
+    complain(
+        f"interrupted; `{verb}` " + ("goes on from its last checkpoint if run again" if goes_on else "begins anew")
+    )
     return 130
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_base.errors import ConfigError, suggest
+from lightning_base.errors import ConfigError, near_file, suggest
 from lightning_base.tools.places import POOL
 from lightning_base.training.known_names import options
 
@@ -37,7 +37,7 @@ def demand_data(verb: str, path: str, values: Mapping[str, Any]) -> None:
         if value in NOTHING or not isinstance(value, str) or (name == "source" and value in EMBEDDED):
             continue
         if not Path(value).exists():
-            mend = "; mend the path, or name in data.fetch what to fetch"
+            mend = near_file(value) or "; mend the path, or name in data.fetch what to fetch"
             if name == "source":
                 known = f", and no embedded data set of that name ({', '.join(EMBEDDED)})"
                 mend = known + (suggest(value, EMBEDDED) or mend)
@@ -53,4 +53,5 @@ def demand_checkpoint(verb: str, words: Sequence[str]) -> None:
     for name, value in options(words):
         if name == "ckpt_path" and value not in NOTHING and not Path(value).exists():
             example = "runs/NAME/fit/version_0/checkpoints/last.ckpt" if verb == "fit" else "runs/NAME/crossval"
-            raise ConfigError(f"--ckpt_path: no file or directory {value}; give a run's, as {example}")
+            mend = near_file(value) or f"; give a run's, as {example}"
+            raise ConfigError(f"--ckpt_path: no file or directory {value}{mend}")

@@ -252,6 +252,8 @@ class BaseDataModule(LightningDataModule, ABC):
         if self.trained_on is not None and (role == "val" or (role == "test" and self.seals)):
             self.trained_on.demand_unseen(samples, rows, "held-out samples" if role == "val" else "test samples")
         ranks = data_ranks(self.trainer)
+        if role == "predict" or (role == "test" and not self.seals):
+            self.preprocess.unseen(samples, rows)  # refuses a column that is spelt otherwise throughout
         return BatchLoader(
             samples=samples,
             rows=rows,

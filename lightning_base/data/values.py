@@ -132,7 +132,11 @@ def of_objects(found: Array, key: str) -> Array:
 
 def missing(key: str, gone: Array) -> DataError:
     """What is said of a value that is missing."""
-    return DataError(f"{key}: the value at {int(np.argmax(gone))} is missing; give each sample one")
+    count, of = int(np.sum(gone)), len(gone)
+    return DataError(
+        f"{key}: {count} of {of} values {'is' if count == 1 else 'are'} missing, the first at {int(np.argmax(gone))}; "
+        "give each sample one, or leave such samples out"
+    )
 
 
 def beside(frame: pd.DataFrame, values: Any, key: str) -> Array:

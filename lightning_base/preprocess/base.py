@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
@@ -9,6 +10,14 @@ import numpy.typing as npt
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.payload import Rows, blocks
 from lightning_base.samples.samples import Samples
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Values of a column that training has not seen: in how many samples, and the distinct ones."""
+
+    count: int
+    names: tuple[str, ...]
 
 
 class Preprocess(ABC):
@@ -38,6 +47,14 @@ class Preprocess(ABC):
     @abstractmethod
     def load(self, state: dict[str, Any]) -> None:
         """Takes what `state` gave."""
+
+    def unseen(self, samples: Samples, rows: Rows) -> dict[str, Unseen]:
+        """By column, the values among these rows that training has not seen and that are not told apart; none here.
+
+        Raises:
+            DataError: where no value of a column was seen.
+        """
+        return {}
 
     def encoder(self, samples: Samples) -> Encoder | None:
         """A function from this source's gathered values (B, ...) to fitted codes; None where nothing is to map."""

@@ -1,5 +1,6 @@
 """TablePreprocess: numbers imputed and standardised, categories one-hot or as codes."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -7,11 +8,28 @@ import numpy.typing as npt
 import torch
 
 from lightning_base.errors import DataError
-from lightning_base.preprocess.base import Preprocess, inputs_of
+from lightning_base.preprocess.base import Preprocess, Unseen, inputs_of
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Feature, Samples
+
+TRUTHS = {"false": "0", "true": "1"}
+
+
+def as_fitted(given: Sequence[str], fitted: Sequence[str]) -> list[str]:
+    """Categories in the spelling of the fitted ones: 0 and 1 are booleans where those are, and the reverse."""
+    if fitted and set(fitted) <= TRUTHS.keys():
+        spelling = {number: truth for truth, number in TRUTHS.items()}
+    else:
+        spelling = TRUTHS if fitted and set(fitted) <= set(TRUTHS.values()) else {}
+    return [spelling.get(one, one) for one in given]
+
+
+def shown(names: Iterable[str]) -> str:
+    """The first few names, in quotes."""
+    first = [repr(name) for name in names]
+    return ", ".join(first[:5]) + (", …" if len(first) > 5 else "")
 
 
 class TablePreprocess(Preprocess):
@@ -106,7 +124,7 @@ class TablePreprocess(Preprocess):
             if fitted is not None and given is not None:
                 seen = self._state["seen"][name]
                 number = {category: k for k, category in enumerate(fitted) if seen[k]}
-                codes = [number.get(category, -1) for category in given]
+                codes = [number.get(category, -1) for category in as_fitted(given, fitted)]
                 tables.append((at, np.array([*codes, -1], dtype=np.float32)))  # the last one is for missing
         columns = [features[name][0] for name in wanted]
         shift = np.zeros(len(columns))
@@ -119,6 +137,37 @@ class TablePreprocess(Preprocess):
             return x
 
         return encode
+
+    def unseen(self, samples: Samples, rows: Rows) -> dict[str, Unseen]:
+        """The values of categorical columns that training has not seen, by column; nothing where all were seen.
+
+        Raises:
+            DataError: for a column of two values or more of which none is a category of the data trained on.
+        """
+        found: dict[str, Unseen] = {}
+        for i, feature in enumerate(samples.features):
+            fitted = self._state["categories"].get(feature.name)
+            if fitted is None or feature.categories is None:
+                continue
+            count = np.zeros(len(feature.categories), dtype=np.int64)  # samples by category
+            for x in inputs_of(samples, rows):
+                count += np.bincount(x[:, i][~np.isnan(x[:, i])].astype(np.int64), minlength=len(count))
+            spelling = as_fitted(feature.categories, fitted)
+            held = {
+                name: (one, int(count[k]))
+                for k, (name, one) in enumerate(zip(feature.categories, spelling, strict=True))
+            }
+            held = {name: (one, n) for name, (one, n) in held.items() if n}
+            seen = {name for name, known in zip(fitted, self._state["seen"][feature.name], strict=True) if known}
+            lost = {name: n for name, (one, n) in held.items() if one not in seen}
+            if sum(n for _, n in held.values()) > 1 and not any(one in fitted for one, _ in held.values()):
+                raise DataError(
+                    f"{samples.origin}: column {feature.name!r}: none of its values ({shown(held)}) was seen in "
+                    f"training, where they were {shown(fitted)}; spell them so, or leave them empty"
+                )
+            if lost:
+                found[feature.name] = Unseen(sum(lost.values()), tuple(lost))
+        return found
 
     def apply(self, batch: Batch) -> Batch:
         """The batch with inputs (B, F') float32: numbers, flags of missing ones, categories."""

@@ -1,6 +1,6 @@
 """Columns: which of a file's columns is what, and a first pass that tells numbers from categories."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import ConfigError, DataError
+from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.records import Format, Records, Values, to_numbers
 
@@ -16,6 +17,7 @@ Task: TypeAlias = Literal["auto", "classification", "regression"]
 NUMERIC_SHARE = 0.9  # a column of which more is numbers is numeric: the rest are findings
 MOST_VALUES = 1_000_000  # distinct values that are remembered of a column of numbers
 MOST_CLASSES = 20  # whole numbers with more distinct values are a continuous target
+TRUTHS = {"false": 0.0, "true": 1.0}
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,14 @@ class Tally:
         return self.odd is None or self.numbers > self.known * NUMERIC_SHARE
 
     @property
+    def truths(self) -> bool:
+        """Whether its values are booleans."""
+        return bool(self.values) and canonical(self.values) <= TRUTHS.keys()
+
+    @property
     def whole(self) -> bool:
         """Whether all values are written as whole numbers."""
-        return self.values is not None and all(value.lstrip("+-").isdecimal() for value in self.values)
+        return self.values is not None and all(map(is_whole, self.values))
 
 
 @dataclass(frozen=True)
@@ -141,9 +148,14 @@ def plan(layout: Layout, records: Records) -> Plan:
             raise ConfigError(
                 f"data.categorical: column {name!r} has over {MOST_VALUES} distinct values; declare it in data.numeric"
             )
-        features.append(Feature(name, None if numeric else tuple(sorted(tally.values or ()))))
-        if numeric and tally.odd is not None:
+        features.append(Feature(name, None if numeric else tuple(sorted(canonical(tally.values)))))
+        if numeric and tally.odd is not None and not tally.truths:
             value, line = tally.odd
+            if layout.features is not None and not tally.numbers:
+                raise DataError(
+                    f"{layout.form.path}: column {name!r} was numbers in training and holds none here, the first value "
+                    f"is {value!r} in line {line}; give numbers, or leave the values empty"
+                )
             count = tally.known - tally.numbers
             detail = f"a column with {count} values that are no numbers, the first {value!r} in line {line}"
             findings.append((name, "type", detail))
@@ -217,7 +229,38 @@ def _classes(layout: Layout, tallies: dict[str, Tally]) -> tuple[str, ...]:
         layout.task == "auto" and tally.odd is None and not (tally.whole and len(tally.values) <= MOST_CLASSES)
     ):
         return ()
-    return tuple(sorted(tally.values, key=(lambda v: (int(v), v)) if tally.whole else None))
+    names = canonical(tally.values)
+    return tuple(sorted(names, key=(lambda v: (int(v), v)) if all(map(is_whole, names)) else None))
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number."""
+    return text.lstrip("+-").isdecimal()
+
+
+def spelt(values: Values) -> Values:
+    """(n,) texts of categories or classes in one spelling, whatever file they come from; None where missing.
+
+    Booleans are "true" and "false" (pandas writes True, Excel TRUE, Arrow true), and 7.0 is "7".
+    """
+    found = texts(values)
+    lower = {name: name.lower() for name in pd.unique(found) if name is not None and name.lower() in TRUTHS}
+    for name, one in lower.items():
+        found[found == name] = one
+    return found
+
+
+def canonical(values: Iterable[str] | None) -> set[str]:
+    """Distinct categories or classes in one spelling; see `spelt`."""
+    return set(spelt(np.array(list(values or ()), dtype=object)))
+
+
+def as_numbers(values: Values) -> npt.NDArray[np.float64]:
+    """(n,) float64, NaN for what is missing or no number; booleans alone are 0 and 1."""
+    found = to_numbers(values)
+    if values.dtype == object and np.isnan(found).all():
+        found = np.array([TRUTHS.get(one, np.nan) for one in spelt(values)])
+    return found
 
 
 def row_id(row: int, rows: int) -> str:

@@ -64,6 +64,11 @@ class FrameRecords(Records):
                 ) from error
 
     @property
+    def rename(self) -> str:
+        """What to do about two columns of one name."""
+        return f"rename one: {self.form.path}.columns = [...]"
+
+    @property
     def moments(self) -> list[str]:
         """The columns of dates and times."""
         return [name for name, values in self._table.items() if pa.types.is_temporal(values.type)]

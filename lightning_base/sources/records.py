@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lightning_base.errors import ConfigError, DataError, one_line, suggest
+from lightning_base.errors import ConfigError, DataError, near_file, one_line, suggest
 
 Values = npt.NDArray[Any]  # (n,) object of str, None where missing; or float64, NaN where missing
 PARQUET = (".parquet", ".pq")
@@ -94,7 +94,8 @@ def open_text(path: Path, encoding: str, key: str) -> TextIO:
     try:
         return open(path, encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding, newline="")
     except OSError as error:
-        raise DataError(f"{key}: {path} cannot be read ({error.strerror}); mend the path") from error
+        mend = near_file(str(path)) or "; mend the path"
+        raise DataError(f"{key}: {path} cannot be read ({error.strerror}){mend}") from error
 
 
 def check_encoding(encoding: str) -> None:
@@ -131,9 +132,14 @@ class Records:
             self.names = self._csv_names()
         self._demand_distinct()
 
+    @property
+    def rename(self) -> str:
+        """What to do about two columns of one name."""
+        return "rename one in the file" if self.form.parquet else "give names with data.header: [...]"
+
     def _demand_distinct(self) -> None:
         if twice := [name for i, name in enumerate(self.names) if name in self.names[:i]]:
-            raise DataError(f"{self.form.path}: two columns are named {twice[0]!r}; give names with data.header: [...]")
+            raise DataError(f"{self.form.path}: two columns are named {twice[0]!r}; {self.rename}")
 
     def require(self, names: Iterable[str | None], key: str) -> None:
         """Raises a UserError for a name that is no column."""

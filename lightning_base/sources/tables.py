@@ -15,13 +15,13 @@ from lightning_base.samples.payload import content_hash, mixed, narrowed
 from lightning_base.samples.reading import read_times, texts
 from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.arrays import within_float32
-from lightning_base.sources.columns import Layout, Plan, plan, row_id
-from lightning_base.sources.records import Chunk, Records, Values, to_numbers
+from lightning_base.sources.columns import Layout, Plan, as_numbers, plan, row_id, spelt
+from lightning_base.sources.records import Chunk, Records, Values
 from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
-VERSION = 2  # of what is packed
+VERSION = 3  # of what is packed
 STEP = 0x9E3779B97F4A7C15
 
 
@@ -51,11 +51,11 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
         for i, feature in enumerate(made.features):
             values = chunk.columns[feature.name]
             if feature.categories is None:
-                x[:, i] = within_float32(to_numbers(values))
+                x[:, i] = within_float32(as_numbers(values))
                 # canonical bits, so that equal rows hash alike in every file
                 hashes = _mix(hashes, np.where(np.isnan(x[:, i]), np.nan, x[:, i] + 0.0).view(np.uint64))
             else:
-                codes = pd.Index(feature.categories, dtype=object).get_indexer(pd.Index(values, dtype=object))
+                codes = pd.Index(feature.categories, dtype=object).get_indexer(pd.Index(spelt(values), dtype=object))
                 x[:, i] = np.where(codes < 0, np.nan, codes)
                 hashed = [_hash(name) for name in feature.categories]
                 hashes = _mix(hashes, np.array([*hashed, 0], dtype=np.uint64)[codes])
@@ -86,10 +86,11 @@ def _table(
     if layout.target is not None:
         values = chunk.columns[layout.target]
         if made.classes:
-            target: Any = pd.Index(made.classes, dtype=object).get_indexer(pd.Index(values, dtype=object))
+            number = {name: k for k, name in enumerate(spelt(np.array(made.classes, dtype=object)))}
+            target: Any = np.array([number.get(one, -1) for one in spelt(values)], dtype=np.int64)
             bad, want = target < 0, f"none of the classes {', '.join(made.classes[:10])}"
         else:
-            target = to_numbers(values).astype(np.float32)
+            target = as_numbers(values).astype(np.float32)
             bad, want = np.isnan(target), "no number"
             if layout.target_range is not None:
                 low, high = layout.target_range

@@ -1,5 +1,6 @@
 """Classification: trains any network that gives one logit per class, by cross-entropy."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -17,6 +18,13 @@ from lightning_base.samples.batch import Batch
 from lightning_base.tasks.base import BaseModule, Output
 from lightning_base.tasks.scores import ClassRatio, CrossEntropy, MacroAUROC
 from lightning_base.tasks.settings import demand_weight
+
+
+def outputs_key(network: nn.Module) -> str:
+    """The key of the network's option that says how many outputs it has, by its signature; else in words."""
+    taken = inspect.signature(type(network).__init__).parameters
+    known = [name for name in ("num_classes", "out_features", "n_classes", "num_outputs") if name in taken]
+    return f"model.network.{known[0]}" if known else "the network's number of outputs"
 
 
 class Classification(BaseModule):
@@ -131,7 +139,7 @@ class Classification(BaseModule):
         if shape != (want := (len(batch.x), len(self.classes))):
             raise ConfigError(
                 f"model.network: {type(self.network).__name__} gives logits of shape {shape}, the data's "
-                f"{want[1]} classes need {want}; set the network's number of outputs to {want[1]}"
+                f"{want[1]} classes need {want}; set {outputs_key(self.network)} to {want[1]}"
             )
 
     def metrics(self) -> MetricCollection:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError, near_file, one_line
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the parser's
 LARGEST = 100_000  # values, aliases written out: the parser copies each of them several times
@@ -35,7 +35,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         raise ConfigError(
-            f"--config: no file {path.absolute()}; give the path of a YAML file, from the working directory"
+            f"--config: no file {path.absolute()}"
+            + (near_file(str(path)) or "; give the path of a YAML file, from the working directory")
         )
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is no plain file"

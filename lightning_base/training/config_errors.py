@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
 
-from lightning_base.errors import UserError, one_line, suggest
+from lightning_base.errors import UserError, near_file, one_line, suggest
 from lightning_base.tools.finder import hidden
 from lightning_base.tools.imports import fault, import_fault
 from lightning_base.tools.shipped import IMPORTED
@@ -63,13 +63,21 @@ def explain(message: str, files: Sequence[str], known: Sequence[str] = (), words
         return not_subclass(key, path, wanted, beside(path, files, words))
     if found := _LACKS.search(message):
         owner, lacking = found.groups()
-        return f"{key}: {owner} needs {lacking}{place(key.rsplit('.', 1)[-1], files)}; give them too"
+        return needs(key, owner, [one.strip() for one in lacking.split(",")], files, words)
     if "Expected a" in message or "Invalid" in message or "invalid" in message or "Not a valid" in message:
         return _wrong_value(message, key, files, words)
     if found := re.search(r"Unable to load config '([^']*)'", message):
         return f"{key}: {found[1]!r} is no mapping of options, such as {{max_epochs: 3}}"
     text = re.sub(r"^(?:Parser key \"[^\"]*\": )+", "", one_line(message))
     return f"{key}: {text}" if key else text
+
+
+def needs(key: str, owner: str, lacking: Sequence[str], files: Sequence[str], words: Sequence[str]) -> str:
+    """The line for a class that lacks arguments: their keys, and where the class is named."""
+    where = " (command line)" if owner in values_in(words) else place(owner, files)
+    keys = ", ".join(f"{key}.{one}" for one in lacking)
+    width = "; `prepare` prints how many numbers a table's row gives" if {"in_features", "width"} & set(lacking) else ""
+    return f"{key}: {owner} needs {', '.join(lacking)}{where}; give {keys}{width}"
 
 
 def refusal(error: Exception) -> str:
@@ -155,7 +163,8 @@ def _wrong_value(message: str, key: str, files: Sequence[str], words: Sequence[s
         f"a class_path with init_args is expected{_got(message)}" if "Not a val" in message else ""
     )
     if not leaf and (found := re.search(r"Expected a dot import path string: (\S+)", message)):
-        leaf = f"{found[1]!r} is neither a class_path nor a mapping of options"
+        near = shipped(found[1])
+        leaf = f"{found[1]!r} is neither a class_path nor a mapping of options{near}"
     return f"{key or 'configuration'}: {leaf or 'the value does not fit'}{place(last, beside(last, files, words))}"
 
 
@@ -166,7 +175,8 @@ def beside(word: str, files: Sequence[str], words: Sequence[str]) -> Sequence[st
 
 def no_file(path: str) -> str:
     """The line for a configuration file that is not there."""
-    return f"--config: no file {path}; give the path of a YAML file, from the working directory"
+    mend = near_file(path) or "; give the path of a YAML file, from the working directory"
+    return f"--config: no file {path}{mend}"
 
 
 def missing(key: str) -> str:
@@ -177,6 +187,8 @@ def missing(key: str) -> str:
 def stray_word(word: str) -> str:
     """The line for a word of the command line that belongs to no option."""
     hint = f"; did you mean --config {word}?" if word.endswith((".yaml", ".yml", ".json")) else ""
+    if word.endswith((",", "]")) or word.startswith("["):
+        hint = "; put a list in quotes, as '[a, b]'"
     return f"{word}: stands alone on the command line; options are --key value, as --trainer.max_epochs 3{hint}"
 
 
@@ -215,7 +227,7 @@ def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]
 
 def popular(word: str) -> str:
     """`"; did you mean 'x'?"` for what other programs call an option of ours; nothing where it is none."""
-    return f"; did you mean {POPULAR[word]!r}?" if word in POPULAR else ""
+    return f"; did you mean {POPULAR[word]!r}?" if POPULAR.get(word, word) != word else ""
 
 
 def no_key(option: str, files: Sequence[str], known: Sequence[str], words: Sequence[str] = ()) -> str:
@@ -241,6 +253,8 @@ def _leaf(message: str) -> str:
     ]
     wanted = [leaf for leaf in dict.fromkeys(wanted) if "NoneType" not in leaf]
     wanted = [re.sub(r"^Expected a (?=[aeio])", "Expected an ", leaf) for leaf in wanted]
+    if wanted and re.fullmatch(r"Expected a (?:Sequence|List|list)", wanted[0]) and (got := _got(message)):
+        return f"a list is expected, such as [{got.removeprefix('; got ')}]{got}"
     said = one_line("; ".join(wanted[:3]))
     return f"{said}{_got(message)}" if said else ""
 
@@ -256,7 +270,9 @@ def _options(class_path: str) -> list[str]:
     module, _, name = class_path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-        return [n for base in found.__mro__[:-1] for n in inspect.signature(base.__init__).parameters]
+        taken = [one for base in found.__mro__[:-1] for one in inspect.signature(base.__init__).parameters.values()]
+        free = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        return [one.name for one in taken if one.kind not in free and one.name != "self"]
     except (ImportError, AttributeError, ValueError, TypeError):
         return []
 
@@ -266,6 +282,16 @@ def _names(module: str) -> list[str]:
         return dir(importlib.import_module(module))
     except ImportError:
         return []
+
+
+def shipped(name: str) -> str:
+    """`"; did you mean 'models.mlp.MLP'?"` for the name of a class in our folders of them, or the user's."""
+    for folder in IMPORTED if name.isidentifier() else ():
+        for path in importlib.import_module(folder).__path__:
+            for file in sorted(Path(path).glob("*.py")):
+                if re.search(rf"^class {name}\b", file.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
+                    return f"; did you mean '{folder}.{file.stem}.{name}'?"
+    return ""
 
 
 def place(word: str, files: Sequence[str]) -> str:

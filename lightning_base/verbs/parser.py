@@ -139,7 +139,7 @@ class Parser(LightningCLI):
             if config.get(key) is None:
                 raise ConfigError(missing(key))
         default = Path(self.files[0]).stem if self.files else "experiment"
-        config.name = plain_name(default if config.name is None else config.name)
+        config.name = plain_name(default if config.name is None else str(config.name))
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: the configuration is the YAML's, not the checkpoint's."""
@@ -177,7 +177,7 @@ def add_own_arguments(parser: LightningArgumentParser) -> None:
     """Adds what an experiment has beside trainer, model and data: `name`, `audit` and `search`."""
     parser.add_argument(
         "--name",
-        type=str | None,
+        type=str | int | float | None,
         default=None,
         help="Results go to runs/NAME; by default the first config's name.",
     )

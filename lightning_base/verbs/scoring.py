@@ -16,13 +16,12 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Role
 from lightning_base.errors import ConfigError, FoldsFailed, UserError
 from lightning_base.folds.search import tuned
+from lightning_base.preprocess.base import Unseen
 from lightning_base.results import states
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats import words
 from lightning_base.stats.tables import score_table
-from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.asked import python_words
-from lightning_base.tools.console import Level, console, level, warn
+from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import UNWRITABLE, read_json, write_json, write_parquet
 from lightning_base.tools.imports import told
 from lightning_base.tools.locks import claiming, hold
@@ -49,6 +48,7 @@ from lightning_base.verbs.paths import (
     same_data,
 )
 from lightning_base.verbs.results import Fitted, Scored
+from lightning_base.verbs.told import as_json, say, tell_of_others, tell_unseen
 
 NOTE = 100  # columns of a note, at most
 
@@ -171,6 +171,7 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
         raise ConfigError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
     run = build(of_run(experiment, checkpoint), fold, home, quiet=True, training=False)
     run.datamodule.fetches = False
+    run.datamodule.prepare_data()  # what is declared is there, or the command that fetches is told
     demand_fitting(run, checkpoint, "val")
     held_out = evaluate.predict(run, "val", checkpoint)
     return report(run, f"{experiment.name}: held-out samples of fold {fold}", held_out, fold=fold)
@@ -201,7 +202,9 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     if predictions.target is None:
         raise ConfigError(f"{predictions.samples.origin}: the test samples have no target; use predict")
     with claiming(record):  # no read is forgotten where two end at once
-        return _record(experiment, members, record, run, predictions)
+        found = _record(experiment, members, record, run, predictions)
+    tell_of_others(record, predictions.samples.fingerprint)
+    return found
 
 
 def told_of(record: Path) -> dict[str, Any]:
@@ -286,17 +289,23 @@ def ensemble(
         x: the samples of role "predict", in place of those that the data module reads.
     """
     found, ids, seen = [], None, set[int]()
+    unseen: dict[str, Unseen] = {}
     for checkpoint in members:
         home = checkpoint.parent.parent
         fold = read_stamp(checkpoint).get("fold", 0)
         run = build(tuned(experiment, home), fold, home, quiet=True, training=False)
         run.datamodule.fetches = False
+        run.datamodule.prepare_data()  # what is declared is there, or the command that fetches is told
         demand_fitting(run, checkpoint, "test" if role == "test" else "predict")
         if x is not None:
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))
+        if role == "predict":
+            told = run.datamodule.preprocess.unseen(found[-1].samples, found[-1].rows)
+            unseen |= {name: one for name, one in told.items() if name not in unseen or one.count > unseen[name].count}
         if run.datamodule.trained_on is not None:
             seen |= set(run.datamodule.trained_on.seen(found[-1].samples, found[-1].rows).tolist())
+    tell_unseen(unseen, len(found[0].rows))
     if seen:
         of, who = len(found[0].rows), "the model" if len(members) == 1 else "some member of the ensemble"
         say(
@@ -336,25 +345,3 @@ def report(
     if worse := words.no_better(found):
         out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
     return Scored(samples, found, n, table)
-
-
-def as_json(found: Scored, task: BaseModule, predictions: evaluate.Predictions) -> dict[str, dict[str, Any]]:
-    """By metric its value, interval, and what it is beside the trivial model; for tasks without such a bootstrap's."""
-    drawn = {} if any(one.pooled for one in found.estimates.values()) else evaluate.drawn_intervals(task, predictions)
-    content: dict[str, dict[str, Any]] = {}
-    for name, one in found.estimates.items():
-        content[name] = {"value": one.score, "ci95": list(one.ci95), "interval": one.interval, "target": one.target}
-        if one.trivial is not None:
-            gained = {"gain": one.gain, "ci95_gain": one.ci95_gain and list(one.ci95_gain), "better": one.better}
-            content[name] |= {"trivial": one.trivial, **gained}
-        if name in drawn:
-            content[name]["ci95_bootstrap"] = list(drawn[name])
-    return content
-
-
-def say(text: str) -> None:
-    """Prints a line that no reader of the numbers may miss; a warning where nothing is printed."""
-    if level() == Level.SILENT:
-        warn(python_words(text))
-    else:
-        console(Level.QUIET).print(text)

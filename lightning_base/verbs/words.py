@@ -1,10 +1,11 @@
 """Options looked at before a verb's parser reads them: which files it will read, and which directory it is about."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_base.errors import ConfigError
+from lightning_base.errors import ConfigError, near_file
 from lightning_base.tools.console import Level
 
 CONFIG = ("--config", "-c")
@@ -41,7 +42,9 @@ def only_directory(arguments: Sequence[str], name: str) -> Path:
 
 def saved_config(path: Path) -> Path | None:
     """The configuration saved with a run, of whose files or folders one is given; None where there is none."""
-    files = (folder / "config.yaml" for folder in (path, *path.parents)[:4])
+    absolute = Path(os.path.abspath(path))  # a relative path may begin inside of the run
+    folders = (absolute, *absolute.parents)[:4]
+    files = ((folder if path.is_absolute() else Path(os.path.relpath(folder))) / "config.yaml" for folder in folders)
     return next((file for file in files if file.is_file()), None)
 
 
@@ -60,7 +63,8 @@ def with_saved_config(arguments: list[str]) -> list[str]:
                 return [arguments[0], "--config", str(saved), *arguments[1:]]
             if option == "--ckpt_path" and arguments[0] in ("validate", "test", "predict"):
                 if not path.exists():
-                    raise ConfigError(f"--ckpt_path: no file or directory {path}; give a run's, as runs/NAME/crossval")
+                    mend = near_file(value) or "; give a run's, as runs/NAME/crossval"
+                    raise ConfigError(f"--ckpt_path: no file or directory {path}{mend}")
                 if (path / "crossval" / "config.yaml").is_file():
                     raise ConfigError(f"--ckpt_path: {path} holds runs; name {path / 'crossval'}")
             if option == "--labels" and arguments[0] == "audit":

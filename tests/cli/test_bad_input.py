@@ -16,9 +16,12 @@ import pytest
 import lightning_base as lb
 from lightning_base.cli import early, entry
 from lightning_base.cli.described import table
-from lightning_base.errors import ConfigError, FoldsFailed
+from lightning_base.errors import ConfigError, FoldsFailed, suggest
 from lightning_base.tools.places import MORE, OF_ALL, POOL
+from lightning_base.training.config_errors import needs, popular
 from lightning_base.training.known_names import POPULAR
+from lightning_base.verbs.opening import open_experiment
+from lightning_base.verbs.words import saved_config
 from tests.helpers import CONFIGS, Run, environment, refused, run_without
 
 DIGITS = str(CONFIGS / "digits_cnn.yaml")
@@ -86,6 +89,7 @@ WORDS: dict[str, tuple[list[str], tuple[str, ...]]] = {  # what stands after `fi
     "widths in words": (["--model.network.widths", "x"], ("model.network.widths: ", "x")),
     "no checkpoint": (["--ckpt_path", "nosuch.ckpt"], ("--ckpt_path: no file or directory nosuch.ckpt",)),
     "no source": (["--data.source", "nosuch.npz"], ("data.source: no file or folder nosuch.npz",)),
+    "a list without quotes": (["--model.network.widths", "[16,", "32]"], ("32]: stands alone", "put a list in quotes")),
     "no labels": (["--data.labels", "nosuch.csv"], ("data.labels: no file or folder nosuch.csv",)),
 }
 TOLD_WHOLE: dict[str, tuple[list[str], tuple[str, ...]]] = {  # told when all is imported
@@ -94,6 +98,8 @@ TOLD_WHOLE: dict[str, tuple[list[str], tuple[str, ...]]] = {  # told when all is
     "an optimizer's": (["--model.optimizer.lrr", "3"], ("model.optimizer.lrr: torch.optim.Adam ", "'lr'")),
     "no splitter": (["--data.split", "sklearn.linear_model.Ridge"], ("Ridge is not a splitter",)),
     "a splitter's name": (["--data.split", "sklearn.model_selection.KFoldd"], ("did you mean 'KFold'?",)),
+    "one number for a list": (["--model.network.widths", "16"], ("model.network.widths: a list", "such as [16]")),
+    "a network's name": (["--model.network", "LeNet"], ("model.network: 'LeNet'", "models.lenet.LeNet")),
     "no end": (["--trainer.max_epochs", "-1"], ("trainer.max_epochs: -1 has no end",)),
     "a search of nothing": (["--search.metric", "loss"], ("search: ", "needs grid")),
     "no section": (["--trainer", "3"], ("trainer: '3' is no mapping",)),
@@ -149,6 +155,55 @@ def test_what_only_the_whole_parser_sees_is_refused(case: str, work: Path, capsy
 def test_an_option_of_any_element_of_a_list_is_taken(run: Run, work: Path) -> None:
     shifted = ["--data.augment+=lightning_base.augment.Crop", "--data.augment.padding", "1"]
     run("prepare", "--config", DIGITS, *shifted, "--data.augment+=lightning_base.augment.MixUp")
+
+
+NEAR = {
+    "a checkpoint": (["--ckpt_path", "sub/lost.ckpt"], "'sub/last.ckpt'"),
+    "arrays": (["--data.source", "customer.npz"], "'customers.npz'"),
+    "a configuration": (["--config", "sub/mor.yaml"], "'sub/more.yaml'"),
+}
+
+
+@pytest.mark.parametrize("case", NEAR)
+def test_a_file_that_is_not_there_gets_the_nearest_name_in_its_folder(
+    case: str, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("sub").mkdir()
+    for name in ("sub/last.ckpt", "customers.npz", "sub/more.yaml"):
+        Path(name).touch()
+    refused(capsys, ["fit", "--config", DIGITS, *NEAR[case][0]], f"did you mean {NEAR[case][1]}?")
+
+
+def test_an_interrupt_names_its_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [entry.interrupted(verb) for verb in ("fit", "test")] == [130, 130]
+    assert "`fit` goes on" in (said := capsys.readouterr().err)
+    assert "`test` begins anew" in said
+
+
+def test_what_a_class_lacks_is_named_by_its_key() -> None:
+    said = needs("model.network", "models.x.X", ["in_features"], [DIGITS], ["--model.network", "models.x.X"])
+    assert said.startswith("model.network: models.x.X needs in_features (command line); give model.network.in_features")
+    assert "`prepare` prints" in said
+
+
+def test_no_suggestion_is_what_was_refused() -> None:
+    assert suggest("lr", ["lr", "kw"]) == popular("trainer.max_epochs") == ""
+    assert popular("lr").endswith("'model.optimizer.lr'?")
+
+
+def test_a_run_is_found_from_inside_of_it(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("runs/x/crossval/fold_0/checkpoints").mkdir(parents=True)
+    Path("runs/x/crossval/config.yaml").touch()
+    for place in ("", "runs/x/crossval/fold_0/checkpoints", "runs/x/crossval/fold_0"):
+        monkeypatch.chdir(work / place)
+        path = os.path.relpath(work / "runs/x/crossval/fold_0/checkpoints/last.ckpt")
+        found = saved_config(Path(path))
+        assert found is not None and found.resolve() == (work / "runs/x/crossval/config.yaml").resolve()  # noqa: PT018
+
+
+def test_a_name_may_be_a_number_in_a_file(work: Path) -> None:
+    Path("year.yaml").write_text("name: 2024\n")
+    assert open_experiment(["crossval", "--config", DIGITS, "--config", "year.yaml"]).name == "2024"
 
 
 def test_words_are_told_without_torch(work: Path) -> None:

@@ -88,7 +88,11 @@ OPTIONS = {
         "'trainer.max_epochs'",
     ),
     "an unknown data set": (["--config", DIGITS, "--data.source", "digit"], "data.source", "did you mean 'digits'"),
-    "too few outputs": (["--config", DIGITS, "--model.network.num_classes", "9"], "model.network", "outputs to 10"),
+    "too few outputs": (
+        ["--config", DIGITS, "--model.network.num_classes", "9"],
+        "model.network",
+        "set model.network.num_classes to 10",
+    ),
     "too many channels": (
         ["--config", DIGITS, "--model.network.in_channels", "3"],
         "model.network: CNN",

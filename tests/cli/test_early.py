@@ -177,6 +177,8 @@ def own(work: Path) -> Path:
         "from dataclasses import dataclass\nfrom lightning_base.data import BaseDataModule\n"
         "@dataclass(kw_only=True, eq=False)\nclass Mine(BaseDataModule):\n    folder: str = 'data'\n"
     )
+    for name, piece in PIECES.items():
+        Path(f"{name}.yaml").write_text(yaml.safe_dump(piece))
     Path("plain.yaml").write_text("model: {class_path: lightning_base.tasks.Classification}\ndata: {}\n")
     return work
 
@@ -206,7 +208,44 @@ def test_an_own_class_is_known_from_its_source(case: str, own: Path) -> None:
     assert mend in done.stderr
 
 
+PIECES = {  # pieces of a file that go over what the file before says
+    "dotted_class": {"model.init_args.network.class_path": "models.mine.Net"},
+    "dotted_name": {"model.init_args.network": "models.mine.Net"},
+    "dotted_data": {"data.class_path": "datamodules.mine.Mine"},
+    "dotted_inside": {"model": {"init_args.network": "models.mine.Net"}},
+    "dotted_deeper": {"model": {"init_args": {"network.class_path": "models.mine.Net"}}},
+    "keywords": {"model": {"init_args": {"network": {"class_path": "models.mine.Net", "dict_kwargs": {"foo": 3}}}}},
+    "dotted_source": {"data.init_args.source": "plain.yaml"},
+    "other": {"data": {"class_path": "datamodules.mine.Mine", "init_args": {"folder": "x"}}},
+    "base": {
+        "model": {
+            "class_path": "lightning_base.tasks.Classification",
+            "init_args": {"network": {"class_path": "models.mlp.MLP"}},
+        },
+        "data": {"class_path": "datamodules.arrays.Arrays", "init_args": {"source": "d/none.npz"}},
+    },
+}
+
+
+def over(*pieces: str) -> list[str]:
+    """The words for these pieces after the base, whose file of arrays is not there."""
+    return [word for piece in ("base", *pieces) for word in ("--config", f"{piece}.yaml")]
+
+
+HERE = ["--data.source", "plain.yaml"]
 TAKEN_OF_OWN = [
+    [*over("dotted_class"), *HERE, "--model.network.width", "5"],
+    [*over("dotted_name"), *HERE, "--model.network.width", "5"],
+    [*over("dotted_inside"), *HERE, "--model.network.width", "5"],
+    [*over("dotted_deeper"), *HERE, "--model.network.width", "5"],
+    [*over("keywords"), *HERE, "--model.network.width", "5"],
+    [*over("dotted_data"), "--data.folder", "x"],
+    [*over("dotted_data", "other"), "--data.folder", "x"],
+    over("dotted_source"),
+    [*over(), "--data.init_args", '{"source": "plain.yaml"}'],
+    [*over(), "--data.init_args={source: plain.yaml}"],
+    [*over(), *HERE, "--model.init_args", '{"network": "models.mine.Net"}', "--model.network.width", "5"],
+    [*over(), *HERE, "--model", "{class_path: models.mine.Free}", "--model.network.width", "5"],
     ["--model.network", "models.mine.Net", "--model.network.width", "3"],
     ["--model.network", "models.mine.Wider", "--model.network.width", "3", "--model.network.deep", "true"],
     ["--model.network", "models.mine.Odd", "--model.network.widht", "3"],  # a decorator may change what it takes

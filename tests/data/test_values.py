@@ -145,13 +145,22 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "y spans of time": (lambda: read(y=np.arange(N).astype("m8[D]")), "y: timedelta64[D]; give numbers or text"),
     "y text with a gap": (
         lambda: read(y=pd.Series([None, *WORDS[1:]], dtype="string")),
-        "y: the value at 0 is missing",
+        "y: 1 of 12 values is missing, the first at 0",
     ),
     "y too large": (lambda: read(y=[10**30] * N), "64 bits"),
-    "groups with NaN": (lambda: read(groups=np.array([1.0, np.nan] * 6)), "groups: the value at 1 is missing"),
-    "groups with None": (lambda: read(groups=[*"abcdefghijk", None]), "groups: the value at 11 is missing"),
+    "groups with NaN": (
+        lambda: read(groups=np.array([1.0, np.nan] * 6)),
+        "groups: 6 of 12 values are missing",
+    ),
+    "groups with None": (
+        lambda: read(groups=[*"abcdefghijk", None]),
+        "groups: 1 of 12 values is missing",
+    ),
     "groups short": (lambda: read(groups=[1, 2]), "groups: shape (2,) where x has 12 rows"),
-    "a frame's groups with NaN": (lambda: read(FRAME, groups=[np.nan] + [1.0] * 11), "groups: the value at 0"),
+    "a frame's groups with NaN": (
+        lambda: read(FRAME, groups=[np.nan] + [1.0] * 11),
+        "groups: 1 of 12 values is missing",
+    ),
     "times no times": (lambda: read(times=["q"] * N), "times: it has 'q' in line 1, which is no time"),
     "columns of bytes": (lambda: column([b"a"] * N), "column 'o' holds"),
     "columns of lists": (lambda: column([[1]] * N), "column 'o' holds"),
@@ -164,7 +173,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "columns of spans of time": (lambda: column(pd.to_timedelta(range(N), "D")), "column 'o' is timedelta64"),
     "columns of moments": (lambda: column(pd.date_range("2020", periods=N)), "column 'o' holds dates or times"),
     "columns of dates": (lambda: column([datetime.date(2020, 1, 1)] * N), "column 'o' holds dates or times"),
-    "names twice": (lambda: read(pd.DataFrame(X, columns=["a", "a", "b"])), "two columns are named 'a'"),
+    "names twice": (
+        lambda: read(pd.DataFrame(X, columns=["a", "a", "b"])),
+        "rename one: x.columns",
+    ),
     "names twice as text": (lambda: read(pd.DataFrame(X, columns=[1, "1", "b"])), "two columns are named '1'"),
     "names of two levels": (
         lambda: read(pd.DataFrame(X, columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)]))),

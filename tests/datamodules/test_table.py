@@ -10,10 +10,14 @@ from sklearn.datasets import load_wine
 
 from datamodules.table import Table
 from lightning_base.clean.cleaning import Cleaning
-from lightning_base.errors import UserError
+from lightning_base.errors import DataError, UserError
+from lightning_base.preprocess.base import Unseen
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
+from lightning_base.samples.samples import Samples
 from lightning_base.sources import records, tables
+from lightning_base.sources.columns import Layout
+from lightning_base.sources.frames import frame_form, read_frame
 from tests.helpers import change_unseen, shared
 
 CARS = """name,doors,price,colour,sold
@@ -292,3 +296,75 @@ def test_german_credit_has_a_thousand_rows_and_a_blank_line() -> None:
             x[:, i] == [float(v) if feature.categories is None else feature.categories.index(v) for v in values]
         ).all()
     assert data.findings["pool"]["id"].tolist() == ["line 1"]
+
+
+TRUTHS = [i % 3 == 0 for i in range(12)]
+SPELT = {  # one column in every spelling that a program writes
+    "pandas' CSV": (".csv", [str(one) for one in TRUTHS]),
+    "a spreadsheet's CSV": (".csv", [str(one).upper() for one in TRUTHS]),
+    "lower case": (".csv", [str(one).lower() for one in TRUTHS]),
+    "numbers": (".csv", [int(one) for one in TRUTHS]),
+    "floats": (".csv", [float(one) for one in TRUTHS]),
+    "Parquet": (".parquet", TRUTHS),
+    "Parquet of numbers": (".parquet", [int(one) for one in TRUTHS]),
+    "a DataFrame": ("", TRUTHS),
+    "a DataFrame of texts": ("", [str(one) for one in TRUTHS]),
+}
+
+
+def spelt(tmp_path: Path, case: str, data: Table | None = None) -> Samples:
+    """The rows in a spelling, as the pool or, of a data module that is fitted, as what is predicted."""
+    ending, flag = SPELT[case]
+    frame = pd.DataFrame({"flag": flag, "n": range(12), "y": ["no", "yes"] * 6})
+    path = str(tmp_path / f"file{ending}")
+    if ending:
+        frame.to_csv(path, index=False) if ending == ".csv" else frame.to_parquet(path)
+    if data is None:
+        return Table(path=path, target="y").dataset("pool")
+    data.predict = path
+    return data.dataset("predict") if ending else data.given(frame)
+
+
+@pytest.mark.parametrize("trained", ["pandas' CSV", "Parquet", "numbers"])
+def test_a_boolean_is_the_same_in_every_file(trained: str, tmp_path: Path) -> None:
+    pool = spelt(tmp_path, trained)
+    data = Table(path="x", target="y")
+    data.preprocess.fit(pool, np.arange(12))
+    for case in SPELT:
+        asked = spelt(tmp_path, case, data)
+        encode = data.preprocess.encoder(asked)
+        assert encode is not None
+        x = encode(np.asarray(asked.inputs[np.arange(12)]))
+        spread = [int(row[0]) for row in x]
+        kind = data.preprocess.state()["categories"]
+        if kind:
+            assert spread == [int(one) for one in TRUTHS], case
+        else:
+            shift = data.preprocess.state()["shift"][0]
+            assert np.allclose(x[:, 0] + float(shift), TRUTHS), case
+        assert not data.preprocess.unseen(asked, np.arange(12)), case
+
+
+def test_a_category_and_a_class_are_the_same_as_integer_as_float_and_as_text(tmp_path: Path) -> None:
+    for name, values in {"i": [7, 8], "f": [7.0, 8.0], "t": ["7", "8"], "tf": ["7.0", "8.0"]}.items():
+        pd.DataFrame({"c": values, "n": [1, 2], "y": values}).to_parquet(tmp_path / f"{name}.parquet")
+        pd.DataFrame({"c": values, "n": [1, 2], "y": values}).to_csv(tmp_path / f"{name}.csv", index=False)
+        for ending in ("parquet", "csv"):
+            path = str(tmp_path / f"{name}.{ending}")
+            read = Table(path=path, target="y", categorical=["c"], task="classification").dataset("pool")
+            assert read.features[0].categories == read.classes == ("7", "8"), path
+    zip_codes = pd.DataFrame({"c": ["007", "7"], "n": [1, 2], "y": ["a", "b"]})
+    assert read_frame(zip_codes, Layout(frame_form("x"), "y", categorical=["c"])).features[0].categories == ("007", "7")
+
+
+def test_categories_that_training_has_not_seen_are_counted_and_a_column_of_them_alone_is_refused(
+    tmp_path: Path,
+) -> None:
+    data = cars(tmp_path, CARS.replace("c,2,8,,", "c,2,8,blue,"))
+    data.preprocess.fit(data.dataset("pool"), np.arange(4))
+    frame = pd.DataFrame({"name": list("wxyz"), "doors": 4, "price": 1.0, "colour": ["red", "pink", "pink", None]})
+    assert data.preprocess.unseen(data.given(frame), np.arange(4)) == {"colour": Unseen(2, ("pink",))}
+    with pytest.raises(DataError, match=r"'colour': none of its values \('RED'\).*'blue', 'red'; spell them so"):
+        data.preprocess.unseen(data.given(frame.assign(colour="RED")), np.arange(4))
+    with pytest.raises(DataError, match=r"'price' was numbers in training and holds none here, .*'cheap'"):
+        data.given(frame.assign(price="cheap"))

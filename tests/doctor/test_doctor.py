@@ -294,7 +294,6 @@ TROUBLES = {
         "data.batch_size: 63 .* cannot be divided among 2; give 62 or 64",
     ),
     "a network that does not fit": (("--model.network.in_channels", 3), "model.network: CNN does not fit the data"),
-    "a key that does not exist": (("--model.network.width", 3), "model.network.width"),
     "a folder that cannot be made": (("--trainer.default_root_dir", "file/runs"), "^file/runs: .*file is a file"),
 }
 

@@ -25,7 +25,7 @@ from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
 from lightning_base.sources import archive, transfer
 from lightning_base.sources.fetch import Resource, fetch
-from tests.helpers import CONFIGS, read_json
+from tests.helpers import CONFIGS
 
 DATA = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(2**15))  # 1 MiB that repeats nothing
 HALF = len(DATA) // 2
@@ -593,7 +593,7 @@ def test_a_local_archive_is_verified_and_no_longer_needed_once_unpacked(work: Pa
 def test_the_marker_says_what_was_fetched(work: Path) -> None:
     resource = local(work, "a.zip", zipped(("d/1", b"1"), ("d/2", b"22")))
     fetch(resource)
-    marker = read_json(work / "out/.fetch/a.zip.done.json")
+    marker = json.loads((work / "out/.fetch/a.zip.done.json").read_text())
     assert marker["url"] == resource.url
     assert (marker["sha256"], marker["size"]) == (sha((work / "a.zip").read_bytes()), (work / "a.zip").stat().st_size)
     assert marker["content"] == {"files": 2, "size": 3, "single": None}

@@ -18,7 +18,7 @@ from torch import nn
 from lightning_base.samples.batch import Batch
 from lightning_base.stats.metrics import FACTS
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tasks.classification import Classification
+from lightning_base.tasks.classification import Classification, outputs_key
 from lightning_base.tasks.detection import Detection
 from lightning_base.tasks.regression import Regression
 from lightning_base.tasks.scores import MacroAUROC
@@ -129,3 +129,9 @@ def test_scores_of_values_keep_their_digits_far_from_zero(level: float) -> None:
 def test_what_is_known_of_metrics_stands_in_one_table(task: BaseModule) -> None:
     for name, metric in task.metrics().items():
         assert FACTS[name].higher_is_better == metric.higher_is_better, name
+
+
+def test_the_key_of_the_outputs_is_told_by_the_networks_signature() -> None:
+    assert outputs_key(MLP(4, num_classes=3)) == "model.network.num_classes"
+    assert outputs_key(nn.Linear(4, 3)) == "model.network.out_features"
+    assert outputs_key(nn.ReLU()) == "the network's number of outputs"

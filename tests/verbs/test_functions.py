@@ -455,7 +455,7 @@ def test_a_lazy_network_and_another_directory(work: Path, monkeypatch: pytest.Mo
         ({"task": lambda: Classification(MLP)}, "model.network: the class MLP is given; give a network"),
         ({"task": lambda: Classification(MLP(13, 3), class_weights=3)}, "model.class_weights: 3 is neither"),
         ({"task": lambda: Classification(MLP(13, 3), l2="x")}, "model.l2: 'x' is no number"),
-        ({"trainer": {"max_epochs": "x"}}, "trainer.max_epochs: Expected a int; got x"),
+        ({"trainer": {"max_epochs": "x"}}, "trainer.max_epochs: Expected an int; got x"),
         ({"trainer": {"callbacks": 3}}, "trainer.callbacks: Expected a list"),
         ({"overrides": {"nosuch.key": 1}}, "nosuch: no such key"),
         ({"overrides": {3: 1}}, "overrides: 3 is no dotted key"),
@@ -476,8 +476,8 @@ def test_a_lazy_network_and_another_directory(work: Path, monkeypatch: pytest.Mo
         ({"jobs": 2}, "jobs is for executor='process', not inline"),
         ({"threads": 1.5}, "threads: 1.5 is no whole number from 1"),
         ({"slurm": {}, "executor": "slurm"}, "slurm: a dict is given; give lightning_base.distributed.slurm.Slurm(…)"),
-        ({"name": "a\nb"}, "name: 'a\\nb' is not the plain name"),
-        ({"name": "n" * 300}, "is not the plain name of a folder"),
+        ({"name": "a\nb"}, "name: 'a\\nb' holds control characters"),
+        ({"name": "n" * 300}, "is longer than 200 bytes"),
     ],
 )
 def test_an_argument_of_another_kind_is_one_line(changes: dict[str, Any], part: str, work: Path) -> None:

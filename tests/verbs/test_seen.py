@@ -1,5 +1,6 @@
 """Claims about what a checkpoint has seen: it knows its training samples, and these are not scored as unseen ones."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.datasets import load_wine
 
 import lightning_base as lb
 from datamodules.arrays import Arrays
-from lightning_base.errors import CheckpointError
+from lightning_base.errors import CheckpointError, DataError
 from lightning_base.verbs.results import CrossValidation
 
 
@@ -83,3 +84,46 @@ def test_a_checkpoint_keeps_sixteen_bytes_a_training_sample(made: CrossValidatio
     content = torch.load(made.directory / "fold_0" / "checkpoints" / "last.ckpt", weights_only=True)
     state = content["Arrays"]
     assert state["ids"].nbytes + state["content"].nbytes == 16 * made.folds["n_train"].iloc[0]
+
+
+def test_the_second_of_two_runs_that_are_tested_on_one_seal_is_told_of_the_first(made: CrossValidation) -> None:
+    with warnings.catch_warnings():  # nobody has read them before
+        warnings.simplefilter("error")
+        lb.test(made.directory / "fold_0")
+    other = lb.crossval("seen.yaml", name="other", overrides={"audit": "off"})
+    said = r"other runs have read the same test samples 1 time, first 20.*, by runs/seen/crossval/fold_0: "
+    with pytest.warns(UserWarning, match=said):
+        lb.test(other.directory / "fold_0")
+    with pytest.warns(UserWarning, match=r"read by other runs 2 times, .*, by runs/seen/crossval/fold_0, runs/o"):
+        lb.audit("seen.yaml", overrides={"name": "third"})
+    with warnings.catch_warnings():  # another seal
+        warnings.filterwarnings("error", "audit: test_read")
+        lb.audit("seen.yaml", overrides={"name": "third", "data.test_seed": 7})
+
+
+def test_a_spelling_that_training_has_not_seen_is_told_by_predict(work: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"flag": rng.random(60) < 0.5, "city": rng.choice(["Bern", "Ulm"], 60), "n": range(60)})
+    frame.assign(y=np.where(frame["flag"], "yes", "no")).to_csv("train.csv", index=False)
+    network = {"class_path": "models.mlp.MLP", "init_args": {"in_features": 5, "num_classes": 2, "hidden": [4]}}
+    table = {"path": "train.csv", "target": "y", "predict": "new.csv"}
+    config = {
+        "trainer": {"max_epochs": 1, "accelerator": "cpu", "logger": False},
+        "audit": "off",
+        "model": {"class_path": "lightning_base.tasks.Classification", "init_args": {"network": network}},
+        "data": {"class_path": "datamodules.table.Table", "init_args": table},
+    }
+    Path("flags.yaml").write_text(yaml.safe_dump(config))
+    run = lb.fit("flags.yaml")
+    assert run is not None
+    asked = frame[["city", "flag", "n"]].copy()
+    asked["n"] += 0.5  # new samples
+    expected = run.predict(asked)
+    for flag in (asked["flag"].astype(int), asked["flag"].astype(str).str.upper()):
+        pd.testing.assert_frame_equal(run.predict(asked.assign(flag=flag)), expected)
+        asked.assign(flag=flag).to_csv("new.csv", index=False)
+        pd.testing.assert_frame_equal(run.predict().drop(columns="id"), expected.drop(columns="id"))
+    with pytest.warns(UserWarning, match=r"'city': 2 of 60 samples have a category not seen in training \('Rome'"):
+        run.predict(asked.assign(city=["Rome", "Rome", *asked["city"][2:]]))
+    with pytest.raises(DataError, match=r"'flag': none of its values \('N', 'Y'\) was seen in training, where"):
+        run.predict(asked.assign(flag=np.where(asked["flag"], "Y", "N")))

@@ -1,0 +1,66 @@
+"""What no reader of predictions and scores may miss: categories not seen in training, earlier reads of test samples."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning_base.preprocess.base import Unseen
+from lightning_base.preprocess.table import shown
+from lightning_base.results.sealed_reads import reads_of, records_beside
+from lightning_base.tasks.base import BaseModule
+from lightning_base.tools.asked import python_words
+from lightning_base.tools.console import Level, console, level, warn
+from lightning_base.training import evaluate
+from lightning_base.verbs.results import Scored
+
+
+def say(text: str) -> None:
+    """Prints a line that no reader of the numbers may miss; a warning where nothing is printed."""
+    if level() == Level.SILENT:
+        warn(python_words(text))
+    else:
+        console(Level.QUIET).print(text)
+
+
+def tell_unseen(unseen: Mapping[str, Unseen], n: int) -> None:
+    """Says, by column, how many of n samples have a category that training has not seen."""
+    for name, one in unseen.items():
+        say(
+            f"warning: column {name!r}: {one.count} of {n} samples have a category not seen in "
+            f"training ({shown(one.names)}): it counts for nothing"
+        )
+
+
+def tell_of_others(record: Path, fingerprint: str) -> None:
+    """Says how often other runs have read the same test samples, by the records beside a run's own.
+
+    Args:
+        record: the run's test.json.
+        fingerprint: of the test samples.
+    """
+    homes = [folder.parent for folder in record.absolute().parents if folder.name in ("crossval", "fit")]
+    root = Path(os.path.relpath(homes[0])) if homes else None
+    found = records_beside(root, with_own=True) if root is not None else []
+    others = reads_of(fingerprint, [path for path in found if path.absolute() != record.absolute()])
+    if others.times:
+        say(
+            f"other runs have read the same test samples {others}: where a run is chosen by its test score, that score "
+            "says too much; choose by held-out scores, and report the test score of the one chosen"
+        )
+    if others.unread:
+        say(f"{len(others.unread)} records of other runs cannot be read, first {others.unread[0]}")
+
+
+def as_json(found: Scored, task: BaseModule, predictions: evaluate.Predictions) -> dict[str, dict[str, Any]]:
+    """By metric its value, interval, and what it is beside the trivial model; for tasks without such a bootstrap's."""
+    drawn = {} if any(one.pooled for one in found.estimates.values()) else evaluate.drawn_intervals(task, predictions)
+    content: dict[str, dict[str, Any]] = {}
+    for name, one in found.estimates.items():
+        content[name] = {"value": one.score, "ci95": list(one.ci95), "interval": one.interval, "target": one.target}
+        if one.trivial is not None:
+            gained = {"gain": one.gain, "ci95_gain": one.ci95_gain and list(one.ci95_gain), "better": one.better}
+            content[name] |= {"trivial": one.trivial, **gained}
+        if name in drawn:
+            content[name]["ci95_bootstrap"] = list(drawn[name])
+    return content

@@ -1,0 +1,1 @@
+"""Everything that is read is bent at random, by fixed seeds."""
