@@ -93,7 +93,7 @@ def test_a_fold_whose_process_is_killed_again_and_again_fails_and_the_others_go_
 
 
 @pytest.mark.slow
-def test_two_commands_in_one_directory_train_no_fold_twice(run: Run, work: Path) -> None:
+def test_two_commands_in_one_directory_train_no_fold_twice(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     slow = ("--trainer.callbacks+", "tests.support.faults.SlowEpoch")
     command = [sys.executable, "-m", "lightning_base", "crossval", *map(str, (*OPTIONS, *slow))]
     other = subprocess.Popen(command, cwd=work, env=environment(OMP_NUM_THREADS="1"))
@@ -101,7 +101,7 @@ def test_two_commands_in_one_directory_train_no_fold_twice(run: Run, work: Path)
         while read(crossval("digits_cnn") / "fold_0")["state"] != "running":
             assert other.poll() is None
             time.sleep(0.05)
-        run("crossval", *OPTIONS, *slow, "--folds", "[0]")
+        refused(capsys, ["crossval", *OPTIONS, *slow, "--folds", "[0]"], f"fold 0 is trained by process {other.pid} on")
         assert not (crossval("digits_cnn") / "fold_0" / "result.json").exists()  # the other has it
         assert other.wait() == 0
     finally:
