@@ -122,7 +122,7 @@ def _finished(resource: Resource, local: Path | None, name: str) -> _Done | None
     try:
         found = json.loads((into / STATE / f"{name}.done.json").read_text())
         done = _Done(**found | {"content": Unpacked(**found["content"])})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     there = _there(into, done.entries)
     wanted = resource.sha256.lower() if resource.sha256 else done.sha256

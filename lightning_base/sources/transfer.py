@@ -130,7 +130,7 @@ def _resume(url: str, part: Path, note: Path) -> tuple[int, str]:
         known = json.loads(note.read_text())
         if known["url"] == url:
             return part.stat().st_size, str(known["validator"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         pass
     return 0, ""
 

@@ -94,7 +94,7 @@ def intact(folder: Path) -> bool:
         sums = unsigned(json.loads((folder / SUMS).read_text()), folder / SUMS, "")
         names = {path.name for path in folder.iterdir()} - {SUMS}
         return names == sums.keys() and all(_sums(folder / name) == told for name, told in sums.items())
-    except (OSError, ValueError, AttributeError, ArtefactError):
+    except (OSError, ValueError, AttributeError, ArtefactError, RecursionError):
         return False
 
 

@@ -75,7 +75,7 @@ def read_json(
     """
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); {mend}") from error
     if not isinstance(content, dict):
         raise ArtefactError(f"{path}: is no JSON object; {mend}")

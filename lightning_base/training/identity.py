@@ -75,6 +75,7 @@ NOTED = {
         "__non_callable_proto_members__",
     ),
     "_abc_impl",
+    "__slotnames__",  # noted by copyreg when an object is first copied
 }
 CYTHON = "cython_function_or_method"  # each module has a type of this name
 HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE, of a class that was made while Python runs
@@ -333,7 +334,8 @@ def is_library(path: str | None) -> bool:
         return False
     home = Path(path).resolve()
     own = Path(str(lightning_base.__file__)).resolve().parent
-    return home.is_relative_to(own) or any(home.is_relative_to(library) for library in LIBRARIES)
+    installed = not {"site-packages", "dist-packages"}.isdisjoint(home.parts)  # also another environment's, by a .pth
+    return installed or home.is_relative_to(own) or any(home.is_relative_to(library) for library in LIBRARIES)
 
 
 def _version(module: str) -> str:

@@ -146,7 +146,7 @@ def _spec(name: str) -> ModuleSpec | None:
             return spec
         places = [*(spec.submodule_search_locations or ())]
         return None if all(map(is_library, places)) else importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
+    except Exception:  # looking for a module imports its packages, which may be for another system
         return None
 
 

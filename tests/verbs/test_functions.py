@@ -456,7 +456,7 @@ def test_a_lazy_network_and_another_directory(work: Path, monkeypatch: pytest.Mo
         ({"task": lambda: Classification(MLP(13, 3), class_weights=3)}, "model.class_weights: 3 is neither"),
         ({"task": lambda: Classification(MLP(13, 3), l2="x")}, "model.l2: 'x' is no number"),
         ({"trainer": {"max_epochs": "x"}}, "trainer.max_epochs: Expected an int; got x"),
-        ({"trainer": {"callbacks": 3}}, "trainer.callbacks: Expected a list"),
+        ({"trainer": {"callbacks": 3}}, "trainer.callbacks: a list is expected"),
         ({"overrides": {"nosuch.key": 1}}, "nosuch: no such key"),
         ({"overrides": {3: 1}}, "overrides: 3 is no dotted key"),
         ({"overrides": {"": 1}}, "overrides: '' is no dotted key"),

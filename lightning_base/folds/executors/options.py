@@ -37,7 +37,7 @@ class Execution:
                 f"--executor: {self.executor!r} is none of {', '.join(known)}{suggest(str(self.executor), known)}"
             )
         for key, value in (("jobs", self.jobs), ("threads", self.threads)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise ConfigError(f"--{key}: {value!r} is no whole number from 1; give one, or leave it out")
         demand_sensible("jobs", self.jobs)
         demand_sensible("threads", self.threads)

@@ -116,7 +116,7 @@ def test_two_commands_in_one_directory_train_no_fold_twice(work: Path, capsys: p
     ("options", "message"),
     [
         (["--jobs", "2"], "--jobs is for --executor process, not inline; leave it out"),
-        (["--executor", "process", "--jobs", "0"], "--jobs: 0 is below 1; give a positive number, or leave it out"),
+        (["--executor", "process", "--jobs", "0"], "jobs: 0 is below 1; give a positive number, or leave it out"),
         (["--slurm.partition", "main"], "--slurm is for --executor slurm, not inline; leave it out"),
         (["--executor", "process", "--trainer.num_nodes", "2"], "--executor process: trainer.num_nodes is more than"),
         (["--executor", "threads"], "executor"),
