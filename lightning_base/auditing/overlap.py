@@ -106,6 +106,15 @@ def contradicted(codes: Codes, targets: Codes, sides: Sides, rows: Rows) -> int:
     return int((~np.isin(mine, theirs)).sum())
 
 
+def pairs_across(joined: Joined, sides: Sides, one: Rows, other: Rows) -> tuple[Rows, Rows, Rows]:
+    """Of pairs of samples (P,) those with one on each side: their numbers, the held-out ones and the training ones."""
+    side = np.zeros(len(joined.ids), dtype=np.int8)
+    side[sides.train], side[sides.held] = 1, 2
+    across = np.flatnonzero(side[one] * side[other] == 2)
+    is_held = side[one[across]] == 2
+    return across, np.where(is_held, one[across], other[across]), np.where(is_held, other[across], one[across])
+
+
 def near(joined: Joined) -> list[Hit]:
     """Pairs of near duplicates with one on each side."""
     pool = pd.Index(joined.pool.table["id"])
@@ -120,13 +129,9 @@ def near(joined: Joined) -> list[Hit]:
         return []
 
     def find(sides: Sides) -> Hit | None:
-        side = np.zeros(len(joined.ids), dtype=np.int8)
-        side[sides.train], side[sides.held] = 1, 2
-        across = np.flatnonzero(side[one] * side[other] == 2)
+        across, held, train = pairs_across(joined, sides, one, other)
         if len(across) == 0:
             return None
-        held = np.where(side[one] == 2, one, other)[across]
-        train = np.where(side[one] == 2, other, one)[across]
         what = f"{counted(len(across), 'pair', 'pairs')} of near duplicates between {sides.known} and {sides.name}"
         example = f"({joined.ids[held[0]]!r} is like {joined.ids[train[0]]!r})"
         return Hit(sides.fold, f"{what} {example}", joined.examples(pd.unique(held)))

@@ -9,8 +9,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from lightning_base.auditing.report import Leak, named
 from lightning_base.auditing.series import previous
+from lightning_base.auditing.suspicions.columns import is_columns
 from lightning_base.auditing.suspicions.evidence import areas, surely
-from lightning_base.samples.payload import Rows, gather, is_ragged
+from lightning_base.samples.payload import Rows, gather
 from lightning_base.samples.samples import Samples
 
 Matrix = npt.NDArray[np.float64]
@@ -115,8 +116,7 @@ def ranking(pool: Samples, column: int, x: Matrix, y: npt.NDArray[np.int64]) -> 
 
 def tells_targets(pool: Samples) -> bool:
     """Whether the inputs are columns of numbers (N, F), one of which could tell the target."""
-    columns = not is_ragged(pool.inputs) and len(pool.inputs.shape) == 2 and pool.inputs.dtype.kind in "biuf"
-    return columns and pool.target is not None
+    return is_columns(pool) and pool.target is not None
 
 
 def chosen(pool: Samples, train: Rows) -> Rows:

@@ -63,14 +63,7 @@ class TrainedOn:
         Raises:
             CheckpointError: naming the difference.
         """
-        there = fold < len(split.folds)  # WHOLE, which is -1, too
-        theirs, ours = self.fold_hash, split.fold_hash(fold) if there else "none"
-        if (theirs, self.fold) != (ours, fold):
-            raise CheckpointError(
-                f"the checkpoint was trained on fold {self.fold} of another split ({theirs[:12]}), this run is "
-                f"fold {fold} ({ours[:12]}): held-out samples would have been trained on; give the data, data.split "
-                "and seed that the checkpoint was trained with"
-            )
+        demand_fold("the checkpoint", (self.fold_hash, self.fold), split, fold)
         if self.fingerprint != pool.fingerprint:
             raise CheckpointError(
                 f"{pool.origin}: the data has other content than when the checkpoint was trained (fingerprint "
@@ -101,3 +94,24 @@ class TrainedOn:
     def seen(self, samples: Samples, rows: Rows) -> Rows:
         """Those of these rows, of any source, whose inputs are the same as those of a training sample."""
         return rows[np.isin(samples.content[rows].view(np.int64), self.content)]
+
+
+def demand_fold(name: str, trained: tuple[str, int], split: Split, fold: int) -> None:
+    """Refuses a checkpoint that was trained on another split, or another fold of it.
+
+    Args:
+        name: the checkpoint's, for the message.
+        trained: the hash and the number of the fold that it was trained on.
+        split: what a run has.
+        fold: the run's.
+
+    Raises:
+        CheckpointError: naming both.
+    """
+    ours = split.fold_hash(fold) if fold < len(split.folds) else "none"  # WHOLE, which is -1, has one too
+    if trained != (ours, fold):
+        raise CheckpointError(
+            f"{name} was trained on fold {trained[1]} of another split ({str(trained[0])[:12]}), this run is "
+            f"fold {fold} ({ours[:12]}): held-out samples would have been trained on; give the data, data.split "
+            "and seed that the checkpoint was trained with"
+        )

@@ -19,13 +19,14 @@ from lightning_base.results.summary import SUMMARY
 from lightning_base.splitters.manifest import hash_table, read_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
+from lightning_base.tools.imports import shown
 from lightning_base.tools.locks import claiming
 from lightning_base.tools.places import places
 from lightning_base.tools.process import is_main
 from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import demand_identified, lacking
-from lightning_base.training.own_code import OWN_CODE, changed_code, shown
+from lightning_base.training.own_code import OWN_CODE, changed_code
 
 # keys that change what is shown and nothing that is computed: a run may be continued with others
 FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir")

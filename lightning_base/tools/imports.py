@@ -41,7 +41,7 @@ def fault(error: BaseException) -> str:
 
 
 @contextmanager
-def own_code(what: str) -> Iterator[None]:
+def naming_faults(what: str) -> Iterator[None]:
     """Tells in one line what code of the user's raises; an error in which none took part is ours, and goes on as it is.
 
     Args:
@@ -84,7 +84,7 @@ def is_own(file: str) -> bool:
     return not any(path.resolve().is_relative_to(folder) for folder in libraries)
 
 
-def shown(file: str) -> str:
+def shown(file: str | Path) -> str:
     """The file's path, from the working directory where it lies there."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

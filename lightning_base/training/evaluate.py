@@ -22,6 +22,7 @@ from lightning_base.stats.facts import Design
 from lightning_base.stats.intervals import bootstrap_interval
 from lightning_base.stats.linear import Lines
 from lightning_base.tasks.base import BaseModule
+from lightning_base.training.checkpoint import opened
 from lightning_base.training.run import Run
 
 Beside: TypeAlias = Callable[[Lines], tuple[Lines, str] | None]
@@ -111,7 +112,7 @@ def give(run: Run, x: Any, checkpoint: Path) -> pd.Index:
         DataError: where the data module takes no such samples.
     """
     data = run.datamodule
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    content = opened(checkpoint)
     if state := content.get(type(data).__qualname__):
         data.load_state_dict(state)
     asked = data.given(x)

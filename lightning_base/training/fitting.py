@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
+from lightning_base.data.trained import demand_fold
 from lightning_base.errors import CheckpointError, one_line
 from lightning_base.tools.console import console
 from lightning_base.training.checkpoint import damage, opened
@@ -48,13 +49,7 @@ def demand_fitting(run: Run, path: Path, use: Use = "predict") -> None:
     if use == "fit":
         demand_resumable(run, content, name)
     if use == "fit" or (use == "test" and data.seals):  # else training samples may be among the sealed ones
-        own = data.folds.fold_hash(data.fold)
-        if (state["fold_hash"], state["fold"]) != (own, data.fold):
-            raise CheckpointError(
-                f"{name} was trained on fold {state['fold']} of another split ({str(state['fold_hash'])[:12]}), this "
-                f"run is fold {data.fold} ({own[:12]}): held-out samples would have been trained on; give the data, "
-                "data.split and seed that it was trained with"
-            )
+        demand_fold(name, (state["fold_hash"], state["fold"]), data.folds, data.fold)
 
 
 def demand_resumable(run: Run, content: Mapping[str, Any], name: str) -> None:

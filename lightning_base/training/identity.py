@@ -37,6 +37,7 @@ import pandas as pd
 import torch
 
 import lightning_base
+from lightning_base.tools.finder import is_installed
 from lightning_base.training.contents import DATA, Unidentified, contents
 from lightning_base.training.references import enclosed, steps, used
 
@@ -334,8 +335,8 @@ def is_library(path: str | None) -> bool:
         return False
     home = Path(path).resolve()
     own = Path(str(lightning_base.__file__)).resolve().parent
-    installed = not {"site-packages", "dist-packages"}.isdisjoint(home.parts)  # also another environment's, by a .pth
-    return installed or home.is_relative_to(own) or any(home.is_relative_to(library) for library in LIBRARIES)
+    known = is_installed(home) or home.is_relative_to(own)  # installed in another environment too, by a .pth
+    return known or any(home.is_relative_to(library) for library in LIBRARIES)
 
 
 def _version(module: str) -> str:

@@ -9,6 +9,7 @@ from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, St
 from torch import Tensor
 
 from lightning_base.errors import ArtefactError, ConfigError
+from lightning_base.training.checkpoint import opened
 from lightning_base.training.run import Run
 
 
@@ -75,7 +76,7 @@ def weights_of(checkpoint: Path) -> dict[str, Any]:
     """The weights that a checkpoint keeps; empty where there is no such file."""
     if not checkpoint.is_file():
         return {}
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    content = opened(checkpoint)
     found: dict[str, Any] = content["state_dict"]
     return found
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from lightning_base.tools.yaml_file import LOADER
+
 POPULAR = {  # what other programs call it: what it is called here
     **dict.fromkeys(("epochs", "epoch", "num_epochs", "n_epochs", "nb_epochs"), "trainer.max_epochs"),
     **dict.fromkeys(("steps", "num_steps", "max_iter", "iterations"), "trainer.max_steps"),
@@ -33,7 +35,7 @@ POPULAR = {  # what other programs call it: what it is called here
     "experiment": "name",
 }
 CLASS_PATH = re.compile(r"([A-Za-z_]\w*\.)+_*[A-Z]\w*")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+INNER = ("init_args", "class_path")  # parts of a key that the parser leaves out when it names one
 
 
 def options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -42,6 +44,11 @@ def options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         if word.startswith("--") or word.partition("=")[0] == "-c":
             name, equals, value = word.lstrip("-").partition("=")
             yield name.removesuffix("+"), value if equals else "".join(words[i + 1 : i + 2])
+
+
+def plain(name: str) -> list[str]:
+    """The parts of a dotted key, without those that the parser leaves out when it names one."""
+    return [part for part in name.split(".") if part not in INNER]
 
 
 def values_in(words: Sequence[str]) -> set[str]:
@@ -59,11 +66,10 @@ def class_paths(files: Sequence[str], words: Sequence[str]) -> list[tuple[str, s
 
 def class_at(key: Sequence[str], files: Sequence[str], words: Sequence[str]) -> str | None:
     """The class that stands at a key, as the last word or file has it; None where none says it."""
-    wanted = ".".join(part for part in key if part not in ("init_args", "class_path"))
-    found = [path for file in files for at, path in _class_paths(_content(file), "") if at == wanted]
+    wanted = plain(".".join(key))
+    found = [path for file in files for at, path in _class_paths(_content(file), "") if plain(at) == wanted]
     for name, value in options(words):
-        at = ".".join(part for part in name.split(".") if part not in ("init_args", "class_path"))
-        found += [value] if at == wanted and CLASS_PATH.fullmatch(value) else []
+        found += [value] if plain(name) == wanted and CLASS_PATH.fullmatch(value) else []
     return found[-1] if found else None
 
 
@@ -71,7 +77,7 @@ def _class_paths(content: Any, key: str) -> Iterator[tuple[str, str]]:
     """Every key at which a class stands, and its path."""
     if isinstance(content, dict):
         for name, value in content.items():
-            yield from _class_paths(value, key if name in ("class_path", "init_args") else f"{key}.{name}".lstrip("."))
+            yield from _class_paths(value, key if name in INNER else f"{key}.{name}".lstrip("."))
     elif isinstance(content, str) and CLASS_PATH.fullmatch(content):
         yield key, content
     elif isinstance(content, list):

@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import importlib.util
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
@@ -14,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from lightning_base.errors import ConfigError
 from lightning_base.tools.files import read_json, write_json
+from lightning_base.tools.imports import shown
 from lightning_base.tools.process import is_main
 from lightning_base.training.identity import is_library
 
@@ -180,8 +180,3 @@ def _may_be_module(base: str, name: str) -> bool:
     """Whether a name that is imported from a module may be one below it."""
     module = sys.modules.get(base)
     return name != "*" and (module is None or isinstance(getattr(module, name, None), ModuleType | None))
-
-
-def shown(path: Path) -> Path:
-    """A path from the working directory, where it is below that."""
-    return Path(os.path.relpath(path)) if path.is_relative_to(Path.cwd()) else path

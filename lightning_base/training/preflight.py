@@ -14,7 +14,8 @@ from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.imports import fault, own_code
+from lightning_base.tools.imports import fault, naming_faults
+from lightning_base.training.limits import demand_sensible
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
 
@@ -33,7 +34,7 @@ def preflight(run: Run) -> None:
     data = run.datamodule
     strategies.check(run.trainer, run.model.network, data.batch_size)
     name, task = type(data).__name__, type(run.model).__name__
-    with own_code(f"data: {name} fails"):
+    with naming_faults(f"data: {name} fails"):
         data.prepare_data()
         data.samples("pool")
     if (pool := data.samples("pool")).target is None and pool.boxes is None:
@@ -41,28 +42,28 @@ def preflight(run: Run) -> None:
             f"data: {pool.origin} has no target, and {type(run.model).__name__} learns one; name it (`y` of an .npz, "
             "data.target of a table), or give `dataset` a column `target`"
         )
-    with own_code(f"data: {name} fails"):
+    with naming_faults(f"data: {name} fails"):
         data.setup("fit")
-    with own_code(f"model: {task} fails"):
+    with naming_faults(f"model: {task} fails"):
         run.model.use(data)
-        run.model.metrics()
+        metrics = dict(run.model.metrics().items())
     demand_training(run)
     _try(run)
     try_augmentations(data)
     try:
-        run.model.configure_optimizers()
+        optimizers = run.model.configure_optimizers()
     except UserError:
         raise
     except Exception as error:  # whatever the user's own function does
         raise ConfigError(f"model.optimizer or model.scheduler: {fault(error)}") from error
-    demand_monitors(run)
+    demand_monitors(run, metrics, optimizers)
     demand_batches(run, [run.fold])
 
 
 def _try(run: Run) -> None:
     """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
     data = run.datamodule
-    with own_code(f"data: {type(data).__name__} fails"):
+    with naming_faults(f"data: {type(data).__name__} fails"):
         batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
@@ -77,8 +78,7 @@ def demand_training(run: Run) -> None:
     """
     trainer: Any = run.trainer
     for key in ("max_epochs", "max_steps", "limit_train_batches"):
-        if getattr(trainer, key) == 0:
-            raise ConfigError(f"trainer.{key}: 0 trains nothing; give a positive number")
+        demand_sensible(f"trainer.{key}", getattr(trainer, key))
     for callback in trainer.callbacks:
         if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None and left <= 0:
             raise ConfigError("trainer.max_time: no time to train in; give more, as 00:01:00:00 for an hour")
@@ -139,19 +139,23 @@ def _untrainable(run: Run) -> str | None:
     return None
 
 
-def demand_monitors(run: Run) -> None:
+def demand_monitors(run: Run, metrics: Mapping[str, Any], optimizers: Any) -> None:
     """Refuses callbacks and a scheduler that follow a metric which is never logged, or take the worst for the best.
 
     Where the task or a callback is a user's own, who may log more, Lightning tells it when it is missing.
+
+    Args:
+        run: as built.
+        metrics: the task's, by name.
+        optimizers: what its configure_optimizers gives.
 
     Raises:
         ConfigError: naming the metric, with the nearest one that there is.
     """
     callbacks: list[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
     own = any(not type(one).__module__.startswith(SHIPPED) for one in (run.model, *callbacks))
-    metrics = dict(run.model.metrics().items())
     known = logged(run.trainer, metrics)
-    for key, monitor in monitors(run):
+    for key, monitor in monitors(run, optimizers):
         if monitor not in known and not own:
             none = "; trainer.limit_val_batches is 0, so that nothing is validated" if len(known) == 2 else ""
             raise ConfigError(
@@ -173,12 +177,11 @@ def logged(trainer: Trainer, metrics: Mapping[str, Any]) -> list[str]:
     return ["train_loss", "train_loss_step", *(f"val_{name}" for name in metrics if validates)]
 
 
-def monitors(run: Run) -> Iterable[tuple[str, str]]:
+def monitors(run: Run, optimizers: Any) -> Iterable[tuple[str, str]]:
     """The metrics that callbacks and the scheduler follow, each with its key."""
     for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(monitor := getattr(callback, "monitor", None), str):
             yield f"trainer.callbacks: {type(callback).__name__}.monitor", monitor
-    optimizers = run.model.configure_optimizers()
     scheduler = optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
     if isinstance(scheduler, ReduceLROnPlateau):
         if run.trainer.check_val_every_n_epoch is None and not scheduler.monitor.startswith("train"):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
+from lightning_base.training.checkpoint import opened
 from lightning_base.training.run import Run
 
 
@@ -36,7 +36,7 @@ def scored_epochs(run: Run, scored: Path) -> float:
     epochs, steps = trained_epochs(run), run.trainer.global_step
     if scored == run.last_checkpoint:
         return epochs
-    then = int(torch.load(scored, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+    then = int(opened(scored)["global_step"])
     return epochs * then / steps
 
 

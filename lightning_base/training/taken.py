@@ -7,9 +7,7 @@ from jsonargparse import Namespace
 
 from lightning_base.errors import ConfigError
 from lightning_base.training.config_errors import no_option
-from lightning_base.training.known_names import options
-
-INNER = ("init_args", "class_path")
+from lightning_base.training.known_names import options, plain
 
 
 def demand_taken(config: Namespace, words: Sequence[str]) -> None:
@@ -33,11 +31,6 @@ def demand_taken(config: Namespace, words: Sequence[str]) -> None:
             depth, owner, taken = found
             key = parts[: depth + 1]
             raise ConfigError(no_option(".".join(key), owner or ".".join(key[:-1]), (), taken))
-
-
-def plain(name: str) -> list[str]:
-    """The parts of a dotted key, without those that the parser leaves out when it names one."""
-    return [part for part in name.split(".") if part not in INNER]
 
 
 def _lost(held: Any, parts: Sequence[str], depth: int = 0) -> tuple[int, str, list[str]] | None:

@@ -43,21 +43,16 @@ def fit_directory(directory: Path, experiment: Experiment | None, data: BaseData
     if not is_main() and RUN in os.environ:
         return Path(os.environ[RUN])
     if name := launched():
-        if (
-            experiment
-            and (directory / name / "config.yaml").is_file()
-            and changes(directory / name / "config.yaml", experiment)
-        ):
-            raise ArtefactError(
-                f"{directory / name} holds a run of this launch with another configuration; give torchrun another "
-                "--rdzv-id, or this run another --name"
-            )
-        if experiment and data is not None and not same_data(directory / name, data):
-            raise ArtefactError(
-                f"{directory / name} holds a run of this launch on other data; give torchrun another --rdzv-id, or "
-                "this run another --name"
-            )
-        return directory / name
+        home = directory / name
+        if experiment and (home / "config.yaml").is_file() and changes(home / "config.yaml", experiment):
+            other = "with another configuration"
+        elif experiment and data is not None and not same_data(home, data):
+            other = "on other data"
+        else:
+            return home
+        raise ArtefactError(
+            f"{home} holds a run of this launch {other}; give torchrun another --rdzv-id, or this run another --name"
+        )
     taken = sorted(int(p.name.removeprefix("version_")) for p in directory.glob("version_*") if p.name[8:].isdigit())
     last = directory / f"version_{taken[-1] if taken else -1}"
     broken_off = (last / "config.yaml").is_file() and not is_done(last)

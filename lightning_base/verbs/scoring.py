@@ -30,7 +30,7 @@ from lightning_base.training import evaluate
 from lightning_base.training.beside import sealed
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.fitting import demand_fitting
+from lightning_base.training.fitting import Use, demand_fitting
 from lightning_base.training.preempt import listening
 from lightning_base.training.preflight import preflight
 from lightning_base.training.run import Run, build, close
@@ -169,12 +169,18 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
     fold = read_stamp(checkpoint).get("fold", 0)
     if fold == WHOLE:
         raise ConfigError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
-    run = build(of_run(experiment, checkpoint), fold, home, quiet=True, training=False)
-    run.datamodule.fetches = False
-    run.datamodule.prepare_data()  # what is declared is there, or the command that fetches is told
-    demand_fitting(run, checkpoint, "val")
+    run = open_scored(of_run(experiment, checkpoint), fold, home, checkpoint, "val")
     held_out = evaluate.predict(run, "val", checkpoint)
     return report(run, f"{experiment.name}: held-out samples of fold {fold}", held_out, fold=fold)
+
+
+def open_scored(experiment: Experiment, fold: int, home: Path, checkpoint: Path, use: Use) -> Run:
+    """A run that a checkpoint is scored with: it fetches nothing, and the checkpoint is one of its own."""
+    run = build(experiment, fold, home, quiet=True, training=False)
+    run.datamodule.fetches = False
+    run.datamodule.prepare_data()  # what is declared is there, or the command that fetches is told
+    demand_fitting(run, checkpoint, use)
+    return run
 
 
 def of_run(experiment: Experiment, path: Path) -> Experiment:
@@ -293,10 +299,7 @@ def ensemble(
     for checkpoint in members:
         home = checkpoint.parent.parent
         fold = read_stamp(checkpoint).get("fold", 0)
-        run = build(tuned(experiment, home), fold, home, quiet=True, training=False)
-        run.datamodule.fetches = False
-        run.datamodule.prepare_data()  # what is declared is there, or the command that fetches is told
-        demand_fitting(run, checkpoint, "test" if role == "test" else "predict")
+        run = open_scored(tuned(experiment, home), fold, home, checkpoint, "test" if role == "test" else "predict")
         if x is not None:
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))

@@ -99,7 +99,6 @@ TOLD_WHOLE: dict[str, tuple[list[str], tuple[str, ...]]] = {  # told when all is
     "no splitter": (["--data.split", "sklearn.linear_model.Ridge"], ("Ridge is not a splitter",)),
     "a splitter's name": (["--data.split", "sklearn.model_selection.KFoldd"], ("did you mean 'KFold'?",)),
     "one number for a list": (["--model.network.widths", "16"], ("model.network.widths: a list", "such as [16]")),
-    "a network's name": (["--model.network", "LeNet"], ("model.network: 'LeNet'", "models.lenet.LeNet")),
     "no end": (["--trainer.max_epochs", "-1"], ("trainer.max_epochs: -1 has no end",)),
     "a search of nothing": (["--search.metric", "loss"], ("search: ", "needs grid")),
     "no section": (["--trainer", "3"], ("trainer: '3' is no mapping",)),
@@ -149,6 +148,15 @@ def test_what_only_the_whole_parser_sees_is_refused(case: str, work: Path, capsy
     words, parts = TOLD_WHOLE[case]
     refused(capsys, ["crossval", "--config", DIGITS, *words], *parts)
     assert "Namespace" not in capsys.readouterr().err
+    nothing_written(work)
+
+
+def test_the_bare_name_of_a_network_that_nothing_has_imported_gets_its_path(work: Path) -> None:
+    done = run_without((), "crossval", "--config", DIGITS, "--model.network", "LeNet")  # the parser knows imported ones
+    assert done.returncode == 2
+    assert done.stderr.startswith("lightning-base: error: model.network: 'LeNet'")
+    assert done.stderr.count("\n") == 1
+    assert "models.lenet.LeNet" in done.stderr
     nothing_written(work)
 
 

@@ -128,6 +128,15 @@ def refused(read: Callable[[], Any]) -> bool:
     return False
 
 
+def times_refused(file: Path, whole: bytes, rng: random.Random, tries: int, read: Callable[[], Any]) -> int:
+    """How often a file is refused, of so many in which it is bent at random."""
+    count = 0
+    for _ in range(tries):
+        file.write_bytes(bend(whole, rng))
+        count += refused(read)
+    return count
+
+
 def test_a_bent_checkpoint_is_refused_or_has_the_same_weights(home: Path) -> None:
     file = home / "runs/run/crossval/fold_1/checkpoints/last.ckpt"
     whole, rng = file.read_bytes(), random.Random(0)
@@ -138,11 +147,7 @@ def test_a_bent_checkpoint_is_refused_or_has_the_same_weights(home: Path) -> Non
         found = ExactIO().load_checkpoint(bent, weights_only=True)["state_dict"]
         assert all(torch.equal(found[name], value) for name, value in sound.items())
 
-    count = 0
-    for _ in range(150):
-        bent.write_bytes(bend(whole, rng))
-        count += refused(read)
-    assert count > 140
+    assert times_refused(bent, whole, rng, 150, read) > 140
 
 
 def test_a_bent_split_is_refused_or_is_the_same_split(home: Path) -> None:
@@ -153,29 +158,21 @@ def test_a_bent_split_is_refused_or_is_the_same_split(home: Path) -> None:
     def read() -> None:
         pd.testing.assert_frame_equal(read_manifest(bent)[0], split)
 
-    count = 0
-    for _ in range(250):
-        bent.write_bytes(bend(whole, rng))
-        count += refused(read)
-    assert count > 150
+    assert times_refused(bent, whole, rng, 250, read) > 150
 
 
 def test_bent_labels_are_refused_or_leave_classes_as_classes(home: Path) -> None:
     rng, bent = random.Random(2), home / "labels.csv"
     whole = b"id,target\n" + b"".join(b"%03d,class_%d\n" % (i, i % 3) for i in range(40))
     sound = Arrays(source="wine").samples("pool")
-    count = 0
-    for _ in range(250):
-        bent.write_bytes(bend(whole, rng))
 
-        def read() -> None:
-            pool = Arrays(source="wine", labels=str(bent)).samples("pool")
-            assert pool.target is not None
-            assert sorted(pool.table["id"]) == sorted(sound.table["id"])
-            assert set(pool.target) <= {0, 1, 2}
+    def read() -> None:
+        pool = Arrays(source="wine", labels=str(bent)).samples("pool")
+        assert pool.target is not None
+        assert sorted(pool.table["id"]) == sorted(sound.table["id"])
+        assert set(pool.target) <= {0, 1, 2}
 
-        count += refused(read)
-    assert count > 100
+    assert times_refused(bent, whole, rng, 250, read) > 100
 
 
 @pytest.mark.parametrize("name", ["summary.json", "fold_0/result.json", "identity.json", "oof.parquet", "config.yaml"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lightning_base.auditing.overlap import Joined, Sides
+from lightning_base.auditing.overlap import Joined, Sides, pairs_across
 from lightning_base.auditing.report import EXAMPLES, Hit, Leak, counted, merge
 from lightning_base.auditing.suspicions.between import between, can_lie_between
 from lightning_base.auditing.suspicions.columns import is_columns, odd_columns
@@ -123,11 +123,7 @@ def _moved(joined: Joined) -> list[Hit]:
         return []
 
     def find(sides: Sides) -> Hit | None:
-        side = np.zeros(len(joined.ids), dtype=np.int8)
-        side[sides.train], side[sides.held] = 1, 2
-        across = np.flatnonzero(side[one] * side[other] == 2)
-        held = np.where(side[one] == 2, one, other)[across]
-        train = np.where(side[one] == 2, other, one)[across]
+        across, held, train = pairs_across(joined, sides, one, other)
         said = f"are {how[across[0]]} copies" if len(across) else ""
         return _hit(joined, sides, held, train, said)
 
