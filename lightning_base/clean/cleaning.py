@@ -44,6 +44,7 @@ class Cleaning:
         unreadable: files that are truncated, damaged or of another format, rows with a wrong number of fields.
         empty: samples without content.
         escape: files whose path leaves the source's folder.
+        unused: files beside those that are read, of a type that is not.
         encoding: text that is not in the declared encoding.
         mode: images of another colour mode; fix converts them, and so does keep, since all samples have one shape.
         size: images of another size; fix resizes them, and so does keep.
@@ -71,6 +72,7 @@ class Cleaning:
     unreadable: Literal["drop", "fail"] = "fail"
     empty: Literal["drop", "fail"] = "fail"
     escape: Literal["drop", "fail"] = "fail"
+    unused: Literal["drop", "fail"] = "drop"
     encoding: Literal["drop", "fail"] = "fail"
     mode: Literal["fix", "keep", "drop", "fail"] = "fix"
     size: Literal["fix", "keep", "drop", "fail"] = "fail"

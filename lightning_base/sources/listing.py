@@ -21,7 +21,8 @@ def list_files(root: Path, suffixes: tuple[str, ...]) -> tuple[pd.DataFrame, pd.
     Returns:
         files: name (str; path from the root with "/"), size (int64 bytes), mtime_ns (int64); sorted by name.
         findings: id (that path), kind, detail: "escape" for a link that leaves the root or leads in a circle,
-            "unreadable" for a link to nothing or a name that is not UTF-8. Neither has a row in files.
+            "unreadable" for a link to nothing or a name that is not UTF-8, "unused" for a file of another type. None
+            has a row in files; together they name every file that is not hidden.
 
     Raises:
         UserError: where the folder, or one below it, cannot be read.
@@ -80,12 +81,22 @@ def _walk(
                 continue
         if entry.is_dir():
             yield from _walk(entry.path, top, name + "/", suffixes, findings)
-        elif wanted and entry.is_file():
-            if name.isascii() or name.encode(errors="ignore").decode() == name:
-                yield name, entry
-            else:
-                readable = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-                findings.append((readable, "unreadable", "its name is not UTF-8"))
+            continue
+        readable = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        if not entry.is_file():
+            findings.append((readable, "unused", "it is no file"))
+        elif not wanted:
+            findings.append((readable, "unused", f"{_ending(entry.name)}, which is not read here"))
+        elif readable != name:
+            findings.append((readable, "unreadable", "its name is not UTF-8"))
+        else:
+            yield name, entry
+
+
+def _ending(name: str) -> str:
+    """A file's type by its name."""
+    ending = os.path.splitext(name)[1]
+    return f"a {ending.lower()} file" if ending else "a file without an ending"
 
 
 def _inside(path: str, folder: str) -> bool:

@@ -277,6 +277,9 @@ def test_listings_leave_hidden_files_out_and_name_what_they_cannot_take(tmp_path
     assert files["name"].tolist() == ["a/1.JPG", "a/b/2.jpg", "c.jpg"]
     assert files["size"].tolist() == [5, 5, 5]
     assert files["mtime_ns"].tolist() == [os.stat(tmp_path / name).st_mtime_ns for name in files["name"]]
-    assert found.to_numpy().tolist() == [["caf\\xe9.jpg", "unreadable", "its name is not UTF-8"]]
+    assert found.to_numpy().tolist() == [
+        ["caf\\xe9.jpg", "unreadable", "its name is not UTF-8"],
+        ["text.txt", "unused", "a .txt file, which is not read here"],
+    ]
     with pytest.raises(UserError, match="nowhere cannot be read"):
         list_files(tmp_path / "nowhere", (".jpg",))
