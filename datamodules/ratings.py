@@ -13,7 +13,7 @@ from lightning_base.errors import NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout
-from lightning_base.sources.records import NA_VALUES, Format
+from lightning_base.sources.form import NA_VALUES, Format, demand_separator
 from lightning_base.sources.tables import read_table
 
 
@@ -26,15 +26,15 @@ class Ratings(BaseDataModule):
     is over time: no rating is predicted from later ones.
 
     Args:
-        path: the file; Parquet where it ends in .parquet or .pq, else CSV.
+        path: the file: Parquet, Excel, JSON lines or CSV by its name, as `Table` reads them.
         user: the column of users.
         item: the column of items.
         rating: the column of ratings.
         scale: the least and the greatest rating that there can be; others are findings.
         time: the column of times, if there is one: numbers, or ISO 8601 moments.
         header: true where the first line names the columns, else the columns' names.
-        separator: between the fields of a CSV; "whitespace" for runs of it; by default the most frequent of tab, comma,
-            semicolon and bar in the first line.
+        separator: between the fields of a CSV, of one character or several, as MovieLens' "::"; "whitespace" for runs
+            of it; by default the most frequent of tab, comma, semicolon and bar in the first line.
         encoding: of a CSV.
         test_path: a file of sealed ratings.
         predict: a file of users and items that `predict` reads; it needs no ratings.
@@ -54,6 +54,10 @@ class Ratings(BaseDataModule):
     encoding: str = "utf-8"
     test_path: str | None = None
     predict: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        demand_separator(self.separator, '"')
 
     def make_preprocess(self) -> Preprocess:
         """Users and items as codes."""

@@ -10,25 +10,34 @@ from lightning_base.data.features import table_features
 from lightning_base.errors import ConfigError, NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
 from lightning_base.sources.columns import Layout, Task
+from lightning_base.sources.form import NA_VALUES, Format, demand_separator, demand_written
 from lightning_base.sources.frames import frame_form, read_frame
-from lightning_base.sources.records import NA_VALUES, Format
+from lightning_base.sources.schema import read_schema
 from lightning_base.sources.tables import read_table
 
 
 @dataclass(kw_only=True, eq=False)
 class Table(BaseDataModule):
-    """Rows (N, F) of a CSV or Parquet file: numbers, and categories as codes; NaN where a value is missing.
+    """Rows (N, F) of a table in a file: numbers, dates, and categories as codes; NaN where a value is missing.
 
-    A column that is not declared is numeric where all its values, or over 90 % of them, are numbers (the others are
-    then findings), else categorical. Rows with another number of fields than there are columns are findings, as are
-    blank lines between rows. Files above 200 MB are encoded once into a memory-mapped array in the cache folder.
+    A column that is not declared is numbers where all its values, or over 90 % of them, are numbers (the others are
+    then findings), written plainly or as 1,234.5, 1.234,5, 12 % or $5; dates where they are that; else categories.
+    Digits with zeros in front are categories. A column with another value in nearly every row, or one without a name
+    that counts the rows, is no input and a finding. `prepare` shows what each column was taken for, and leaves it in
+    schema.yaml. Rows with another number of fields than there are columns are findings, as are blank lines between
+    rows. Files above 200 MB are encoded once into a memory-mapped array in the cache folder.
 
     Args:
-        path: the file; Parquet where it ends in .parquet or .pq, else CSV.
+        path: the file: Parquet (.parquet, .pq; pandas' index names the rows, where it is unique), Excel (.xlsx), JSON
+            lines (.jsonl, .ndjson), else CSV; CSV and JSON lines may be packed (.gz, .bz2, .xz, .zst).
         target: the column to predict.
         columns: the inputs; by default every column that is not named as something else.
         categorical: columns that are categories, whatever their values look like.
         numeric: columns that are numbers; values that are none are findings.
+        dates: columns that are dates or times.
+        date_format: of all dates, as strptime has it, e.g. "%d/%m/%Y"; by default what fits.
+        schema: a schema.yaml that `prepare` wrote: columns are taken for what it says, and a file with other columns is
+            refused; instead of columns, categorical, numeric and dates.
         ids: a column of unique names for the rows; by default their numbers.
         group: a column whose equal values must stay on one side of a split.
         time: a column of numbers or ISO 8601 moments that a split must not train beyond.
@@ -42,12 +51,20 @@ class Table(BaseDataModule):
         task: "auto" takes text, and whole numbers of at most 20 distinct values, as classes.
         class_names: the classes in the order of their numbers; by default those found, sorted.
         target_range: the least and the greatest value that a continuous target can have; others are findings.
-        separator: between the fields of a CSV; "whitespace" for runs of it; by default the most frequent of tab, comma,
-            semicolon and bar in the first line.
+        separator: between the fields of a CSV, of one character or several; "whitespace" for runs of it; by default the
+            most frequent of tab, comma, semicolon and bar in the first line.
         header: true where the first line names the columns, false where they are to be called column_1, column_2, …,
             or their names.
-        encoding: of a CSV.
+        encoding: of a CSV; a byte-order mark tells UTF-16 and UTF-32 by itself.
         na_values: fields that mean "missing".
+        decimal: the decimal mark.
+        thousands: what stands between thousands; by default what all numbers of a column fit.
+        quote: what encloses fields that hold separators or line ends; null for nothing.
+        comment: what lines begin with that are no rows.
+        skip_rows: lines at the start that are no rows and no header.
+        true_values: texts that are the boolean true, beside "true".
+        false_values: … false, beside "false".
+        sheet: of an Excel file that has several.
         impute: what takes a missing number's place, from the training role.
         encode: categories one-hot, or as codes (0 for one not seen in training).
         missing: add a column for each numeric column with missing values, 1 where the value was missing.
@@ -61,6 +78,9 @@ class Table(BaseDataModule):
     columns: list[str] | None = None
     categorical: Sequence[str] = ()
     numeric: Sequence[str] = ()
+    dates: Sequence[str] = ()
+    date_format: str | None = None
+    schema: str | None = None
     ids: str | None = None
     group: str | None = None
     time: str | None = None
@@ -77,6 +97,14 @@ class Table(BaseDataModule):
     header: bool | list[str] = True
     encoding: str = "utf-8"
     na_values: Sequence[str] = NA_VALUES
+    decimal: str = "."
+    thousands: str | None = None
+    quote: str | None = '"'
+    comment: str | None = None
+    skip_rows: int = 0
+    true_values: Sequence[str] = ()
+    false_values: Sequence[str] = ()
+    sheet: str | None = None
     impute: Literal["mean", "median", "zero"] = "median"
     encode: Literal["onehot", "code"] = "onehot"
     missing: bool = False
@@ -85,6 +113,10 @@ class Table(BaseDataModule):
         super().__post_init__()
         if self.normalize not in ("standard", "none"):
             raise ConfigError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
+        if self.schema is not None and (self.columns is not None or self.categorical or self.numeric or self.dates):
+            raise ConfigError("data.schema: says what columns are; leave columns, categorical, numeric and dates out")
+        demand_separator(self.separator, self.quote)
+        demand_written(self.decimal, self.thousands, self.quote, self.comment, self.skip_rows)
 
     def make_preprocess(self) -> Preprocess:
         """Imputing, scaling and encoding of the columns."""
@@ -93,13 +125,17 @@ class Table(BaseDataModule):
     def dataset(self, source: Source) -> Samples:
         """The rows of a source: (N, F) numbers, and categories as codes; NaN where missing."""
         if source == "pool":
+            form = self._form(self.path, "data.path")
             return read_table(
                 Layout(
-                    form=self._form(self.path, "data.path"),
+                    form=form,
                     target=self.target,
                     columns=self.columns,
                     categorical=self.categorical,
                     numeric=self.numeric,
+                    dates=self.dates,
+                    date_format=self.date_format,
+                    features=None if self.schema is None else read_schema(self.schema, form),
                     ids=self.ids,
                     group=self.group,
                     time=self.time,
@@ -149,4 +185,20 @@ class Table(BaseDataModule):
     def _form(self, path: str, key: str) -> Format:
         """How a file is written; one to predict may lack the target."""
         lacking = (self.target,) if key == "data.predict" else ()
-        return Format(Path(path), self.separator, self.header, self.encoding, self.na_values, key, lacking)
+        return Format(
+            path=Path(path),
+            separator=self.separator,
+            header=self.header,
+            encoding=self.encoding,
+            na_values=self.na_values,
+            key=key,
+            optional=lacking,
+            decimal=self.decimal,
+            thousands=self.thousands,
+            quote=self.quote,
+            comment=self.comment,
+            skip_rows=self.skip_rows,
+            true_values=self.true_values,
+            false_values=self.false_values,
+            sheet=self.sheet,
+        )

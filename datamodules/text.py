@@ -15,8 +15,10 @@ from lightning_base.preprocess import Preprocess, Vocabulary
 from lightning_base.samples.payload import Ragged, content_hash
 from lightning_base.samples.samples import Feature, findings_table
 from lightning_base.sources.columns import row_id
+from lightning_base.sources.csv_file import mend
+from lightning_base.sources.form import NA_VALUES, PARQUET, Format
 from lightning_base.sources.listing import list_files
-from lightning_base.sources.records import NA_VALUES, PARQUET, Format, Records, mend
+from lightning_base.sources.records import Records
 
 TABLES = (*PARQUET, ".csv", ".tsv")
 

@@ -191,7 +191,7 @@ def columns(data: BaseDataModule, batches: Sequence[Batch]) -> list[tuple[int, s
     if isinstance(data.preprocess, TablePreprocess):  # numbers, flags of missing ones, categories
         state = data.preprocess.state()
         flagged = [name for name, flag in zip(state["numbers"], state["flags"].tolist(), strict=True) if flag]
-        names = [*state["numbers"], *(f"{name} missing" for name in flagged)]
+        names = [*state["numbers"], *data.preprocess.dated(), *(f"{name} missing" for name in flagged)]
         for name, known in state["categories"].items():
             names += [name] if data.preprocess.encode == "code" else [f"{name}={value}" for value in known]
     names = [names[i] if i < len(names) else f"column {i}" for i in range(width)]

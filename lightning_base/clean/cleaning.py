@@ -24,13 +24,21 @@ from lightning_base.samples.payload import Derived, Payload, Rows, hash_payload
 from lightning_base.samples.samples import Samples, findings_table
 from lightning_base.tools.choices import demand_choices
 
-COLUMN_KINDS = ("type", "constant", "known_after")  # their findings name a column where others name a sample
+COLUMN_KINDS = (
+    "type",
+    "constant",
+    "known_after",
+    "identifier",
+    "notation",
+)  # their findings name a column where others name a sample
 MENDS = {
     "mode": "fix to convert them",
     "size": "fix to resize them",
     "rate": "fix to resample them",
     "type": "fix to make the odd values missing ones",
     "constant": "drop to leave the columns out",
+    "identifier": "drop to leave them out",
+    "notation": "fix to read them so",
 }
 
 
@@ -50,6 +58,8 @@ class Cleaning:
         size: images of another size; fix resizes them, and so does keep.
         rate: sound of another sample rate; fix resamples it.
         type: columns of numbers with other values between; fix makes those missing values.
+        notation: columns whose numbers are written otherwise than 1234.5; fix reads them.
+        identifier: columns of a table that have another value in nearly every row; they are no inputs.
         target: samples whose target is missing or impossible. For detection drop leaves the impossible boxes out,
             and the image stays.
         non_finite: NaN or infinite inputs; in tables NaN is a missing value, which preprocessing imputes, so that
@@ -78,6 +88,8 @@ class Cleaning:
     size: Literal["fix", "keep", "drop", "fail"] = "fail"
     rate: Literal["fix", "drop", "fail"] = "fix"
     type: Literal["fix", "fail"] = "fail"
+    notation: Literal["fix", "fail"] = "fix"
+    identifier: Literal["drop", "fail"] = "drop"
     target: Literal["drop", "fail"] = "fail"
     non_finite: Literal["drop", "fix", "fail"] = "fail"
     duplicate: Literal["drop", "keep", "fail"] = "keep"
@@ -236,7 +248,7 @@ def _drop(samples: Samples, found: pd.DataFrame) -> Samples:
             hashes=samples.content,  # samples that differ, differ in what is left
         )
     # a detection image stays without the boxes that reading has left out
-    apart = ["constant", "known_after", *(["target"] if samples.boxes is not None else [])]
+    apart = [*COLUMN_KINDS, *(["target"] if samples.boxes is not None else [])]
     gone = samples.table["id"].isin(going["id"][~going["kind"].isin(apart)]).to_numpy()
     if gone.all():
         kinds = ", ".join(sorted(set(going["kind"])))

@@ -1,4 +1,4 @@
-"""TablePreprocess: numbers imputed and standardised, categories one-hot or as codes."""
+"""TablePreprocess: numbers imputed and standardised, dates as what goes on and what repeats, categories one-hot."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -9,6 +9,7 @@ import torch
 
 from lightning_base.errors import DataError
 from lightning_base.preprocess.base import Preprocess, Unseen, inputs_of
+from lightning_base.preprocess.dates import PARTS, DateColumn
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import Rows
@@ -35,10 +36,11 @@ def shown(names: Iterable[str]) -> str:
 class TablePreprocess(Preprocess):
     """Numeric columns imputed and standardised, categorical ones one-hot or as codes; fitted on the training role.
 
-    Out come (B, F') float32: the numeric columns; with `missing` one column per numeric column that had missing values
-    in training (1 where the value was missing); then the categorical columns: one-hot over the source's categories, so
-    that each fold has the same columns (a category not seen in training is all zeros, and its column is 0), or as one
-    code each (0 for unseen or missing, then 1, 2, … for the training role's).
+    Out come (B, F') float32: the numeric columns; what `DateColumn` makes of each column of dates; with `missing` one
+    column per numeric column that had missing values in training (1 where the value was missing); then the categorical
+    columns: one-hot over the source's categories, so that each fold has the same columns (a category not seen in
+    training is all zeros, and its column is 0), or as one code each (0 for unseen or missing, then 1, 2, … for the
+    training role's).
 
     Args:
         impute: what takes a missing number's place.
@@ -60,7 +62,8 @@ class TablePreprocess(Preprocess):
     def fit(self, samples: Samples, rows: Rows) -> None:
         """Takes means, medians, deviations and categories of these rows."""
         x = np.concatenate(list(inputs_of(samples, rows)))  # (n, F)
-        numbers = [i for i, f in enumerate(samples.features) if f.categories is None]
+        numbers = [i for i, f in enumerate(samples.features) if f.categories is None and not f.is_date]
+        dates = {f.name: DateColumn.fit(x[:, i], self.normalize) for i, f in enumerate(samples.features) if f.is_date}
         values = x[:, numbers].astype(np.float64)
         mean, std = moments(iter([values])) if numbers else (np.zeros(0), np.ones(0))
         fill = {"mean": mean, "zero": np.zeros_like(mean)}.get(self.impute)
@@ -80,6 +83,8 @@ class TablePreprocess(Preprocess):
         self._state = {
             "columns": [f.name for f in samples.features],
             "numbers": [samples.features[i].name for i in numbers],
+            "written": {f.name: f.written for f in samples.features if f.written},
+            "dates": {name: date.state() for name, date in dates.items()},
             "categories": categories,
             "seen": seen,
             "shift": torch.from_numpy(shift),
@@ -98,10 +103,21 @@ class TablePreprocess(Preprocess):
     @property
     def features(self) -> tuple[Feature, ...]:
         """The columns that it was fitted on and their kinds; categories are those of whatever file is read next."""
-        return tuple(Feature(name, None if name in self._state["numbers"] else ()) for name in self._state["columns"])
+        state, written = self._state, self._state.get("written", {})
+        no_categories = {*state["numbers"], *self._dates}
+        return tuple(
+            Feature(name, None if name in no_categories else (), written.get(name, "")) for name in state["columns"]
+        )
+
+    @property
+    def _dates(self) -> dict[str, DateColumn]:
+        """The columns of dates."""
+        return {name: DateColumn(**state) for name, state in self._state.get("dates", {}).items()}
 
     def encoder(self, samples: Samples) -> Encoder | None:
         """A function from (B, F) to the fitted columns, by name, in fitted codes: -1 for one not seen in training.
+
+        Behind them comes what is made of dates: here, in float64, since days with fractions are long numbers.
 
         Raises:
             UserError: where the source lacks a column, or has it numeric and not categorical or the reverse.
@@ -129,12 +145,14 @@ class TablePreprocess(Preprocess):
         columns = [features[name][0] for name in wanted]
         shift = np.zeros(len(columns))
         shift[[wanted[name] for name in self._state["numbers"]]] = self._state["shift"].numpy()
+        dates = [(features[name][0], date) for name, date in self._dates.items()]
 
         def encode(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            made = [date.values(x[:, i]) for i, date in dates]
             x = (x[:, columns] - shift if shift.any() else x[:, columns]).astype(np.float32)
             for i, codes in tables:
                 x[:, i] = codes[np.where(np.isnan(x[:, i]), len(codes) - 1, x[:, i]).astype(np.int64)]
-            return x
+            return np.concatenate([x, *made], axis=1) if made else x
 
         return encode
 
@@ -177,7 +195,7 @@ class TablePreprocess(Preprocess):
         gone = values.isnan()
         values = torch.where(gone, state["fill"].to(x.device), values)
         values = (values - state["mean"].to(x.device)) / state["std"].to(x.device)
-        parts = [values, gone[:, state["flags"].to(x.device)].float()]
+        parts = [values, x[:, len(state["columns"]) :], gone[:, state["flags"].to(x.device)].float()]
         for name, categories in state["categories"].items():
             code = x[:, state["columns"].index(name)].long()
             if self.encode == "code":
@@ -190,7 +208,22 @@ class TablePreprocess(Preprocess):
         """Number of columns of a preprocessed sample."""
         categories = self._state["categories"].values()
         coded = len(categories) if self.encode == "code" else sum(map(len, categories))
-        return len(self._state["numbers"]) + int(self._state["flags"].sum()) + coded
+        dated = sum(date.width for date in self._dates.values())
+        return len(self._state["numbers"]) + dated + int(self._state["flags"].sum()) + coded
+
+    def dated(self) -> list[str]:
+        """The names of the numbers that dates become, in order."""
+        return [f"{name} {part}" for name, date in self._dates.items() for part in PARTS[: date.width]]
+
+    def widths(self) -> dict[str, int]:
+        """By column, how many numbers of a preprocessed sample it becomes."""
+        found = dict.fromkeys(self._state["columns"], 1)
+        for name, flag in zip(self._state["numbers"], self._state["flags"].tolist(), strict=True):
+            found[name] += int(flag)
+        found |= {name: date.width for name, date in self._dates.items()}
+        if self.encode == "onehot":
+            found |= {name: len(categories) for name, categories in self._state["categories"].items()}
+        return found
 
     def state(self) -> dict[str, Any]:
         """Columns, categories, means, deviations and what fills gaps."""

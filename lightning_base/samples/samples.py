@@ -16,10 +16,23 @@ from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen, 
 
 @dataclass(frozen=True)
 class Feature:
-    """A column of a table, or the words of a text. `categories` are the strings that its codes 0, 1, … stand for."""
+    """A column of a table, or the words of a text.
+
+    Args:
+        name: the column's.
+        categories: the strings that its codes 0, 1, … stand for; None of numbers and dates.
+        written: how a file writes its numbers or dates, where it is not plainly; what begins with "date" is dates, held
+            as days since 1970-01-01.
+    """
 
     name: str
     categories: tuple[str, ...] | None = None
+    written: str = field(default="", repr=False)
+
+    @property
+    def is_date(self) -> bool:
+        """Whether its values are days since 1970-01-01."""
+        return self.written.startswith("date")
 
 
 def findings_table(rows: Sequence[tuple[str, str, str]] = ()) -> pd.DataFrame:
@@ -44,6 +57,8 @@ class Samples:
         findings: what reading the source came upon (id, kind, detail), for `clean` to act on.
         hashes: (N,) uint64 of each sample's content, where the source keeps them.
         looks: (N,) uint64 perceptual hashes of images, where the source keeps them.
+        schema: a table's columns, in the file's order: name, kind, distinct and missing (-1: not counted), examples,
+            becomes, written, input.
         files: N rows on image files as they were before they were decoded, where the source keeps them: mode, width,
             height, type (the ending of the name).
 
@@ -61,6 +76,7 @@ class Samples:
     hashes: npt.NDArray[np.uint64] | None = None
     looks: npt.NDArray[np.uint64] | None = None
     files: pd.DataFrame | None = None
+    schema: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) == 0:
@@ -97,6 +113,8 @@ class Samples:
         dtype = self.inputs.dtype
         kind = "float" if dtype in (np.float32, np.float64) else dtype  # a value has one content in both
         form = f"{self.inputs.shape} {kind} {self.classes} {self.features}"
+        if dates := [feature.name for feature in self.features if feature.is_date]:
+            form += f" {dates}"
         digest = hashlib.sha256(form.encode())
         order = np.argsort(self.table["id"].to_numpy(dtype=object), kind="stable")
         digest.update(self.content[order].tobytes())

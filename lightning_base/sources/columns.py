@@ -1,21 +1,28 @@
-"""Columns: which of a file's columns is what, and a first pass that tells numbers from categories."""
+"""Columns: which of a file's columns is what, and what a first pass learns of each."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from itertools import islice
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Feature
-from lightning_base.sources.records import Format, Records, Values, to_numbers
+from lightning_base.sources.form import Format, Values
+from lightning_base.sources.numbers import to_numbers
+from lightning_base.sources.records import Chunk, is_code
 
 Task: TypeAlias = Literal["auto", "classification", "regression"]
 NUMERIC_SHARE = 0.9  # a column of which more is numbers is numeric: the rest are findings
 MOST_VALUES = 1_000_000  # distinct values that are remembered of a column of numbers
+MOST_FLOATS = 10_000  # … of one that is read as numbers, by which they are counted
+MOST_WORDS = 10_000  # … that are no numbers, by which it is told how they are written
 MOST_CLASSES = 20  # whole numbers with more distinct values are a continuous target
 TRUTHS = {"false": 0.0, "true": 1.0}
 
@@ -28,7 +35,8 @@ class Layout:
         form: how the file is written.
         target: the column to predict.
         columns: the inputs; None for all that are nothing else.
-        categorical, numeric: declared kinds; other columns are inferred.
+        categorical, numeric, dates: declared kinds; other columns are inferred.
+        date_format: of dates, as strptime has it; None for what fits.
         features: kinds found in another file, which this one is read like; instead of the three before.
         ids, group, time, time_end, role: columns that the sample table takes under these names, ids as `id`.
         split_columns: columns that splitters alone read.
@@ -43,6 +51,8 @@ class Layout:
     columns: Sequence[str] | None = None
     categorical: Sequence[str] = ()
     numeric: Sequence[str] = ()
+    dates: Sequence[str] = ()
+    date_format: str | None = None
     features: tuple[Feature, ...] | None = None
     ids: str | None = None
     group: str | None = None
@@ -67,37 +77,73 @@ class Tally:
     """What a first pass learns of a column.
 
     Attributes:
-        known, numbers: how many values are there, and how many of them are numbers.
+        known, missing: how many values are there, and how many are not.
+        numbers: how many of those there are numbers.
         odd: the first value that is no number, and its line.
+        words: distinct values that are none, MOST_WORDS at most.
+        coded: whether digits have zeros in front, as postcodes have.
         values: the distinct values; None where they are numbers and too many to remember.
+        floats: distinct values read as numbers, MOST_FLOATS and one more at most.
+        examples: the first few distinct values, as they are written.
+        rising: whether it counts: whole numbers, each one more than that before.
     """
 
     known: int = 0
+    missing: int = 0
     numbers: int = 0
     odd: tuple[str, int] | None = None
+    words: set[str] = field(default_factory=set)
+    coded: bool = False
     values: set[str] | None = field(default_factory=set)
+    floats: set[float] = field(default_factory=set)
+    examples: list[str] = field(default_factory=list)
+    rising: bool = True
+    last: float = math.nan
 
-    def add(self, values: Values, lines: npt.NDArray[np.int64]) -> None:
+    def add(self, values: Values, chunk: Chunk) -> None:
         """Takes the values of a chunk."""
         there = ~pd.isna(values)
-        number = ~np.isnan(to_numbers(values))
-        self.known += int(there.sum())
-        self.numbers += int(number.sum())
+        number = values if values.dtype != object else to_numbers(values)
+        self.known += (count := int(there.sum()))
+        self.missing += len(values) - count
+        self.numbers += int((~np.isnan(number)).sum())
+        self._count(number)
         if values.dtype != object:
             self.values = None
+            self._remember(values[there])
             return
-        if self.odd is None and (no := there & ~number).any():
+        names = pd.unique(values[there]).tolist()
+        self.examples += [name for name in names[:3] if name not in self.examples][: 3 - len(self.examples)]
+        self.coded = self.coded or any(map(is_code, names))
+        if (no := there & np.isnan(number)).any():
             at = int(np.argmax(no))
-            self.odd = (values[at], int(lines[at]))
+            self.odd = self.odd or (values[at], int(chunk.lines[at]))
+            if len(self.words) < MOST_WORDS:
+                self.words.update(pd.unique(values[no])[:MOST_WORDS].tolist())
         if self.values is not None:
-            self.values.update(pd.unique(values[there]).tolist())
+            self.values.update(names)
             if len(self.values) > MOST_VALUES and self.numeric:
                 self.values = None
+
+    def _count(self, number: npt.NDArray[np.float64]) -> None:
+        """Notes whether values count on."""
+        if self.rising and len(number):
+            whole = np.append(self.last, number) if not np.isnan(self.last) else number
+            self.rising, self.last = bool((np.diff(whole) == 1).all()), float(number[-1])
+
+    def _remember(self, values: npt.NDArray[np.float64]) -> None:
+        """Takes distinct numbers, as long as they are few."""
+        if len(self.floats) <= MOST_FLOATS:
+            self.floats.update(pd.unique(values)[: MOST_FLOATS + 1].tolist())
+            self.floats = set(islice(self.floats, MOST_FLOATS + 1))
+        if len(self.examples) < 3:
+            found = [f"{value:.10g}" for value in pd.unique(values[:1000])[:3]]
+            self.examples += [one for one in found if one not in self.examples][: 3 - len(self.examples)]
 
     @property
     def numeric(self) -> bool:
         """Whether it counts as a column of numbers where nothing is declared; an empty one does."""
-        return self.odd is None or self.numbers > self.known * NUMERIC_SHARE
+        return not self.coded and (self.odd is None or self.numbers > self.known * NUMERIC_SHARE)
 
     @property
     def truths(self) -> bool:
@@ -109,128 +155,10 @@ class Tally:
         """Whether all values are written as whole numbers."""
         return self.values is not None and all(map(is_whole, self.values))
 
-
-@dataclass(frozen=True)
-class Plan:
-    """How a file's columns are encoded: what the first pass decided.
-
-    Attributes:
-        features: the inputs, with the categories of those that are no numbers.
-        classes: the classes' names; empty for regression.
-        rows: the number of records.
-        findings: (id, kind, detail).
-    """
-
-    features: tuple[Feature, ...]
-    classes: tuple[str, ...]
-    rows: int
-    findings: list[tuple[str, str, str]]
-
-
-def plan(layout: Layout, records: Records) -> Plan:
-    """The first pass: counts rows, tells numbers from categories, and collects categories and classes.
-
-    Raises:
-        UserError: for a column that is not there, a file without rows, or a declaration that does not fit.
-    """
-    names = _inputs(layout, records)
-    declared = [f.name for f in layout.features or () if f.categories is not None] or list(layout.categorical)
-    rows, tallies = _tally(layout, records, names, declared)
-    # a column found categorical whose first chunks were all numbers, and not remembered as they are written
-    late = [n for n in names if n not in declared and not _numeric(layout, n, tallies[n]) and tallies[n].values is None]
-    if late:
-        rows, tallies = _tally(layout, records, names, declared + late)
-    features, findings = [], []
-    for name in names:
-        tally = tallies[name]
-        numeric = name not in declared and _numeric(layout, name, tally)
-        if not numeric and tally.values is None:
-            raise ConfigError(
-                f"data.categorical: column {name!r} has over {MOST_VALUES} distinct values; declare it in data.numeric"
-            )
-        features.append(Feature(name, None if numeric else tuple(sorted(canonical(tally.values)))))
-        if numeric and tally.odd is not None and not tally.truths:
-            value, line = tally.odd
-            if layout.features is not None and not tally.numbers:
-                raise DataError(
-                    f"{layout.form.path}: column {name!r} was numbers in training and holds none here, the first value "
-                    f"is {value!r} in line {line}; give numbers, or leave the values empty"
-                )
-            count = tally.known - tally.numbers
-            detail = f"a column with {count} values that are no numbers, the first {value!r} in line {line}"
-            findings.append((name, "type", detail))
-    findings += [(name, "known_after", "known only after the target is, so no input") for name in layout.known_after]
-    return Plan(tuple(features), _classes(layout, tallies), rows, findings + records.findings)
-
-
-def _numeric(layout: Layout, name: str, tally: Tally) -> bool:
-    """Whether a column that is not declared categorical is read as numbers."""
-    return layout.features is not None or name in layout.numeric or tally.numeric
-
-
-def _tally(
-    layout: Layout, records: Records, names: Sequence[str], declared: Sequence[str]
-) -> tuple[int, dict[str, Tally]]:
-    """The number of rows, and what a run through the file tells of the inputs and the target."""
-    wanted = [layout.target] if layout.target is not None else []
-    text = [*(n for n in names if n in declared), *wanted]
-    tallies = {name: Tally() for name in [*names, *wanted]}
-    rows = 0
-    for chunk in records.chunks(text, [n for n in names if n not in text]):
-        for name, tally in tallies.items():
-            tally.add(chunk.columns[name], chunk.lines)
-        rows += len(chunk)
-    if rows == 0:
-        raise DataError(f"{layout.form.path}: no records; give a file that has some")
-    return rows, tallies
-
-
-def _inputs(layout: Layout, records: Records) -> list[str]:
-    """Names of the input columns, all of which are there."""
-    for key in ("target", "ids", "group", "time", "time_end", "role"):
-        records.require([getattr(layout, key)], f"data.{key}")
-    for key in ("columns", "categorical", "numeric", "split_columns", "known_after"):
-        records.require(getattr(layout, key) or (), f"data.{key}")
-    for key in ("columns", "categorical", "numeric"):
-        if late := set(getattr(layout, key) or ()) & set(layout.known_after):
-            raise ConfigError(
-                f"data.known_after: {min(late)!r} stands in data.{key} too, and what is known after the target is no "
-                "input; leave it out of one of them"
-            )
-    if taken := set(layout.split_columns) & {"id", "target", "group", "time", "time_end", "role"}:
-        raise ConfigError(
-            f"data.split_columns: {min(taken)!r} is a name of our own; name the column otherwise in the file"
-        )
-    if both := set(layout.categorical) & set(layout.numeric):
-        raise ConfigError(f"data.categorical: {min(both)!r} stands in data.numeric too; leave it in one of them")
-    if layout.features is not None:
-        records.require([feature.name for feature in layout.features], "data")
-        return [feature.name for feature in layout.features]
-    names = list(layout.columns) if layout.columns is not None else list(records.names)
-    no_inputs = {*layout.special, *layout.known_after}
-    names = [name for name in names if layout.columns is not None or name not in no_inputs]
-    if layout.target in names:
-        raise ConfigError(f"data.columns: {layout.target!r} is the target; leave it out of the inputs")
-    if not names:
-        raise DataError(
-            f"{layout.form.path}: no columns beside {', '.join(layout.special)}; name inputs in data.columns"
-        )
-    return names
-
-
-def _classes(layout: Layout, tallies: dict[str, Tally]) -> tuple[str, ...]:
-    """Names of the classes, whole numbers by value, others by alphabet; none for regression."""
-    if layout.target is None or layout.task == "regression":
-        return ()
-    if layout.classes is not None:
-        return tuple(layout.classes)
-    tally = tallies[layout.target]
-    if tally.values is None or (
-        layout.task == "auto" and tally.odd is None and not (tally.whole and len(tally.values) <= MOST_CLASSES)
-    ):
-        return ()
-    names = canonical(tally.values)
-    return tuple(sorted(names, key=(lambda v: (int(v), v)) if all(map(is_whole, names)) else None))
+    @property
+    def distinct(self) -> int:
+        """How many distinct values there are; of numbers MOST_FLOATS and one more stand for more than can be told."""
+        return len(self.floats) if self.values is None else len(self.values)
 
 
 def is_whole(text: str) -> bool:
@@ -261,6 +189,12 @@ def as_numbers(values: Values) -> npt.NDArray[np.float64]:
     if values.dtype == object and np.isnan(found).all():
         found = np.array([TRUTHS.get(one, np.nan) for one in spelt(values)])
     return found
+
+
+def row_ids(start: int, count: int, rows: int) -> npt.NDArray[Any]:
+    """(count,) what `row_id` gives the rows from `start` on."""
+    numbers = pc.cast(pa.array(np.arange(start, start + count)), pa.string())
+    return np.asarray(pc.utf8_lpad(numbers, len(str(max(rows - 1, 0))), "0").to_numpy(zero_copy_only=False))
 
 
 def row_id(row: int, rows: int) -> str:

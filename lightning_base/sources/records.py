@@ -1,12 +1,10 @@
-"""Records: CSV and Parquet files read a chunk at a time, with the lines that cannot be read as findings."""
+"""Records: files of tables read a chunk at a time, with the lines that cannot be read as findings."""
 
-import codecs
-import csv
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +12,27 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lightning_base.errors import ConfigError, DataError, near_file, one_line, suggest
+from lightning_base.errors import DataError, near_file, one_line, suggest
+from lightning_base.sources.arrow import (
+    arrow_column,
+    as_floats,
+    as_texts,
+    demand_known,
+    is_number,
+    read_json_lines,
+    read_sheet,
+)
+from lightning_base.sources.csv_file import CsvFile, NotNumbers
+from lightning_base.sources.form import EXCEL, JSON_LINES, PACKED, Format, Values
+from lightning_base.sources.numbers import Notation, to_numbers
 
-Values = npt.NDArray[Any]  # (n,) object of str, None where missing; or float64, NaN where missing
-PARQUET = (".parquet", ".pq")
-NA_VALUES = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A")
 CHUNK = 50_000  # records
+IN_MEMORY = 200_000_000  # bytes: of smaller files what was parsed is kept for a second run through
+PROBED = 500  # records by which a CSV's columns of numbers are found
+TRIES = 3  # columns that turn out not to be numbers, after which all are read as texts
+UNPACKED = 10  # how many times its size a packed file is taken to have
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,82 +41,21 @@ class Chunk:
 
     Attributes:
         columns: the values of each column asked for.
-        lines: (n,) int64, the line of the file that each record ends on (from 1), or its row (from 1) in Parquet.
+        numbers: (n,) int64, the numbers of the records in the file, from 1.
+        locate: the lines that records of those numbers end on.
     """
 
     columns: dict[str, Values]
-    lines: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]
+    locate: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
 
     def __len__(self) -> int:
-        return len(self.lines)
-
-
-@dataclass(frozen=True)
-class Format:
-    """How a file of records is written.
-
-    Args:
-        path: its file; Parquet where the suffix is .parquet or .pq, else CSV.
-        separator: between the fields of a CSV; "whitespace" for runs of it; null takes the one of tab, comma, semicolon
-            and bar that is most frequent in the first line that is not blank, else whitespace.
-        header: true where the first record names the columns, else their names.
-        encoding: of a CSV.
-        na_values: the fields that mean "missing".
-        key: the configuration key that messages name.
-        optional: names in `header` whose columns the file may lack: the first, or the first two, ….
-    """
-
-    path: Path
-    separator: str | None = None
-    header: bool | Sequence[str] = True
-    encoding: str = "utf-8"
-    na_values: Sequence[str] = NA_VALUES
-    key: str = "data.path"
-    optional: Sequence[str] = ()
+        return len(self.numbers)
 
     @property
-    def parquet(self) -> bool:
-        """Whether the file is Parquet."""
-        return self.path.suffix.lower() in PARQUET
-
-
-def undecodable(path: Path, encoding: str) -> str:
-    """Where a text file first is not in this encoding, with the mend."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode(encoding)
-            except UnicodeDecodeError as error:
-                return f"line {number} has byte 0x{line[error.start]:02x} at column {error.start + 1}, {mend(encoding)}"
-    return mend(encoding)
-
-
-def mend(encoding: str) -> str:
-    """What to do about text in another encoding."""
-    other = "utf-8" if encoding.lower().replace("-", "") not in ("utf8", "utf8sig") else "latin-1"
-    return f"which is not {encoding}; give the encoding the text is written in, e.g. data.encoding: {other}"
-
-
-def open_text(path: Path, encoding: str, key: str) -> TextIO:
-    """A text file for `csv`; a byte-order mark is left out.
-
-    Raises:
-        UserError: for a file that is not there, or an encoding that Python does not know.
-    """
-    check_encoding(encoding)
-    try:
-        return open(path, encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding, newline="")
-    except OSError as error:
-        mend = near_file(str(path)) or "; mend the path"
-        raise DataError(f"{key}: {path} cannot be read ({error.strerror}){mend}") from error
-
-
-def check_encoding(encoding: str) -> None:
-    """Raises a UserError for an encoding that Python does not know."""
-    try:
-        codecs.lookup(encoding)
-    except LookupError as error:
-        raise ConfigError(f"data.encoding: {encoding!r} is not an encoding; give e.g. utf-8 or latin-1") from error
+    def lines(self) -> npt.NDArray[np.int64]:
+        """(n,) int64, the line of the file that each record ends on (from 1), or its row (from 1) where it has none."""
+        return self.locate(self.numbers)
 
 
 class Records:
@@ -112,30 +64,57 @@ class Records:
     After `chunks` was run through, `findings` has one (id, kind, detail) for every line with another number of fields
     than there are columns ("unreadable") and every blank line between others ("empty").
 
+    Args:
+        form: how the file is written.
+
     Raises:
-        UserError: for a file that is not there, is no Parquet or has no records, or an unknown encoding.
+        UserError: for a file that is not there, is not what its name says or has no records, or an unknown encoding.
     """
+
+    rename = "rename one in the file"  # what to do about two columns of one name
 
     def __init__(self, form: Format) -> None:
         self.form, self.findings = form, list[tuple[str, str, str]]()
-        self.separator = form.separator
-        # numbers that mean "missing", or no "" among what does
-        spelt = pd.to_numeric(pd.Series(list(form.na_values), dtype=object), errors="coerce")
-        self._missing_numbers = bool(spelt.notna().any()) or not {"", "nan", "NaN"} <= set(form.na_values)
+        self.notation = Notation(form.decimal, form.thousands or "")
+        self._csv: CsvFile | None = None
+        self._kept: tuple[set[str], list[Any]] | None = None  # a CSV's columns of numbers, and its batches
+        self._table: dict[str, Any] | None = None  # what was read whole
+        self.index: list[str] = []  # columns that name rows, by what pandas wrote into the file
         if form.parquet:
-            try:
-                self._schema = pq.read_schema(form.path)
-            except (OSError, pa.ArrowException) as error:
-                raise DataError(f"{form.key}: {form.path} is not readable Parquet ({one_line(error)})") from error
-            self.names = [str(name) for name in self._schema.names]
+            self.names = self._parquet_names()
+        elif form.suffix in (*EXCEL, *JSON_LINES):
+            self._take(self._whole_frame())
         else:
-            self.names = self._csv_names()
+            self._csv = CsvFile(form)
+            self.names, self.rename = self._csv.names, "give names with data.header: [...]"
         self._demand_distinct()
 
-    @property
-    def rename(self) -> str:
-        """What to do about two columns of one name."""
-        return "rename one in the file" if self.form.parquet else "give names with data.header: [...]"
+    def _whole_frame(self) -> pd.DataFrame:
+        """The table of a file that is read whole."""
+        if not self.form.path.is_file():
+            mend = near_file(str(self.form.path)) or "; mend the path"
+            raise DataError(f"{self.form.key}: {self.form.path} cannot be read (no such file){mend}")
+        frame = read_sheet(self.form) if self.form.suffix in EXCEL else read_json_lines(self.form)
+        if not isinstance(self.form.header, bool) and len(self.form.header) == frame.shape[1]:
+            frame.columns = pd.Index(self.form.header)
+        return frame
+
+    def _take(self, frame: pd.DataFrame) -> None:
+        """Takes a DataFrame's columns."""
+        self.names = [str(name) for name in frame.columns]
+        columns = zip(self.names, frame.items(), strict=True)
+        self._table = {name: arrow_column(name, column, str(self.form.path)) for name, (_, column) in columns}
+
+    def _parquet_names(self) -> list[str]:
+        """The columns of a Parquet file, without pandas' index."""
+        try:
+            schema = pq.read_schema(self.form.path)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{self.form.key}: {self.form.path} is not readable Parquet ({one_line(error)})") from error
+        self._kinds = {str(field.name): field.type for field in schema}
+        said = schema.pandas_metadata or {}
+        self.index = [name for name in said.get("index_columns", ()) if isinstance(name, str) and name in self._kinds]
+        return [name for name in self._kinds if name not in self.index]
 
     def _demand_distinct(self) -> None:
         if twice := [name for i, name in enumerate(self.names) if name in self.names[:i]]:
@@ -144,143 +123,139 @@ class Records:
     def require(self, names: Iterable[str | None], key: str) -> None:
         """Raises a UserError for a name that is no column."""
         for name in names:
-            if name is not None and name not in self.names:
+            if name is not None and name not in (*self.names, *self.index):
                 shown = ", ".join(self.names[:20]) + (", …" if len(self.names) > 20 else "")
                 raise DataError(
                     f"{key}: {self.form.path} has no column {name!r}, only {shown}{suggest(name, self.names)}"
                 )
 
     def chunks(self, text: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Chunk]:
-        """All records, CHUNK at a time.
+        """All records, at most CHUNK at a time.
 
         Args:
             text: columns wanted as strings.
             numbers: columns wanted as float64; where not all values of a chunk are numbers, they are strings there.
         """
         self.findings = []
+        wanted = [*text, *numbers]
+        for batch, rows, locate in ahead(self._batches(wanted, set(numbers))):
+            columns = {name: self._column(name, batch[name], name in numbers) for name in wanted}
+            yield Chunk(columns, rows, locate)
+        if self._csv is not None:
+            self.findings = self._csv.findings
+
+    def _batches(self, wanted: list[str], numbers: set[str]) -> Iterator[tuple[dict[str, Any], Any, Any]]:
+        """Columns of pyarrow, the numbers of their records, and what finds their lines."""
+        if self._csv is not None:
+            yield from self._csv_batches(numbers)
+        elif self._table is not None:
+            rows = len(next(iter(self._table.values()), ()))
+            for start in range(0, rows, CHUNK):
+                part = {name: self._table[name].slice(start, CHUNK) for name in wanted}
+                yield part, np.arange(start + 1, min(start + CHUNK, rows) + 1), _itself
+        else:
+            yield from self._parquet_batches(wanted)
+
+    def _parquet_batches(self, wanted: list[str]) -> Iterator[tuple[dict[str, Any], Any, Any]]:
+        for name in wanted:
+            demand_known(name, self._kinds[name], str(self.form.path))
+        start = 1
         try:
-            yield from self._parquet(text, numbers) if self.form.parquet else self._csv(text, numbers)
-        except UnicodeDecodeError as error:
-            place = undecodable(self.form.path, self.form.encoding)
-            raise DataError(f"{self.form.path}: {place}") from error
-        except (csv.Error, pa.ArrowException, OSError) as error:
+            with pq.ParquetFile(self.form.path) as file:
+                for batch in file.iter_batches(CHUNK, columns=wanted):
+                    yield {name: batch.column(name) for name in wanted}, np.arange(start, start + len(batch)), _itself
+                    start += len(batch)
+        except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.form.path}: cannot be read ({one_line(error)}); mend the file") from error
 
+    def _csv_batches(self, numbers: set[str]) -> Iterator[tuple[dict[str, Any], Any, Any]]:
+        """Numbers straight from pyarrow where a column has nothing else; begun anew where one turns out to have."""
+        assert self._csv is not None
+        if self._kept is not None and self._kept[0] <= numbers:
+            yield from self._kept[1]
+            return
+        keep = self.bytes() <= IN_MEMORY
+        floats, done, tries = self._probed(numbers), 0, 0
+        while True:
+            seen, kept = 0, list[Any]()
+            try:
+                for whole, rows in self._csv.batches(floats):
+                    left = max(done - seen, 0)  # of this batch, handed on before
+                    seen += len(whole)
+                    for start in range(left, len(whole), CHUNK):
+                        part = whole.slice(start, CHUNK)
+                        done += len(part)
+                        columns = dict(zip(self.names, part.columns, strict=True))
+                        item = columns, rows[start : start + len(part)], self._csv.lines
+                        kept += [item] if keep else []
+                        yield item
+                self._kept = (floats, kept) if keep and tries == 0 else None
+                return
+            except NotNumbers as error:
+                tries += 1
+                floats = set() if tries == TRIES else floats - {self.names[error.column]}
+
+    def _probed(self, numbers: set[str]) -> set[str]:
+        """The columns that are numbers, as Python writes them, in the first records."""
+        assert self._csv is not None
+        if self.notation.thousands:
+            return set()
+        found: set[str] = set()
+        for whole, _ in islice(self._csv.batches(), 1):
+            part = whole.slice(0, PROBED)
+            for name in numbers:
+                values = as_texts(part.column(self.names.index(name)), self.form.na_values)
+                there = [value for value in pd.unique(values) if value is not None]
+                if not np.isnan(to_numbers(np.array(there, dtype=object), self.notation)).any() and not any(
+                    map(is_code, there)
+                ):
+                    found.add(name)
+        return found
+
     def bytes(self) -> int:
-        """About how much memory the numbers will take: a CSV's size, or 4 bytes per value of Parquet."""
+        """About how much memory the numbers will take: a CSV's size, or 8 bytes per value of what is read whole."""
+        if self._table is not None:
+            return sum(8 * len(column) for column in self._table.values())
         if not self.form.parquet:
-            return self.form.path.stat().st_size
+            packed = self.form.path.suffix.lower() in PACKED
+            return self.form.path.stat().st_size * (UNPACKED if packed else 1)
         return int(pq.read_metadata(self.form.path).num_rows) * len(self.names) * 4
 
-    def _parquet(self, text: Sequence[str], numbers: Sequence[str]) -> Iterator[Chunk]:
-        """The chunks of a Parquet file."""
-        start = 1
-        with pq.ParquetFile(self.form.path) as file:
-            for batch in file.iter_batches(CHUNK, columns=[*text, *numbers]):
-                columns = {name: self._column(batch.column(name), name in numbers) for name in [*text, *numbers]}
-                yield Chunk(columns, np.arange(start, start + len(batch)))
-                start += len(batch)
+    def _column(self, name: str, column: Any, number: bool) -> Values:
+        """(n,) values: float64 where numbers are wanted and held, else texts, booleans as "true" and "false"."""
+        if is_number(column.type) and number:
+            return as_floats(column)
+        values = self._truths(as_texts(column, self.form.na_values))
+        if not number:
+            return values
+        found = to_numbers(values, self.notation)
+        known = ~pd.isna(values)
+        coded = any(is_code(one) for one in pd.unique(values[known])) if known.any() else False
+        return values if np.isnan(found[known]).any() or coded else found
 
-    def _column(self, column: Any, number: bool) -> Values:
-        """(n,) values of a Parquet column: float64 where numbers are wanted and held, else strings."""
-        kind = column.type
-        if number and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-            return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-        values = np.array(column.cast(pa.string()).to_pylist(), dtype=object)
-        return self._known(values)
-
-    def _known(self, values: Values) -> Values:
-        """The strings (n,), with None for those that mean "missing"."""
-        values[pd.Index(values, dtype=object).isin(list(self.form.na_values))] = None
+    def _truths(self, values: Values) -> Values:
+        """The texts, those that are declared booleans spelt as such."""
+        for spelt, declared in (("true", self.form.true_values), ("false", self.form.false_values)):
+            if declared:
+                values[pd.Index(values, dtype=object).isin(list(declared))] = spelt
         return values
 
-    def _csv_names(self) -> list[str]:
-        """The columns' names of a CSV; settles the separator where none is given."""
-        form = self.form
-        try:
-            with open_text(form.path, form.encoding, form.key) as file:
-                line = next((line for line in file if line.strip()), "")
-                if self.separator is None:
-                    best = max("\t,;|", key=line.count)
-                    self.separator = best if best in line else "whitespace"
-                first = next(self._fields([line]), [])
-        except UnicodeDecodeError as error:
-            raise DataError(f"{form.path}: {undecodable(form.path, form.encoding)}") from error
-        if not first:
-            raise DataError(f"{form.path}: no records; give a file that has some")
-        if form.header is True:
-            return [name.strip() for name in first]
-        if form.header is False:
-            return [f"column_{i + 1}" for i in range(len(first))]
-        for n in range(len(form.optional) + 1):
-            names = [name for name in form.header if name not in form.optional[:n]]
-            if len(names) == len(first):
-                return names
-        raise ConfigError(f"data.header: {len(form.header)} names for the {len(first)} fields of {form.path}")
 
-    def _fields(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """The fields of each record; none for a blank line."""
-        if self.separator == "whitespace":
-            return (line.split() for line in lines)
-        assert self.separator is not None
-        try:
-            return csv.reader(lines, delimiter=self.separator, skipinitialspace=self.separator != "\t")
-        except TypeError as error:
-            raise ConfigError(f"data.separator: {self.separator!r} is not one character, nor 'whitespace'") from error
-
-    def _csv(self, text: Sequence[str], numbers: Sequence[str]) -> Iterator[Chunk]:
-        """The chunks of a CSV; notes findings on the way."""
-        rows: list[list[str]] = []
-        lines: list[int] = []
-        blank: list[int] = []
-        names_to_come = self.form.header is True
-        with open_text(self.form.path, self.form.encoding, self.form.key) as file:
-            reader = self._fields(file)
-            for count, row in enumerate(reader, start=1):
-                number = getattr(reader, "line_num", count)
-                if not row:
-                    blank.append(number)
-                    continue
-                self.findings += [(f"line {n}", "empty", "it is blank") for n in blank]
-                blank.clear()
-                if names_to_come:
-                    names_to_come = False
-                elif len(row) != len(self.names):
-                    detail = f"{len(row)} fields where there are {len(self.names)} columns"
-                    self.findings.append((f"line {number}", "unreadable", detail))
-                else:
-                    rows.append(row)
-                    lines.append(number)
-                if len(rows) == CHUNK:
-                    yield self._chunk(rows, lines, text, numbers)
-                    rows, lines = [], []
-        if rows:
-            yield self._chunk(rows, lines, text, numbers)
-
-    def _chunk(self, rows: list[list[str]], lines: list[int], text: Sequence[str], numbers: Sequence[str]) -> Chunk:
-        """A CSV's records as columns."""
-        fields = dict(zip(self.names, zip(*rows, strict=True), strict=True))
-        columns: dict[str, Values] = {}
-        for name in [*text, *numbers]:
-            values = self._floats(fields[name]) if name in numbers else None
-            if values is None:
-                values = self._known(np.array([value.strip() for value in fields[name]], dtype=object))
-            columns[name] = values
-        return Chunk(columns, np.array(lines, dtype=np.int64))
-
-    def _floats(self, fields: Sequence[str]) -> Values | None:
-        """The fields as float64, at once; None where that is not what `to_numbers` would make of them."""
-        if self._missing_numbers:
-            return None
-        try:
-            values = np.array([float(field) if field else math.nan for field in fields])
-        except ValueError:
-            return None
-        return None if any("_" in field for field in fields) else values  # Python takes 1_000 for a number
+def is_code(text: str) -> bool:
+    """Whether digits are written as no number is: with zeros in front, as postcodes are."""
+    return len(text) > 1 and text[0] == "0" and text.isdecimal()
 
 
-def to_numbers(values: Values) -> npt.NDArray[np.float64]:
-    """(n,) float64; NaN for what is missing or no number."""
-    if values.dtype != object:
-        return values
-    return np.asarray(pd.to_numeric(pd.Series(values, dtype=object), errors="coerce"), dtype=np.float64)
+def _itself(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Rows are counted, where there are no lines."""
+    return numbers
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one made in a thread while one is used."""
+    with ThreadPoolExecutor(1) as thread:
+        end = object()
+        coming: Any = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +15,21 @@ from lightning_base.samples.payload import content_hash, mixed, narrowed
 from lightning_base.samples.reading import read_times, texts
 from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.arrays import within_float32
-from lightning_base.sources.columns import Layout, Plan, as_numbers, plan, row_id, spelt
-from lightning_base.sources.records import Chunk, Records, Values
+from lightning_base.sources.columns import Layout, as_numbers, row_ids, spelt
+from lightning_base.sources.dates import to_days
+from lightning_base.sources.form import Values
+from lightning_base.sources.numbers import PLAIN, Notation, distinct, to_numbers
+from lightning_base.sources.plan import Plan, plan
+from lightning_base.sources.records import Chunk, Records
 from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
-VERSION = 3  # of what is packed
+VERSION = 4  # of what is packed
 STEP = 0x9E3779B97F4A7C15
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A chunk of samples: x (n, F) float64, the sample table's columns, content hashes (n,) uint64, findings."""
 
     x: npt.NDArray[np.float64]
@@ -41,35 +44,64 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
     Raises:
         UserError: for a row without an id, a group, a time or a role, or a time that is none.
     """
-    text = [f.name for f in made.features if f.categories is not None]
+    text = [f.name for f in made.features if f.categories is not None or f.written]
     text += [name for name in layout.special if name not in text]
     numbers = [f.name for f in made.features if f.name not in text]
     start = 0
     for chunk in records.chunks(text, numbers):
         x = np.empty((len(chunk), len(made.features)))
-        hashes = np.zeros(len(chunk), dtype=np.uint64)
+        hashes, odd = np.zeros(len(chunk), dtype=np.uint64), list[tuple[str, str, str]]()
         for i, feature in enumerate(made.features):
             values = chunk.columns[feature.name]
             if feature.categories is None:
-                x[:, i] = within_float32(as_numbers(values))
+                x[:, i] = within_float32(values_of(feature, values))
+                if feature.written:
+                    odd += _odd(feature, values, x[:, i], chunk)
                 # canonical bits, so that equal rows hash alike in every file
                 hashes = _mix(hashes, np.where(np.isnan(x[:, i]), np.nan, x[:, i] + 0.0).view(np.uint64))
             else:
-                codes = pd.Index(feature.categories, dtype=object).get_indexer(pd.Index(spelt(values), dtype=object))
+                codes, found = distinct(values)
+                known = {name: k for k, name in enumerate(feature.categories)}
+                place = np.array([*(known.get(one, -1) for one in spelt(np.array(found, dtype=object))), -1])
+                codes = place[codes]
                 x[:, i] = np.where(codes < 0, np.nan, codes)
                 hashed = [_hash(name) for name in feature.categories]
                 hashes = _mix(hashes, np.array([*hashed, 0], dtype=np.uint64)[codes])
-        yield _table(layout, made, chunk, start, x, hashes)
+        yield _table(layout, made, chunk, start, x, hashes, odd)
         start += len(chunk)
 
 
+def values_of(feature: Feature, values: Values) -> npt.NDArray[np.float64]:
+    """(n,) numbers, or days since 1970-01-01, as a column writes them; NaN for what is missing or none."""
+    if feature.is_date:
+        return to_days(values, feature.written.removeprefix("date "))
+    if feature.written:
+        return to_numbers(values, Notation(*feature.written.removeprefix("number ").split("|")))
+    return as_numbers(values)
+
+
+def _odd(feature: Feature, values: Values, found: npt.NDArray[np.float64], chunk: Chunk) -> list[tuple[str, str, str]]:
+    """A finding for each value that is there and is no number, or no date, as the column writes them."""
+    gone = np.flatnonzero(np.isnan(found) & ~pd.isna(values))
+    if len(gone) == 0:
+        return []
+    kind, lines = "date" if feature.is_date else "number", chunk.lines
+    return [
+        (feature.name, "type", f"{values[at]!r} in line {lines[at]}, which is no {kind} as others are") for at in gone
+    ]
+
+
 def _table(
-    layout: Layout, made: Plan, chunk: Chunk, start: int, x: npt.NDArray[np.float64], hashes: npt.NDArray[np.uint64]
+    layout: Layout,
+    made: Plan,
+    chunk: Chunk,
+    start: int,
+    x: npt.NDArray[np.float64],
+    hashes: npt.NDArray[np.uint64],
+    findings: list[tuple[str, str, str]],
 ) -> Encoded:
     """An encoded chunk with its sample table; `start` is the first record's number."""
-    ids = [row_id(start + i, made.rows) for i in range(len(chunk))]
     columns: dict[str, Any] = {}
-    findings: list[tuple[str, str, str]] = []
     roles = [(key, getattr(layout, key), key) for key in ("ids", "group", "time", "time_end", "role")]
     for key, name, option in (*roles, *((name, name, "split_columns") for name in layout.split_columns)):
         if name is not None:
@@ -78,7 +110,7 @@ def _table(
                 line = chunk.lines[int(np.argmax(gone))]
                 raise DataError(f"{layout.form.path}: line {line} has no {name!r} (data.{option}); give every row one")
             columns[key] = values
-    columns = {"id": texts(columns.pop("ids")) if layout.ids else ids, **columns}
+    columns = {"id": texts(columns.pop("ids")) if layout.ids else row_ids(start, len(chunk), made.rows), **columns}
     for key in ("time", "time_end"):
         if key in columns:
             where = f"data.{key}: {layout.form.path}: column {getattr(layout, key)!r}"
@@ -90,7 +122,8 @@ def _table(
             target: Any = np.array([number.get(one, -1) for one in spelt(values)], dtype=np.int64)
             bad, want = target < 0, f"none of the classes {', '.join(made.classes[:10])}"
         else:
-            target = as_numbers(values).astype(np.float32)
+            target = to_numbers(values, made.target) if made.target != PLAIN else as_numbers(values)
+            target = target.astype(np.float32)
             bad, want = np.isnan(target), "no number"
             if layout.target_range is not None:
                 low, high = layout.target_range
@@ -135,9 +168,38 @@ def read_table(layout: Layout) -> Samples:
     folder; the pack is used again for as long as the file's path, size, time of change and the layout are the same.
     """
     records = Records(layout.form)
+    layout = _named_by_index(layout, records)
     if records.bytes() > IN_MEMORY:
         return _packed(layout, records)
     return read_records(layout, records)
+
+
+def _named_by_index(layout: Layout, records: Records) -> Layout:
+    """The layout with the index that pandas wrote into a Parquet file as ids, where each row has its own name there."""
+    if layout.ids is not None or len(records.index) != 1:
+        return layout
+    values = pd.Index(np.concatenate([chunk.columns[records.index[0]] for chunk in records.chunks(records.index)]))
+    return layout if values.has_duplicates or values.isna().any() else replace(layout, ids=records.index[0])
+
+
+def schema(made: Plan) -> pd.DataFrame:
+    """What each column was taken for: name, kind, distinct, missing, examples, becomes, written, input."""
+    rows = []
+    for column in made.columns:
+        tally, feature = column.tally, column.feature
+        rows.append(
+            {
+                "name": column.name,
+                "kind": column.kind,
+                "distinct": -1 if tally is None else tally.distinct,
+                "missing": -1 if tally is None else tally.missing,
+                "examples": "" if tally is None else ", ".join(tally.examples),
+                "becomes": column.becomes,
+                "written": "" if feature is None else feature.written,
+                "input": feature is not None,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def read_records(layout: Layout, records: Records) -> Samples:
@@ -147,15 +209,20 @@ def read_records(layout: Layout, records: Records) -> Samples:
         DataError: for columns that are not there, or values that do not fit.
     """
     made = plan(layout, records)
-    parts = list(encode(layout, records, made))
+    x, parts = np.empty((made.rows, len(made.features))), list[Encoded]()
+    for part in encode(layout, records, made):
+        start = sum(len(one.hashes) for one in parts)
+        x[start : start + len(part.x)] = part.x
+        parts.append(part._replace(x=part.x[:0]))
     return Samples(
-        inputs=narrowed(np.concatenate([part.x for part in parts])),
+        inputs=narrowed(x),
         table=pd.concat([part.table for part in parts], ignore_index=True),
         classes=made.classes,
         origin=str(layout.form.path),
         features=made.features,
         findings=findings_table(made.findings + [finding for part in parts for finding in part.findings]),
         hashes=np.concatenate([part.hashes for part in parts]),
+        schema=schema(made),
     )
 
 
@@ -163,7 +230,8 @@ def _packed(layout: Layout, records: Records) -> Samples:
     """The samples of a large file, memory-mapped from the cache folder; packed there first where they are not."""
     path = layout.form.path.resolve()
     status = path.stat()
-    settings = repr((str(path), status.st_size, status.st_mtime_ns, VERSION, layout))
+    # the time of change is the file system's own, which no copying tool sets back
+    settings = repr((str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, VERSION, layout))
     folder = kept_folder("tables", settings, lambda folder: _pack(layout, records, folder))
     meta = read_json(folder / "meta.json")
     return Samples(
@@ -171,9 +239,12 @@ def _packed(layout: Layout, records: Records) -> Samples:
         table=pd.read_parquet(folder / "table.parquet"),
         classes=tuple(meta["classes"]),
         origin=str(layout.form.path),
-        features=tuple(Feature(name, None if found is None else tuple(found)) for name, found in meta["features"]),
+        features=tuple(
+            Feature(name, None if found is None else tuple(found), written) for name, found, written in meta["features"]
+        ),
         findings=pd.read_parquet(folder / "findings.parquet"),
         hashes=np.load(folder / "hashes.npy", allow_pickle=False),
+        schema=pd.read_parquet(folder / "schema.parquet"),
     )
 
 
@@ -193,5 +264,6 @@ def _pack(layout: Layout, records: Records, folder: Path) -> None:
     np.save(folder / "hashes.npy", np.concatenate(hashes))
     pd.concat(tables, ignore_index=True).to_parquet(folder / "table.parquet", index=False)
     findings_table(findings).to_parquet(folder / "findings.parquet", index=False)
-    meta = {"classes": made.classes, "features": [[f.name, f.categories] for f in made.features]}
+    schema(made).to_parquet(folder / "schema.parquet", index=False)
+    meta = {"classes": made.classes, "features": [[f.name, f.categories, f.written] for f in made.features]}
     (folder / "meta.json").write_text(json.dumps(meta))

@@ -1,9 +1,12 @@
 """The verbs prepare and audit: what was found in the data, shown."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table
 
 from lightning_base.auditing.audit import look_at_test, read_test_source
@@ -15,6 +18,8 @@ from lightning_base.auditing.suspicions.look import looked_for
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.preprocess import TablePreprocess
+from lightning_base.sources.schema import described as described_columns
+from lightning_base.sources.schema import write_schema
 from lightning_base.tools.console import Level, console
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build
@@ -44,6 +49,10 @@ def prepare(experiment: Experiment) -> Prepared:
             out.print(f"{source}: {len(samples)} samples from {samples.origin}", soft_wrap=True)
     if lines := described(data):
         out.print("\n".join(lines), soft_wrap=True, markup=False)
+    if isinstance(data.preprocess, TablePreprocess) and data.samples("pool").schema is not None:
+        widths = data.preprocess.widths()
+        out.print(schema_table(described_columns(data.samples("pool"), widths)))
+        write_schema(directory / "schema.yaml", data.samples("pool"), widths)
     write_split(directory, data)
     found = findings(data)
     if len(found):
@@ -75,6 +84,22 @@ def described(data: BaseDataModule) -> list[str]:
         width = data.transform(data.loader("train").gather(data.rows("train")[:1])).x.shape[1]
         lines.append(f"{len(pool.features)} columns are inputs; with categories spread out {width} numbers a sample")
     return lines
+
+
+def schema_table(columns: Sequence[Mapping[str, Any]]) -> Table:
+    """What each column was taken for, a line each."""
+    table = Table(title="columns", title_justify="left")
+    for heading in ("column", "taken for"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("distinct", "missing"):
+        table.add_column(heading, justify="right")
+    table.add_column("examples", max_width=28, no_wrap=True)
+    table.add_column("becomes", overflow="fold")
+    table.add_column("width", justify="right")
+    for one in columns:
+        shown = [one["name"], one["kind"], one.get("distinct", ""), one.get("missing", ""), one.get("examples", "")]
+        table.add_row(*(escape(str(value)) for value in (*shown, one["becomes"], one["width"] or "")))
+    return table
 
 
 def count_table(found: pd.DataFrame) -> Table:

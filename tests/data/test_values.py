@@ -171,8 +171,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "columns of objects": (lambda: column([object()] * N), "column 'o' holds"),
     "columns of complex numbers": (lambda: column([1j] * N), "column 'o' is complex128"),
     "columns of spans of time": (lambda: column(pd.to_timedelta(range(N), "D")), "column 'o' is timedelta64"),
-    "columns of moments": (lambda: column(pd.date_range("2020", periods=N)), "column 'o' holds dates or times"),
-    "columns of dates": (lambda: column([datetime.date(2020, 1, 1)] * N), "column 'o' holds dates or times"),
     "names twice": (
         lambda: read(pd.DataFrame(X, columns=["a", "a", "b"])),
         "rename one: x.columns",

@@ -106,13 +106,16 @@ def test_a_table_larger_than_memory_is_packed_once_and_is_the_same(
     packed = data.dataset("pool")
     assert isinstance(packed.inputs, np.memmap)
     assert not list(cache.rglob("*.tmp"))
-    change_unseen(tmp_path / "cars.csv", b"10.5", b"99.5")
-    again = data.dataset("pool")
-    for samples in (packed, again):
+    [pack] = cache.rglob("x.npy")
+    written = pack.stat().st_mtime_ns
+    for samples in (packed, data.dataset("pool")):
         assert samples.fingerprint == plain.fingerprint
         assert samples.findings.equals(plain.findings)
         assert samples.features == plain.features
+    assert pack.stat().st_mtime_ns == written
     assert set(plain.findings["kind"]) == {"empty", "unreadable", "target"}
+    change_unseen(tmp_path / "cars.csv", b"10.5", b"99.5")  # its size and time of change are as before
+    assert data.dataset("pool").inputs[0][1] == 99.5
 
 
 def test_rows_that_cannot_be_read_are_findings_and_no_samples(tmp_path: Path) -> None:
@@ -251,7 +254,7 @@ LATIN = CARS.replace("red,yes\nb", "rosé,yes\nb")
         ({"path": "nowhere.csv"}, r"data\.path: nowhere\.csv cannot be read"),
         ({"path": "nowhere.parquet"}, r"nowhere\.parquet is not readable Parquet"),
         ({"header": ["a", "b"]}, r"data\.header: 2 names for the 5 fields"),
-        ({"separator": "ab"}, r"data\.separator: 'ab'"),
+        ({"separator": "\n"}, r"data\.separator: .*separates no fields"),
         ({"encoding": "latin-99"}, r"data\.encoding: 'latin-99' is not an encoding"),
         ({"normalize": "imagenet"}, r"data\.normalize: imagenet is for images"),
         (

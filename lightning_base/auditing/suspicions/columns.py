@@ -151,7 +151,8 @@ def undeclared(pool: Samples) -> list[Leak]:
                 )
             )
     if "time" not in pool.table:
-        times = [i for i in range(width) if is_time(x[:, i], categories_of(pool, i), name_of(pool, i))]
+        dates = [i < len(pool.features) and pool.features[i].is_date for i in range(width)]
+        times = [i for i in range(width) if dates[i] or is_time(x[:, i], categories_of(pool, i), name_of(pool, i))]
         if times:
             names = named([name_of(pool, i) for i in times])
             found.append(

@@ -1,0 +1,294 @@
+"""CSV files by pyarrow: what their head says, their records as texts, and each line that is no record."""
+
+import csv
+import io
+import itertools
+import lzma
+import re
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from lightning_base.errors import ConfigError, DataError, one_line
+from lightning_base.sources.csv_bytes import UNIT, CsvBytes, decoded, encoding_of, open_bytes
+from lightning_base.sources.form import Format
+
+BLOCK = 1 << 22  # bytes that pyarrow parses at a time
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of a CSV before its records are read.
+
+    Attributes:
+        encoding: of the text.
+        separator: between fields; "whitespace" for runs of blanks.
+        names: the columns' names.
+        skip: lines before the first record.
+        blank: the numbers of the blank ones among them.
+    """
+
+    encoding: str
+    separator: str
+    names: list[str]
+    skip: int
+    blank: list[int]
+
+
+def undecodable(path: Path, encoding: str) -> str:
+    """Where a text file first is not in this encoding, with the mend."""
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError as error:
+                if encoding.startswith(("utf-16", "utf-32")):
+                    break
+                return f"line {number} has byte 0x{line[error.start]:02x} at column {error.start + 1}, {mend(encoding)}"
+    return f"its text, {mend(encoding)}"
+
+
+def mend(encoding: str) -> str:
+    """What to do about text in another encoding."""
+    other = "utf-8" if encoding.lower().replace("-", "") not in ("utf8", "utf8sig") else "latin-1"
+    return f"which is not {encoding}; give the encoding the text is written in, e.g. data.encoding: {other}"
+
+
+@contextmanager
+def said(form: Format, encoding: str) -> Iterator[None]:
+    """What goes wrong in reading a file, told as a DataError."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DataError(f"{form.path}: {undecodable(form.path, encoding)}") from error
+    except (csv.Error, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException, OSError) as error:
+        raise DataError(f"{form.path}: cannot be read ({one_line(error)}); mend the file") from error
+
+
+def read_head(form: Format) -> Head:
+    """The head of a CSV.
+
+    Raises:
+        UserError: for a file that is not there or has no records, or options that do not fit it.
+    """
+    encoding = encoding_of(form.path, form.encoding, form.key)
+    with said(form, encoding):
+        lines = list(io.StringIO(next(decoded(form.path, encoding), b"").decode(), newline=""))
+        skip, blank = min(form.skip_rows, len(lines)), []
+        while skip < len(lines) and _is_none(lines[skip], form.comment):
+            skip += 1
+            blank += [] if lines[skip - 1].strip() else [skip]
+        if skip == len(lines):
+            raise DataError(f"{form.path}: no records; give a file that has some")
+        separator = form.separator or most_frequent(lines[skip:], form.quote)
+        reader = fields(lines[skip:], separator, form.quote)
+        first = next(reader)
+        names = _names(form, first)
+        if form.header is True:
+            skip += getattr(reader, "line_num", 1)
+    return Head(encoding, separator, names, skip, blank)
+
+
+def _is_none(line: str, comment: str | None) -> bool:
+    """Whether a line is blank or a comment."""
+    return not line.strip() or bool(comment and line.lstrip().startswith(comment))
+
+
+def most_frequent(lines: list[str], quote: str | None) -> str:
+    """The separator that stands most often in the first record, outside quotes; blanks where none does."""
+    first = ""
+    for line in lines:
+        first += line
+        if not quote or first.count(quote) % 2 == 0:
+            break
+    if quote:
+        first = re.sub(f"{re.escape(quote)}.*?{re.escape(quote)}", "", first, flags=re.DOTALL)
+    best = max("\t,;|", key=first.count)
+    return best if best in first else "whitespace"
+
+
+def _names(form: Format, first: list[str]) -> list[str]:
+    """The columns' names, by the first record or as they are declared."""
+    if form.header is True:
+        return [" ".join(name.split()) for name in first]
+    if form.header is False:
+        return [f"column_{i + 1}" for i in range(len(first))]
+    for n in range(len(form.optional) + 1):
+        names = [name for name in form.header if name not in form.optional[:n]]
+        if len(names) == len(first):
+            return names
+    raise ConfigError(f"data.header: {len(form.header)} names for the {len(first)} fields of {form.path}")
+
+
+def fields(lines: Any, separator: str, quote: str | None) -> Iterator[list[str]]:
+    """The fields of records, line by line: as pyarrow tells them apart, but strict about quotes.
+
+    Raises:
+        csv.Error: for a quote that is not closed, or text behind a closing one.
+    """
+    if separator == "whitespace":
+        return (line.split() for line in lines)
+    mark = separator if len(separator) == 1 else UNIT
+    if mark != separator:
+        lines = (line.replace(separator, mark) for line in lines)
+    if not quote:
+        return csv.reader(lines, delimiter=mark, quoting=csv.QUOTE_NONE, skipinitialspace=True)
+    behind = re.compile(f"{re.escape(quote)} +(?={re.escape(mark)}|\r?\n|$)")  # which pyarrow lets through
+    lines = (behind.sub(quote, line) for line in lines)
+    return csv.reader(lines, delimiter=mark, quotechar=quote, strict=True, skipinitialspace=True)
+
+
+class NotNumbers(Exception):
+    """A column that was to be numbers has a value that is none."""
+
+    def __init__(self, column: int) -> None:
+        super().__init__(column)
+        self.column = column
+
+
+class CsvFile:
+    """The records of one CSV file.
+
+    Args:
+        form: how it is written.
+
+    Attributes:
+        names: its columns' names.
+        findings: after `batches` was run through: (id, kind, detail) of each line with another number of fields
+            ("unreadable") and each blank line between others ("empty").
+    """
+
+    def __init__(self, form: Format) -> None:
+        self.form, self.head = form, read_head(form)
+        self.names = self.head.names
+        self.findings: list[tuple[str, str, str]] = []
+        self._source = self._bytes()
+        self._lines: npt.NDArray[np.int64] | None = None  # where quotes stand so that each record must be looked at
+
+    def _bytes(self) -> CsvBytes:
+        form, head = self.form, self.head
+        return CsvBytes(form.path, head.encoding, head.separator, form.quote or "", form.comment or "", head.skip)
+
+    def batches(self, floats: Collection[str] = ()) -> Iterator[tuple[Any, npt.NDArray[np.int64]]]:
+        """The records as pyarrow RecordBatches, and their numbers (n,) int64 in the file, from 1.
+
+        Args:
+            floats: columns wanted as float64; others are texts. Both are null where missing.
+
+        Raises:
+            NotNumbers: where one of `floats` has another value.
+            DataError: for text in another encoding, quotes that are not closed, and records that are not accounted for.
+        """
+        with said(self.form, self.head.encoding):
+            self._source, self._lines = self._bytes(), None
+            bad, read = list[tuple[int, int]](), 0
+
+            def skip(row: Any) -> str:
+                bad.append((row.number, row.actual_columns))
+                return "skip"
+
+            try:
+                for batch in self._reader(floats, skip):
+                    numbers = _numbers(read, len(batch), [number for number, _ in bad])
+                    read = int(numbers[-1]) if len(numbers) else read
+                    yield batch, numbers
+            except pa.ArrowInvalid as error:
+                if found := re.match(r"In CSV column #(\d+): .*conversion error to double", str(error)):
+                    raise NotNumbers(int(found[1])) from error
+                if self._source.odd:
+                    self.lines(np.zeros(0, dtype=np.int64))
+                raise
+            self._account(max(read, *(number for number, _ in bad), 0), bad)
+
+    def lines(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """(n,) int64, the lines that records end on, of those read so far.
+
+        Raises:
+            DataError: for a quote that is not closed, or text behind a closing one.
+        """
+        if not self._source.odd:
+            return self._source.lines(numbers)
+        if self._lines is None:
+            self._lines, self._blank = self._strictly()
+        return self._lines[numbers - 1]
+
+    def _account(self, read: int, bad: list[tuple[int, int]]) -> None:
+        """Compares what was read with the file's lines, and names those that are no records."""
+        records, blank = self._source.records, self._source.blank
+        if self._source.odd:
+            self.lines(np.zeros(0, dtype=np.int64))
+            assert self._lines is not None
+            records, blank = len(self._lines), self._blank
+        if read != records:
+            raise DataError(
+                f"{self.form.path}: {records} records by its lines, but {read} were found ({len(bad)} of them faulty); "
+                "write the file anew, with quotes around fields that hold line ends"
+            )
+        lines = self.lines(np.array([number for number, _ in bad], dtype=np.int64))
+        found = [(line, "empty", "it is blank") for line in (self.head.blank if records else [])]
+        found += [(line, "empty", "it is blank") for line, before in blank if before < records]
+        for line, (_, count) in zip(lines.tolist(), bad, strict=True):
+            found.append((line, "unreadable", f"{count} fields where there are {len(self.names)} columns"))
+        self.findings = [(f"line {line}", kind, detail) for line, kind, detail in sorted(found)]
+
+    def _strictly(self) -> tuple[npt.NDArray[np.int64], list[tuple[int, int]]]:
+        """The lines of records and the blank ones, looked at one by one."""
+        form, head = self.form, self.head
+        lines, blank, line = list[int](), list[tuple[int, int]](), head.skip
+        with open_bytes(form.path) as raw, io.TextIOWrapper(raw, head.encoding, newline="") as text:
+            records = fields(itertools.islice(text, head.skip, None), head.separator, form.quote)
+            try:
+                for record in records:
+                    line = head.skip + records.line_num  # type: ignore[attr-defined]
+                    if record:
+                        lines.append(line)
+                    else:
+                        blank.append((line, len(lines)))
+            except csv.Error as error:
+                raise DataError(
+                    f"{form.path}: line {line + 1} begins a record whose quotes are not closed, or have text behind "
+                    f"them ({one_line(error)}); mend it, or set data.quote: null where quotes are part of the text"
+                ) from error
+        return np.array(lines, dtype=np.int64), blank
+
+    def _reader(self, floats: Collection[str], skip: Any) -> Iterator[Any]:
+        """pyarrow's batches."""
+        source = self._source
+        try:
+            return iter(
+                pacsv.open_csv(
+                    pa.PythonFile(source, mode="r"),
+                    read_options=pacsv.ReadOptions(column_names=self.names, use_threads=False, block_size=BLOCK),
+                    parse_options=pacsv.ParseOptions(
+                        delimiter=source.delimiter,
+                        quote_char=source.quote or False,
+                        newlines_in_values=bool(source.quote),
+                        invalid_row_handler=skip,
+                    ),
+                    convert_options=pacsv.ConvertOptions(
+                        check_utf8=False,
+                        column_types={n: pa.float64() if n in floats else pa.string() for n in self.names},
+                        strings_can_be_null=True,
+                        null_values=list(self.form.na_values),
+                        decimal_point=self.form.decimal,
+                    ),
+                )
+            )
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):
+                return iter(())
+            raise
+
+
+def _numbers(before: int, count: int, bad: list[int]) -> npt.NDArray[np.int64]:
+    """(n,) int64, the numbers of the next records that are whole, from 1; `before` is the last one read."""
+    there = np.arange(before + 1, before + count + len(bad) + 1)
+    return there[~np.isin(there, bad)][:count]

@@ -1,0 +1,125 @@
+"""Numbers as people write them: 1234.5, 1,234.5, 1.234,5, 12 %, $1,234; and what says how a column is written."""
+
+import math
+import re
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lightning_base.samples.payload import Rows
+from lightning_base.sources.form import Values
+
+MARKS = "%$€£¥"
+BLANKS = " \u00a0\u202f"
+SHARE = 0.9  # of a column's distinct values that must be written alike
+
+
+class Notation(NamedTuple):
+    """How numbers are written.
+
+    Attributes:
+        decimal: what stands before the fraction.
+        thousands: what stands between thousands; "" for nothing.
+        mark: the sign of a currency or "%" that stands before or behind each number; "" for none. It is left out:
+            12 % is 12.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    mark: str = ""
+
+    def __str__(self) -> str:
+        sample = f"1{self.thousands}234{self.decimal}5"
+        return {"": sample, "%": f"{sample}%"}.get(self.mark, f"{self.mark}{sample}")
+
+
+PLAIN = Notation()
+SEPARATORS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", "'"), (".", " "), (",", " "))
+
+
+def number(text: str, notation: Notation = PLAIN) -> float:
+    """A text as a number; NaN where it is none."""
+    text = text.strip()
+    if notation.mark:
+        text = text.strip(notation.mark + BLANKS)
+    if notation.thousands:
+        blanks = notation.thousands == " "
+        for one in BLANKS if blanks else notation.thousands:
+            text = text.replace(one, "")
+    if notation.decimal != ".":
+        text = text.replace(".", "?").replace(notation.decimal, ".")
+    try:
+        return math.nan if "_" in text else float(text)  # Python takes 1_000 for a number
+    except ValueError:
+        return math.nan
+
+
+def to_numbers(values: Values, notation: Notation = PLAIN) -> npt.NDArray[np.float64]:
+    """(n,) float64; NaN for what is missing or no number."""
+    if values.dtype != object:
+        return values
+    codes, found = distinct(values)
+    return np.array([*(number(one, notation) for one in found), math.nan])[codes]
+
+
+def distinct(values: Values) -> tuple[Rows, list[str]]:
+    """(n,) codes of texts, -1 for what is missing, and the distinct texts that they stand for."""
+    codes, found = pd.factorize(values, use_na_sentinel=True)
+    return codes, list(found)
+
+
+def notation_of(texts: Collection[str], base: Notation) -> Notation | None:
+    """How the distinct texts of a column are written, where nine in ten or more are numbers written alike; else None.
+
+    Args:
+        texts: which are no plain numbers.
+        base: what is declared; another than PLAIN is not guessed beyond its mark.
+
+    Raises:
+        ValueError: where they can be read in two ways that differ, as 1,234 can.
+    """
+    mark = _mark(texts)
+    if mark is None:
+        return None
+    forms = [base._replace(mark=mark)] if base != PLAIN else [Notation(*one, mark) for one in SEPARATORS]
+    fitting = [form for form in forms if _share(texts, form) >= SHARE]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda form: _share(texts, form))
+    for other in fitting:
+        if differ := next((one for one in texts if _differs(one, best, other)), None):
+            raise ValueError(f"{differ!r} is {number(differ, best):.10g} or {number(differ, other):.10g}")
+    return best
+
+
+def _mark(texts: Iterable[str]) -> str | None:
+    """The one sign that all texts have; "" where none has any, None where some have and others have not."""
+    found = [{sign for sign in MARKS if sign in text} for text in texts]
+    kinds = {frozenset(one) for one in found}
+    if len(kinds) != 1 or len(found[0]) > 1:
+        return None
+    return next(iter(found[0]), "")
+
+
+def _pattern(form: Notation) -> re.Pattern[str]:
+    """What a number in a notation looks like."""
+    thousands = f"[{BLANKS}]" if form.thousands == " " else re.escape(form.thousands)
+    whole = rf"\d+|\d{{1,3}}(?:{thousands}\d{{3}})+" if form.thousands else r"\d+"
+    sign = rf"[{re.escape(form.mark)}{BLANKS}]*" if form.mark else ""
+    return re.compile(rf"{sign}[+-]?{sign}(?:{whole})(?:{re.escape(form.decimal)}\d+)?(?:[eE][+-]?\d+)?{sign}")
+
+
+def _share(texts: Collection[str], form: Notation) -> float:
+    """The share of texts that are numbers in a notation."""
+    pattern = _pattern(form)
+    return sum(pattern.fullmatch(text.strip()) is not None for text in texts) / len(texts)
+
+
+def _differs(text: str, one: Notation, other: Notation) -> bool:
+    """Whether both notations take a text for a number, and not for the same."""
+    text = text.strip()
+    both = _pattern(one).fullmatch(text) and _pattern(other).fullmatch(text)
+    return bool(both) and number(text, one) != number(text, other)

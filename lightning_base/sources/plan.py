@@ -1,0 +1,328 @@
+"""Plan: what each column of a table is taken for, decided by what a first pass tells, and said."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lightning_base.errors import ConfigError, DataError
+from lightning_base.samples.samples import Feature
+from lightning_base.sources import dates
+from lightning_base.sources.columns import MOST_CLASSES, MOST_VALUES, Layout, Tally, canonical, is_whole
+from lightning_base.sources.numbers import PLAIN, Notation, notation_of
+from lightning_base.sources.records import Records
+
+FEWEST = 30  # values by which a column can be told to name the rows
+DISTINCT = 0.9  # … share of them that are distinct
+IDENTIFIER = re.compile(r"(^|.*[^a-z])(id|ids|uid|uuid|guid|index|idx|rowid|row|key)|.*[a-z](Id|ID)", re.IGNORECASE)
+NAMELESS = ("", "Unnamed: 0", "__index_level_0__")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column was taken for.
+
+    Attributes:
+        name: its own.
+        kind: number, boolean, category, date, identifier, text or constant; or what it is declared as.
+        becomes: what is done with it.
+        tally: what the first pass learnt; None of columns that it did not look at.
+        feature: as an input; None where it is none.
+    """
+
+    name: str
+    kind: str
+    becomes: str
+    tally: Tally | None = None
+    feature: Feature | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file's columns are encoded: what the first pass decided.
+
+    Attributes:
+        columns: what each column was taken for, in the file's order.
+        classes: the classes' names; empty for regression.
+        rows: the number of records.
+        findings: (id, kind, detail).
+        target: how the target's numbers are written.
+    """
+
+    columns: tuple[Column, ...]
+    classes: tuple[str, ...]
+    rows: int
+    findings: list[tuple[str, str, str]] = field(default_factory=list)
+    target: Notation = PLAIN
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The inputs, with the categories of those that are no numbers."""
+        return tuple(column.feature for column in self.columns if column.feature is not None)
+
+
+def plan(layout: Layout, records: Records) -> Plan:
+    """The first pass: counts rows, tells what each column is, and collects categories and classes.
+
+    Raises:
+        UserError: for a column that is not there, a file without rows, or a declaration that does not fit.
+    """
+    names = _inputs(layout, records)
+    declared = [f.name for f in layout.features or () if f.categories is not None] or list(layout.categorical)
+    rows, tallies = _tally(layout, records, names, declared)
+    # a column found not to be numbers whose first chunks all were, and not remembered as they are written
+    late = [n for n in names if n not in declared and not _numeric(layout, n, tallies[n]) and tallies[n].values is None]
+    if late:
+        rows, tallies = _tally(layout, records, names, declared + late)
+    given = {feature.name: feature for feature in layout.features or ()}
+    columns, findings = [], list[tuple[str, str, str]]()
+    for name in names:
+        one = (
+            _as_before(layout, tallies[name], given[name]) if given else _decided(layout, records, name, tallies[name])
+        )
+        columns.append(one)
+        findings += _findings(layout, one)
+    if not any(column.feature for column in columns):
+        raise DataError(f"{layout.form.path}: no column is left as an input; name some in data.columns")
+    findings += [(name, "known_after", "known only after the target is, so no input") for name in layout.known_after]
+    target, classes = _target(layout, records, tallies)
+    apart = [Column(name, kind, becomes, tallies.get(name)) for name, kind, becomes in _apart(layout, records, names)]
+    order = {name: i for i, name in enumerate(records.names)}
+    found = columns if given else sorted([*columns, *apart], key=lambda column: order.get(column.name, -1))
+    return Plan(tuple(found), classes, rows, findings + records.findings, target)
+
+
+def _numeric(layout: Layout, name: str, tally: Tally) -> bool:
+    """Whether a column that is not declared categorical is read as numbers."""
+    given = {feature.name for feature in layout.features or () if feature.categories is None}
+    return name in given or name in layout.numeric or tally.numeric
+
+
+def _decided(layout: Layout, records: Records, name: str, tally: Tally) -> Column:
+    """What an input was taken for."""
+    if name in layout.categorical:
+        return _category(layout, name, "category", tally)
+    if name in layout.dates and (form := _date_form(layout, name, tally)):
+        return _date(name, tally, form)
+    if name in layout.numeric or tally.numeric:
+        if name not in layout.numeric and _names_rows(layout, name, tally):
+            return _left_out(layout, name, "identifier", tally)
+        return _number(layout, records, name, tally)
+    if tally.truths:
+        return _category(layout, name, "boolean", tally)
+    if not tally.coded and (notation := _notation(layout, records, name, tally)):
+        return _number(layout, records, name, tally, notation)
+    if not tally.coded and (form := _date_form(layout, name, tally)):
+        return _date(name, tally, form)
+    if tally.known >= FEWEST and tally.distinct >= DISTINCT * tally.known:
+        words = sum(len(one.split()) for one in tally.examples) / len(tally.examples)
+        return _left_out(layout, name, "text" if words >= 3 else "identifier", tally)
+    return _category(layout, name, "category", tally)
+
+
+def _number(layout: Layout, records: Records, name: str, tally: Tally, notation: Notation | None = None) -> Column:
+    """A column of numbers."""
+    if notation is None and tally.words and not tally.truths:
+        notation = _notation(layout, records, name, tally)
+    kind = "constant" if tally.distinct < 2 and not tally.words else "number"
+    written = "" if notation is None else "number " + "|".join(notation)
+    return Column(name, kind, "gaps filled, standardised", tally, Feature(name, None, written))
+
+
+def _category(layout: Layout, name: str, kind: str, tally: Tally) -> Column:
+    """A column of categories."""
+    if tally.values is None:
+        raise ConfigError(
+            f"data.categorical: column {name!r} has over {MOST_VALUES} distinct values; declare it in data.numeric"
+        )
+    names = tuple(sorted(canonical(tally.values)))
+    return Column(name, "constant" if len(names) < 2 else kind, "spread out", tally, Feature(name, names))
+
+
+def _date(name: str, tally: Tally, form: str) -> Column:
+    """A column of dates."""
+    return Column(name, "date", "days, year, month, weekday", tally, Feature(name, None, f"date {form}"))
+
+
+def _left_out(layout: Layout, name: str, kind: str, tally: Tally) -> Column:
+    """A column that has another value in nearly every row."""
+    if layout.columns is not None:
+        raise ConfigError(
+            f"data.columns: {name!r} has a value of its own in nearly every row, {tally.examples[0]!r} for one, which "
+            "no model learns from; leave it out, or name it in data.categorical or data.numeric too"
+        )
+    return Column(name, kind, "left out", tally)
+
+
+def _names_rows(layout: Layout, name: str, tally: Tally) -> bool:
+    """Whether numbers count the rows, or are said to name them: then they are no inputs."""
+    if tally.known < 2 or tally.missing or not tally.rising:
+        return False
+    return name in NAMELESS or (tally.known >= FEWEST and IDENTIFIER.fullmatch(name) is not None)
+
+
+def _notation(layout: Layout, records: Records, name: str, tally: Tally) -> Notation | None:
+    """How a column writes its numbers, where what is no plain number is one of another notation."""
+    if not tally.words:
+        return None
+    try:
+        found = notation_of(tally.words, records.notation)
+    except ValueError as error:
+        raise DataError(
+            f"{layout.form.path}: column {name!r}: {error}; say which with data.decimal and data.thousands, or "
+            "name it in data.categorical"
+        ) from error
+    return None if found is None or (found.mark and tally.numbers) else found
+
+
+def _date_form(layout: Layout, name: str, tally: Tally) -> str | None:
+    """The form of a column's dates.
+
+    Raises:
+        DataError: where day and month may stand in either order, or a column that is declared dates has none.
+    """
+    form, texts = layout.date_format, tally.values or set()
+    try:
+        form = form or dates.form_of(sorted(texts))
+    except ValueError as error:
+        raise DataError(
+            f"{layout.form.path}: column {name!r}: {error}; say which with data.date_format, or name it in "
+            "data.categorical"
+        ) from error
+    if form is None and name in layout.dates:
+        raise DataError(
+            f"{layout.form.path}: column {name!r} (data.dates) holds {tally.examples[0]!r}, which is no date that is "
+            "known; give data.date_format, such as '%d.%m.%Y'"
+        )
+    if form and layout.date_format and name not in layout.dates and not dates.fits(sorted(texts), form):
+        return None
+    return form
+
+
+def _as_before(layout: Layout, tally: Tally, feature: Feature) -> Column:
+    """A column read as another file's is."""
+    name = feature.name
+    if feature.categories is not None:
+        return _category(layout, name, "category", tally)
+    if not feature.written and tally.odd is not None and not tally.truths and not tally.numbers:
+        value, line = tally.odd
+        raise DataError(
+            f"{layout.form.path}: column {name!r} was numbers in training and holds none here, the first value "
+            f"is {value!r} in line {line}; give numbers, or leave the values empty"
+        )
+    return Column(
+        name, "date" if feature.is_date else "number", "as in training", tally, Feature(name, None, feature.written)
+    )
+
+
+def _findings(layout: Layout, column: Column) -> list[tuple[str, str, str]]:
+    """What is said of a column."""
+    tally, feature = column.tally, column.feature
+    assert tally is not None
+    if feature is None:
+        first = ", ".join(map(repr, tally.examples))
+        detail = f"{'text' if column.kind == 'text' else 'values'}, another in nearly every row ({first}): no input"
+        return [(column.name, "identifier", detail)]
+    if feature.categories is not None or tally.truths or tally.odd is None:
+        return []
+    if feature.written.startswith("number") and layout.features is None:
+        return [
+            (column.name, "notation", f"{tally.odd[0]!r} is read as a number, written as {notation_said(feature)} is")
+        ]
+    if feature.written:
+        return []  # values that are none are told one by one as they are encoded
+    value, line = tally.odd
+    count = tally.known - tally.numbers
+    detail = f"a column with {count} values that are no numbers, the first {value!r} in line {line}"
+    return [(column.name, "type", detail)]
+
+
+def notation_said(feature: Feature) -> str:
+    """A feature's notation, as an example shows it."""
+    return str(Notation(*feature.written.removeprefix("number ").split("|")))
+
+
+def _tally(
+    layout: Layout, records: Records, names: Sequence[str], declared: Sequence[str]
+) -> tuple[int, dict[str, Tally]]:
+    """The number of rows, and what a run through the file tells of the inputs and the target."""
+    wanted = [layout.target] if layout.target is not None else []
+    text = [*(n for n in names if n in declared), *wanted]
+    tallies = {name: Tally() for name in [*names, *wanted]}
+    rows = 0
+    for chunk in records.chunks(text, [n for n in names if n not in text]):
+        for name, tally in tallies.items():
+            tally.add(chunk.columns[name], chunk)
+        rows += len(chunk)
+    if rows == 0:
+        raise DataError(f"{layout.form.path}: no records; give a file that has some")
+    return rows, tallies
+
+
+def _apart(layout: Layout, records: Records, names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The columns that are no inputs: name, what they are declared as, what becomes of them."""
+    roles = ("target", "ids", "group", "time", "time_end", "role")
+    found = [(getattr(layout, key), key, f"data.{key}") for key in roles if getattr(layout, key) is not None]
+    found += [(name, "split", "data.split_columns") for name in layout.split_columns]
+    found += [(name, "known_after", "left out: data.known_after") for name in layout.known_after]
+    taken = {name for name, _, _ in found} | set(names)
+    return found + [(name, "unused", "left out: not in data.columns") for name in records.names if name not in taken]
+
+
+def _target(layout: Layout, records: Records, tallies: dict[str, Tally]) -> tuple[Notation, tuple[str, ...]]:
+    """How the target's numbers are written, and its classes."""
+    classes = _classes(layout, tallies)
+    if layout.target is None or layout.task == "classification" or (classes and layout.classes is not None):
+        return records.notation, classes
+    tally = tallies[layout.target]
+    if tally.words and not tally.coded and (found := _notation(layout, records, layout.target, tally)):
+        return found, ()
+    return records.notation, classes
+
+
+def _inputs(layout: Layout, records: Records) -> list[str]:
+    """Names of the input columns, all of which are there."""
+    for key in ("target", "ids", "group", "time", "time_end", "role"):
+        records.require([getattr(layout, key)], f"data.{key}")
+    for key in ("columns", "categorical", "numeric", "dates", "split_columns", "known_after"):
+        records.require(getattr(layout, key) or (), f"data.{key}")
+    for key in ("columns", "categorical", "numeric", "dates"):
+        if late := set(getattr(layout, key) or ()) & set(layout.known_after):
+            raise ConfigError(
+                f"data.known_after: {min(late)!r} stands in data.{key} too, and what is known after the target is no "
+                "input; leave it out of one of them"
+            )
+    if taken := set(layout.split_columns) & {"id", "target", "group", "time", "time_end", "role"}:
+        raise ConfigError(
+            f"data.split_columns: {min(taken)!r} is a name of our own; name the column otherwise in the file"
+        )
+    for one, other in (("categorical", "numeric"), ("categorical", "dates"), ("numeric", "dates")):
+        if both := set(getattr(layout, one)) & set(getattr(layout, other)):
+            raise ConfigError(f"data.{one}: {min(both)!r} stands in data.{other} too; leave it in one of them")
+    if layout.features is not None:
+        records.require([feature.name for feature in layout.features], "data")
+        return [feature.name for feature in layout.features]
+    names = list(layout.columns) if layout.columns is not None else list(records.names)
+    no_inputs = {*layout.special, *layout.known_after}
+    names = [name for name in names if layout.columns is not None or name not in no_inputs]
+    if layout.target in names:
+        raise ConfigError(f"data.columns: {layout.target!r} is the target; leave it out of the inputs")
+    if not names:
+        raise DataError(
+            f"{layout.form.path}: no columns beside {', '.join(layout.special)}; name inputs in data.columns"
+        )
+    return names
+
+
+def _classes(layout: Layout, tallies: dict[str, Tally]) -> tuple[str, ...]:
+    """Names of the classes, whole numbers by value, others by alphabet; none for regression."""
+    if layout.target is None or layout.task == "regression":
+        return ()
+    if layout.classes is not None:
+        return tuple(layout.classes)
+    tally = tallies[layout.target]
+    if tally.values is None or (
+        layout.task == "auto" and tally.odd is None and not (tally.whole and len(tally.values) <= MOST_CLASSES)
+    ):
+        return ()
+    names = canonical(tally.values)
+    return tuple(sorted(names, key=(lambda v: (int(v), v)) if all(map(is_whole, names)) else None))

@@ -1,0 +1,79 @@
+"""Schemas: what each column of a table was taken for, as YAML that a person reads and that can be given back."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightning_base.errors import ConfigError, DataError, suggest
+from lightning_base.samples.samples import Feature, Samples
+from lightning_base.sources.columns import MOST_FLOATS
+from lightning_base.sources.form import Format
+from lightning_base.sources.records import Records
+from lightning_base.tools.files import write_text
+from lightning_base.tools.yaml_file import read_yaml
+
+INPUTS = ("number", "boolean", "category", "date", "constant")
+SHOWN = 20  # most categories of a column that the file lists
+
+
+def described(samples: Samples, widths: Mapping[str, int]) -> list[dict[str, Any]]:
+    """By column: name, kind, how it is written, distinct values, gaps, examples, what becomes of it, its width.
+
+    Args:
+        samples: a table's.
+        widths: how many numbers of a preprocessed sample each input becomes.
+    """
+    assert samples.schema is not None
+    features, rows = {feature.name: feature for feature in samples.features}, []
+    for row in samples.schema.to_dict("records"):
+        found: dict[str, Any] = {"name": row["name"], "kind": row["kind"]}
+        if row["written"]:
+            found["written"] = row["written"]
+        if row["distinct"] >= 0:
+            found["distinct"] = f"over {MOST_FLOATS}" if row["distinct"] > MOST_FLOATS else int(row["distinct"])
+            found |= {"missing": int(row["missing"]), "examples": row["examples"]}
+        feature = features.get(row["name"])
+        if feature is not None and feature.categories is not None and len(feature.categories) <= SHOWN:
+            found["categories"] = list(feature.categories)
+        gone = row["input"] and feature is None
+        found["becomes"] = "left out by data.clean" if gone else row["becomes"]
+        found["width"] = int(widths.get(row["name"], 0))
+        rows.append(found)
+    return rows
+
+
+def write_schema(path: Path, samples: Samples, widths: Mapping[str, int]) -> None:
+    """Writes the schema of a table, whole or not at all."""
+    content = {"rows": len(samples), "width": sum(widths.values()), "columns": described(samples, widths)}
+    write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
+
+
+def read_schema(path: str, form: Format) -> tuple[Feature, ...]:
+    """The inputs that a schema names, for a file whose columns fit it.
+
+    Args:
+        path: of the YAML.
+        form: of the file.
+
+    Raises:
+        ConfigError: for a file that is no schema.
+        DataError: for a column that the schema has and the file has not, or the reverse.
+    """
+    where = f"data.schema: {path}"
+    columns = read_yaml(Path(path)).get("columns")
+    if not isinstance(columns, list) or not all(
+        isinstance(one, dict) and {"name", "kind"} <= one.keys() for one in columns
+    ):
+        raise ConfigError(f"{where}: is no schema; give the schema.yaml that prepare writes, with columns (name, kind)")
+    names, records = [str(one["name"]) for one in columns], Records(form)
+    records.require(names, where)
+    if new := [name for name in records.names if name not in names]:
+        raise DataError(f"{where}: has no column {new[0]!r}, which {form.path} has{suggest(new[0], names)}")
+    features = []
+    for one in columns:
+        if one["kind"] in INPUTS and one.get("width", 1):
+            categories = one["kind"] in ("boolean", "category") or "categories" in one
+            features.append(Feature(str(one["name"]), () if categories else None, str(one.get("written", ""))))
+    return tuple(features)
