@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
+
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.data.features import table_features
 from lightning_base.errors import ConfigError, NoSourceError
@@ -180,7 +182,10 @@ class Table(BaseDataModule):
         Raises:
             DataError: for anything else, or a column that is not there.
         """
-        return read_frame(x, Layout(form=frame_form("predict"), features=table_features(self), ids=self.ids))
+        ids = self.ids
+        if ids is not None and isinstance(x, pd.DataFrame) and ids not in x.columns:
+            ids = None  # its index names the samples
+        return read_frame(x, Layout(form=frame_form("predict"), features=table_features(self), ids=ids))
 
     def _form(self, path: str, key: str) -> Format:
         """How a file is written; one to predict may lack the target."""

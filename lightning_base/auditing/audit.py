@@ -116,7 +116,7 @@ def read_before(reads: Sequence[str], others: Reads) -> list[Leak]:
             f"the test samples were read {', and by other runs '.join(said) if own else f'by other runs {said[0]}'}; "
             "seal others (data.test_seed), or report the score as one of so many"
         )
-        leaks.append(Leak("test_read", None, detail))
+        leaks.append(Leak("test_read", None, detail, level="suspicious"))  # no sample has crossed over
     if others.unread:
         detail = f"records of other runs' reads of test samples: {counted(len(others.unread), 'file', 'files')} cannot "
         leaks.append(Leak("unchecked", None, f"{detail}be read, first {others.unread[0]}; delete or restore it"))

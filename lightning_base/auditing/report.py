@@ -14,8 +14,8 @@ class Leak:
     """One way in which held-out samples are known in training.
 
     Attributes:
-        kind: duplicate, near_duplicate, group, future, target, statistics, class or test_read; unchecked where a check
-            could not be made.
+        kind: duplicate, near_duplicate, group, future, target, statistics or class; unchecked where a check could not
+            be made; test_read, which is no leak but is told as suspicions are.
         fold: the only fold that has it; None where several have it, or where it is between pool and test or in no fold.
         detail: what was found and where, and behind a semicolon the mend; one line.
         ids: the first few samples' ids.
@@ -73,12 +73,14 @@ def counted(n: int, one: str, many: str) -> str:
 def count_leaks(leaks: Sequence[Leak]) -> str:
     """How many leaks and suspicions there are, and how many checks could not be made; none of a kind is not said."""
     unchecked = sum(leak.kind == "unchecked" for leak in leaks)
-    doubted = sum(leak.level == "suspicious" for leak in leaks)
-    sure = len(leaks) - doubted - unchecked
+    read = sum(leak.kind == "test_read" for leak in leaks)
+    doubted = sum(leak.level == "suspicious" for leak in leaks) - read
+    sure = len(leaks) - doubted - unchecked - read
     found = counted(sure, "leak", "leaks") if sure else ""
     doubts = counted(doubted, "suspicion", "suspicions") if doubted else ""
     undone = f"{counted(unchecked, 'check', 'checks')} could not be made" if unchecked else ""
-    return ", ".join(part for part in (found, doubts, undone) if part)
+    known = "the test samples were read before" if read else ""
+    return ", ".join(part for part in (found, doubts, undone, known) if part)
 
 
 def show_leaks(leaks: Sequence[Leak]) -> Table:
@@ -88,6 +90,7 @@ def show_leaks(leaks: Sequence[Leak]) -> Table:
         table.add_column(heading, overflow="fold")
     for leak in leaks:
         fold = "" if leak.fold is None else str(leak.fold)
-        kind = leak.kind if leak.level == "leak" else f"{leak.kind} (suspicious)"
+        plain = leak.level == "leak" or leak.kind == "test_read"
+        kind = leak.kind if plain else f"{leak.kind} (suspicious)"
         table.add_row(kind, fold, leak.detail, " ".join(leak.ids))
     return table

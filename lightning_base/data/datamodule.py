@@ -15,7 +15,7 @@ from torch import Tensor
 from lightning_base.augment import Augmentation, Context, augment
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data.pool import Division, Pool, Pools, Role, Source, Sources, source_of
-from lightning_base.data.trained import TrainedOn
+from lightning_base.data.trained import TrainedOn, shape_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import CheckpointError, ConfigError, DataError
@@ -249,8 +249,10 @@ class BaseDataModule(LightningDataModule, ABC):
         if not train:
             size = self.eval_batch_size or (4 * size if on_tpu(self.trainer) else min(4 * size, max(len(rows), 1)))
         self._need_fit()
-        if self.trained_on is not None and (role == "val" or (role == "test" and self.seals)):
-            self.trained_on.demand_unseen(samples, rows, "held-out samples" if role == "val" else "test samples")
+        if self.trained_on is not None:
+            self.trained_on.demand_shape(samples)
+            if what := {"val": "held-out samples", "test": "test samples" if self.seals else ""}.get(role):
+                self.trained_on.demand_unseen(samples, rows, what)
         ranks = data_ranks(self.trainer)
         if role == "predict" or (role == "test" and not self.seals):
             self.preprocess.unseen(samples, rows)  # refuses a column that is spelt otherwise throughout
@@ -273,9 +275,7 @@ class BaseDataModule(LightningDataModule, ABC):
 
     def _need_fit(self) -> None:
         if not self.preprocess.fitted:
-            raise CheckpointError(
-                "the data's preprocessing is not fitted: fit first, or give a trained run's checkpoint"
-            )
+            raise CheckpointError("the data's preprocessing is not fitted: fit, or give a trained run's checkpoint")
 
     def train_dataloader(self) -> BatchLoader:
         """The training role's batches (Lightning's hook)."""
@@ -335,6 +335,7 @@ class BaseDataModule(LightningDataModule, ABC):
             "fold": self.fold,
             "fold_hash": self.folds.fold_hash(self.fold),
             "fingerprint": self.samples("pool").fingerprint,
+            "shape": shape_of(self.samples("pool")),
             **self._seen,
         }
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lightning_base.errors import CheckpointError
-from lightning_base.samples.payload import Rows
+from lightning_base.errors import CheckpointError, DataError
+from lightning_base.samples.payload import Rows, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import Split
 
@@ -28,6 +28,7 @@ class TrainedOn:
         fingerprint: SHA-256 over the pool's content.
         ids: (N,) int64 hashes of the ids of the training samples, sorted; those that validation saw in training too.
         content: (N,) int64 hashes of their inputs, sorted.
+        shape: of a sample; None where samples differ in length, or columns are found by name.
     """
 
     fold: int
@@ -35,6 +36,7 @@ class TrainedOn:
     fingerprint: str
     ids: Rows
     content: Rows
+    shape: tuple[int, ...] | None = None
 
     @staticmethod
     def of(state: Mapping[str, Any]) -> "TrainedOn":
@@ -49,7 +51,15 @@ class TrainedOn:
                 "train again"
             )
         ids, content = (state[key].numpy() for key in ("ids", "content"))
-        return TrainedOn(state["fold"], state["fold_hash"], state["fingerprint"], ids, content)
+        shape = state.get("shape")
+        return TrainedOn(
+            state["fold"],
+            state["fold_hash"],
+            state["fingerprint"],
+            ids,
+            content,
+            None if shape is None else tuple(map(int, shape)),
+        )
 
     @staticmethod
     def samples(pool: Samples, rows: Rows) -> dict[str, torch.Tensor]:
@@ -69,6 +79,20 @@ class TrainedOn:
                 f"{pool.origin}: the data has other content than when the checkpoint was trained (fingerprint "
                 f"{self.fingerprint[:12]}, now {pool.fingerprint[:12]}), with the same ids; give the data, data.labels "
                 "and data.clean that it was trained with, or train again"
+            )
+
+    def demand_shape(self, samples: Samples) -> None:
+        """Refuses samples of another shape than those that it was trained on.
+
+        Raises:
+            DataError: naming both.
+        """
+        found = shape_of(samples)
+        if self.shape is not None and found is not None and found != self.shape:
+            given, trained = (" × ".join(map(str, shape)) for shape in (found, self.shape))
+            raise DataError(
+                f"{samples.origin}: samples of shape {given}, where the model was trained on {trained}; give it "
+                "samples of that shape"
             )
 
     def demand_unseen(self, samples: Samples, rows: Rows, what: str) -> None:
@@ -94,6 +118,13 @@ class TrainedOn:
     def seen(self, samples: Samples, rows: Rows) -> Rows:
         """Those of these rows, of any source, whose inputs are the same as those of a training sample."""
         return rows[np.isin(samples.content[rows].view(np.int64), self.content)]
+
+
+def shape_of(samples: Samples) -> tuple[int, ...] | None:
+    """The shape that all samples have; None where they differ in length, or columns are found by name."""
+    if samples.features or is_ragged(samples.inputs):
+        return None
+    return tuple(map(int, samples.inputs.shape[1:]))
 
 
 def demand_fold(name: str, trained: tuple[str, int], split: Split, fold: int) -> None:

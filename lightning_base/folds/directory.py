@@ -107,6 +107,8 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
     if all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint")):
         read = places(str(experiment.data_settings.get("class_path")))
         moved = [key for key, values in changed.items() if is_option(key, read) and is_place(*values)]
+        # a function is told by what it does; where it is imported from may change, as from a program to its module
+        moved += [key for key in changed if key.startswith(OBJECTS) and key.endswith(".call")]
         changed = {key: values for key, values in changed.items() if key not in moved}
         new_split = bool(changed) and all(key.startswith(SPLIT_KEY) for key in changed)
         if new_split and (added := added_folds(directory, data)) is not None:

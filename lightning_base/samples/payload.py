@@ -216,12 +216,25 @@ def narrowed(values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         return narrow if np.array_equal(narrow, values, equal_nan=True) else values
 
 
+def _narrowest(sample: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A sample's values as bytes where they are whole numbers from 0 to 255, else as float32 where it holds them."""
+    if sample.dtype.kind not in "fb":
+        return sample
+    with np.errstate(invalid="ignore"):
+        whole = sample.astype(np.uint8)
+    if np.array_equal(whole, sample):
+        return whole
+    return narrowed(sample) if sample.dtype == np.float64 else sample
+
+
 def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:
-    """(N,) uint64 BLAKE2b of each sample's bytes; a sample that float32 holds exactly hashes alike in float64."""
+    """(N,) uint64 BLAKE2b of each sample's bytes in the narrowest of uint8, float32 and float64 that holds it exactly.
+
+    So the same values have one hash, whatever type they come in.
+    """
     hashes = np.empty(len(inputs), dtype=np.uint64)
     for block in blocks(inputs):
         for i, row in enumerate(block.rows):
             sample = block.values[i] if block.lengths is None else block.values[i, : block.lengths[i]]
-            sample = narrowed(sample) if sample.dtype == np.float64 else sample
-            hashes[row] = content_hash(np.ascontiguousarray(sample).tobytes())
+            hashes[row] = content_hash(np.ascontiguousarray(_narrowest(sample)).tobytes())
     return hashes

@@ -84,7 +84,12 @@ class Samples:
         if len(self.table) != len(self.inputs):
             raise DataError(f"{self.origin}: {len(self.inputs)} inputs but {len(self.table)} rows of targets")
         if (twice := self.table["id"].duplicated()).any():
-            raise DataError(f"{self.origin}: id {self.table['id'][twice].iloc[0]!r} stands in two rows")
+            name = self.table["id"][twice].iloc[0]
+            first, second = np.flatnonzero(self.table["id"] == name)[:2] + 1
+            raise DataError(
+                f"{self.origin}: id {name!r} stands in two rows, samples {first} and {second} ({int(twice.sum())} such "
+                "rows); give each sample a name of its own (data.ids), or leave data.ids out"
+            )
 
     def __len__(self) -> int:
         return len(self.table)

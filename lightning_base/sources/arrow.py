@@ -73,9 +73,19 @@ def arrow_column(name: str, column: "pd.Series[Any]", where: str) -> Any:
     except (pa.ArrowException, TypeError, OverflowError) as error:
         raise DataError(
             f"{where}: column {name!r} holds values of several kinds, or no numbers, text or booleans "
-            f"({one_line(error)[:100]}); make them so: .astype(str), or pandas.to_numeric"
+            f"({_unlike(column) or one_line(error)[:100]}); make them so: .astype(str), or pandas.to_numeric"
         ) from error
     return found
+
+
+def _unlike(column: "pd.Series[Any]") -> str:
+    """The first value of another type than the one before it, with its row; "" where all are of one."""
+    there = column.dropna()
+    kinds = [type(value) for value in there]
+    at = next((i for i, kind in enumerate(kinds) if kind is not kinds[0]), None)
+    if at is None:
+        return ""
+    return f"{there.iloc[0]!r} in row {there.index[0]!r}, {there.iloc[at]!r} in row {there.index[at]!r}"
 
 
 def read_sheet(form: Format) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What a splitter over sample tables is, and a share of a table taken by time, by group or at random."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,6 +96,8 @@ def _groups(groups: Any, target: Any, size: float, seed: int) -> Rows:
     else:
         parts = min(20, n_groups, int(np.bincount(target).max()))
         splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    places = [val for _, val in splitter.split(np.zeros((len(groups), 1)), target, groups) if len(val)]
+    with warnings.catch_warnings():  # of a class with fewer samples than parts, which is no matter for a share
+        warnings.simplefilter("ignore", UserWarning)
+        places = [val for _, val in splitter.split(np.zeros((len(groups), 1)), target, groups) if len(val)]
     reached = np.cumsum([len(val) for val in places])[:-1]  # at least one part stays
     return np.concatenate(places[: 1 + int(np.argmin(abs(reached - size * len(groups))))])

@@ -264,9 +264,14 @@ def sklearn_folds(
     except UserError:
         raise
     except Exception as error:  # whatever the user's own splitter does
-        raise ConfigError(
-            f"data.split: {name} cannot split {len(table)} samples: {fault(error)}; change data.split or the data"
-        ) from error
+        kinds = "continuous" in str(error) and "target" in table
+        mend = (
+            "the target is continuous: take a splitter that does not stratify, or, where it stands for classes, mend "
+            "data.target or set data.task: classification"
+            if kinds
+            else "change data.split or the data"
+        )
+        raise ConfigError(f"data.split: {name} cannot split {len(table)} samples: {fault(error)}; {mend}") from error
     return order, _whole_times(table, order, pairs) if isinstance(splitter, TimeSeriesSplit) else pairs
 
 

@@ -43,7 +43,7 @@ def counted(n: int, what: str, rarest: tuple[str, int] | None, groups: int | Non
     """How many samples, of the rarest class, and groups there are."""
     parts = [f"n = {n:,} {what}"]
     if rarest is not None:
-        parts.append(f"{rarest[1]:,} of the rarest class, {rarest[0]}")
+        parts.append(f"{rarest[1]:,} of the rarest class ({rarest[0]})")
     if groups is not None:
         parts.append(f"{groups:,} groups")
     return "; ".join(parts)

@@ -28,6 +28,17 @@ def import_fault(module: str) -> str | None:
     return None
 
 
+def home(module: str | None) -> str | None:
+    """A module's name, whether its file is imported or run as the program."""
+    main = sys.modules.get("__main__")
+    if module != "__main__" or main is None:
+        return module
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if file is None or is_installed(file):  # a notebook, or a profiler that runs the program
+        return module
+    return str(spec.name) if spec is not None else Path(file).stem
+
+
 def told(error: BaseException) -> str:
     """`FILE, line n: Error: its message`; the file is the last of the user's own, where one took part."""
     what = f"{type(error).__name__}: {one_line(error.msg if isinstance(error, SyntaxError) else error)}".rstrip(": ")

@@ -38,6 +38,7 @@ import torch
 
 import lightning_base
 from lightning_base.tools.finder import is_installed
+from lightning_base.tools.imports import home
 from lightning_base.training.contents import DATA, Unidentified, contents
 from lightning_base.training.references import enclosed, steps, used
 
@@ -68,13 +69,8 @@ NOTED = {
     *("__module__", "__qualname__", "__dict__", "__weakref__", "__doc__", "__annotations__", "__slots__", "__hash__"),
     *("__abstractmethods__", "__parameters__", "__orig_bases__", "__dataclass_fields__", "__dataclass_params__"),
     *("__match_args__", "__firstlineno__", "__static_attributes__", "__annotate__", "__annotate_func__"),
-    *(
-        "__annotations_cache__",
-        "__type_params__",
-        "__classcell__",
-        "__protocol_attrs__",
-        "__non_callable_proto_members__",
-    ),
+    *("__annotations_cache__", "__type_params__", "__classcell__", "__protocol_attrs__"),
+    "__non_callable_proto_members__",
     "_abc_impl",
     "__slotnames__",  # noted by copyreg when an object is first copied
 }
@@ -112,7 +108,7 @@ def _parts(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
         return
     if kind not in (tuple, frozenset):  # whether equal constants are one object is the interpreter's affair
         seen[id(value)] = value  # kept, so that no other value gets its address
-    yield f"{kind.__module__}.{kind.__qualname__}".encode()
+    yield f"{home(kind.__module__)}.{kind.__qualname__}".encode()
     if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType) or kind.__name__ == CYTHON:
         yield from _named(value, seen)
     elif isinstance(value, Enum):
@@ -244,7 +240,7 @@ def _named(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
     if isinstance(value, ModuleType):
         yield from _module(value, seen)
         return
-    yield f"{value.__module__}.{value.__qualname__}".encode()
+    yield f"{home(value.__module__)}.{value.__qualname__}".encode()
     if isinstance(value, FunctionType):
         yield from _function(value, seen)
     elif not isinstance(value, type):

@@ -253,9 +253,10 @@ def imported(identity: Settings, where: str) -> Objects:
         ConfigError: where a function cannot be imported, or is not what it was.
     """
     if key := lacking(identity, "call"):
+        what = "its data was in memory (x=…), or made by" if key == "data" else f"{key} is"
         raise ConfigError(
-            f"{where} was made from Python objects, and {key} is no function that can be imported; repeat the call "
-            "that made it, which keeps what is finished, or put the function into a file"
+            f"{where} was made from Python objects, and {what} no function that can be imported; repeat the call "
+            f"that made it, which keeps what is finished, or import {key} from a file of functions"
         )
     made: dict[str, Any] = {"task": None, "trainer": {}}
     for key, entry in identity.items():
