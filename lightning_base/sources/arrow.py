@@ -111,8 +111,9 @@ def read_sheet(form: Format) -> pd.DataFrame:
                 raise DataError(f"data.sheet: {form.path} has no sheet {form.sheet!r}, only {', '.join(names[:20])}")
             if form.sheet is None and len(names) > 1:
                 raise DataError(f"{form.path}: {len(names)} sheets ({', '.join(names[:20])}); name one with data.sheet")
-            frame = book.parse(
-                form.sheet or 0,
+            frame = pd.read_excel(
+                book,
+                sheet_name=form.sheet or 0,
                 dtype=object,
                 header=0 if form.header is True else None,
                 skiprows=form.skip_rows,

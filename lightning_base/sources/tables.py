@@ -1,6 +1,7 @@
 """Tables: the records of a CSV or Parquet file as Samples, in memory or as a memory-mapped pack."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +16,19 @@ from lightning_base.samples.payload import content_hash, mixed, narrowed
 from lightning_base.samples.reading import read_times, texts
 from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.arrays import within_float32
-from lightning_base.sources.columns import Layout, as_numbers, row_ids, spelt
+from lightning_base.sources.columns import TRUTHS, Layout, as_numbers, row_ids, spelt
 from lightning_base.sources.dates import to_days
 from lightning_base.sources.form import Values
-from lightning_base.sources.numbers import PLAIN, Notation, distinct, to_numbers
+from lightning_base.sources.numbers import PLAIN, Notation, distinct, number, to_numbers
 from lightning_base.sources.plan import Plan, plan
-from lightning_base.sources.records import Chunk, Records
+from lightning_base.sources.records import Chunk, Records, is_code
 from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
 VERSION = 4  # of what is packed
 STEP = 0x9E3779B97F4A7C15
+MISSING = int(np.float64(np.nan).view(np.uint64))  # the content hash of a gap, as of a number
 
 
 class Encoded(NamedTuple):
@@ -66,7 +68,7 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
                 codes = place[codes]
                 x[:, i] = np.where(codes < 0, np.nan, codes)
                 hashed = [_hash(name) for name in feature.categories]
-                hashes = _mix(hashes, np.array([*hashed, 0], dtype=np.uint64)[codes])
+                hashes = _mix(hashes, np.array([*hashed, MISSING], dtype=np.uint64)[codes])
         yield _table(layout, made, chunk, start, x, hashes, odd)
         start += len(chunk)
 
@@ -152,8 +154,14 @@ def to_time(values: Values, where: str, lines: npt.NDArray[np.int64]) -> npt.NDA
 
 
 def _hash(text: str) -> int:
-    """A category's content hash."""
-    return content_hash(text.encode())
+    """A category's content hash: that of the number which it is, as booleans are 0 and 1, so that files compare."""
+    value = TRUTHS.get(text, number(text))
+    return content_hash(text.encode()) if math.isnan(value) or is_code(text) else _bits(value)
+
+
+def _bits(value: float) -> int:
+    """A number's content hash."""
+    return int(np.float64(value + 0.0).view(np.uint64))
 
 
 def _mix(hashes: npt.NDArray[np.uint64], content: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -17,11 +17,13 @@ from lightning_base.auditing.audit import audit
 from lightning_base.auditing.gate import LeakWarning, tell
 from lightning_base.auditing.suspicions.between import between
 from lightning_base.auditing.suspicions.columns import is_time
+from lightning_base.auditing.suspicions.copies import rounded, why_no_copies
 from lightning_base.auditing.suspicions.evidence import agreement, areas, telling_value
 from lightning_base.auditing.suspicions.groups import plain
 from lightning_base.auditing.suspicions.moved import moved_copies
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import AuditError, UserError
+from lightning_base.samples.samples import Samples
 from tests.helpers import shared
 from tests.support.planted import PLANTED, cancer, crops, flipped, pictures, table
 
@@ -173,3 +175,20 @@ def test_points_of_a_grid_or_of_a_line_are_not_taken_for_made_ones(tmp_path: Pat
     for x in (grid, line, rng.normal(size=(500, 4))):
         np.savez(tmp_path / "a.npz", x=x, y=np.arange(500) % 2)
         assert len(between(Arrays(source=str(tmp_path / "a.npz")).samples("pool")).rows) == 0
+
+
+@pytest.mark.parametrize("columns", range(3, 11))
+def test_copies_that_differ_in_the_ninth_digit_are_found_in_few_columns(columns: int) -> None:
+    x = np.random.default_rng(columns).normal(size=(220, columns))
+    copies = x[:20] + np.eye(1, columns)[0] * 1e-9
+    keys = rounded(np.concatenate([x, copies]))
+    assert keys, "rows of so many broken numbers can be told apart"
+    assert sum(keys[0][i] == keys[0][220 + i] for i in range(20)) >= 19  # one may lie on the edge of a cell
+    assert len(np.unique(keys[0][:220])) == 220
+
+
+def test_what_cannot_be_compared_is_not_said_to_be_looked_for() -> None:
+    few = np.random.default_rng(0).normal(size=(5000, 1)).round(2)
+    samples = Samples(few, pd.DataFrame({"id": [str(i) for i in range(5000)]}))
+    assert why_no_copies([samples]) == "too few columns of broken numbers to tell rows apart"
+    assert not rounded(few)

@@ -1,5 +1,7 @@
 """Changed copies: table rows that agree when rounded, texts that agree without punctuation, on both sides."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,7 +13,8 @@ from lightning_base.samples.samples import Samples
 Keys = npt.NDArray[np.uint64]
 MOST = 50_000_000  # numbers that are looked at
 FEWEST_WORDS = 5
-CELLS = (1e-4, 1e-3, 1e-2)  # … of a column's power of ten
+CELLS = (1e-6, 1e-4, 1e-3, 1e-2)  # … of a column's power of ten
+FREQUENT = 0.01  # of the rows have a value that is frequent
 CHANCE = 1e-4  # pairs of rows that may agree by chance, were columns independent
 
 
@@ -27,6 +30,19 @@ def changed_copies(joined: Joined) -> list[Keys]:
 def too_large(joined: Joined) -> bool:
     """Whether the samples are numbers, and too many to be compared."""
     return is_columns(joined.pool) and len(joined.ids) * joined.pool.inputs.shape[1] > MOST
+
+
+def why_no_copies(sources: Sequence[Samples]) -> str | None:
+    """Why rounded rows or texts without punctuation are not looked for in these samples; None where they are."""
+    pool = sources[0]
+    if is_text(pool):
+        return None
+    if not is_columns(pool) or pool.inputs.dtype.kind != "f":
+        return "no columns or texts"
+    if sum(map(len, sources)) * pool.inputs.shape[1] > MOST:
+        return f"more than {MOST:,} numbers"
+    x = np.concatenate([gather(source.inputs, np.arange(len(source)))[0] for source in sources])
+    return None if rounded(x) else "too few columns of broken numbers to tell rows apart"
 
 
 def is_text(samples: Samples) -> bool:
@@ -48,23 +64,36 @@ def rounded(x: npt.NDArray[np.floating]) -> list[Keys]:
     keys = []
     for cell in CELLS:
         cells = np.where(broken, np.round(known / (decade * cell)), known)
-        if likely_pairs(cells) > CHANCE:
+        if likely_pairs(cells, broken) > CHANCE:
             break
         cells[~np.isfinite(x)] = np.nan
         keys.append(hashed(cells))
     return keys
 
 
-def likely_pairs(cells: npt.NDArray[np.float64]) -> float:
+def likely_pairs(cells: npt.NDArray[np.float64], broken: npt.NDArray[np.bool_]) -> float:
     """How many of all pairs of rows (N, F) would be equal, were the columns independent, with a margin: they are not.
 
-    Columns that are related count as their square roots: two measures of one thing tell little more than one.
+    Of whole numbers two values are equal as often as those of two other rows are. Broken numbers, of which few rows may
+    show none that are equal but copies, as often as where all steps that the column spans are taken alike, three times
+    over, and as its frequent values are. Columns that are related count as their square roots: two measures of one
+    thing tell little more than one.
+
+    Args:
+        cells: (N, F) whole numbers.
+        broken: (F,) whether a column was one of broken numbers.
     """
     some = cells[:: max(len(cells) // 5000, 1)]
-    logs = []
-    for column in some.T:
-        share = np.unique(column, return_counts=True)[1] / len(column)
-        logs.append(np.log(max(float((share**2).sum()), 1 / len(some) ** 2)))
+    n, logs = len(some), []
+    for column, rounded_off in zip(some.T, broken, strict=True):
+        values, count = np.unique(column, return_counts=True)
+        if rounded_off:
+            step = float(np.diff(values).min()) if len(values) > 1 else 1.0
+            often = count[(count >= 3) & (count >= FREQUENT * n)]
+            alike = 3 * step / (float(np.ptp(column)) + step) + float(((often / n) ** 2).sum())
+        else:
+            alike = float(((count / n) ** 2).sum())
+        logs.append(np.log(min(alike, 1.0)))
     pairs = len(cells) * (len(cells) - 1) / 2
     return float(pairs * np.exp(sum(logs) / 2))
 

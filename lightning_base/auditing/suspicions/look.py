@@ -10,7 +10,7 @@ from lightning_base.auditing.overlap import Joined, Sides, pairs_across
 from lightning_base.auditing.report import EXAMPLES, Hit, Leak, counted, merge
 from lightning_base.auditing.suspicions.between import between, can_lie_between
 from lightning_base.auditing.suspicions.columns import is_columns, odd_columns
-from lightning_base.auditing.suspicions.copies import MOST, changed_copies, copied_rows, is_text, too_large
+from lightning_base.auditing.suspicions.copies import changed_copies, copied_rows, too_large, why_no_copies
 from lightning_base.auditing.suspicions.groups import alike_groups
 from lightning_base.auditing.suspicions.headers import telling_headers
 from lightning_base.auditing.suspicions.moved import moved_copies, why_not
@@ -48,14 +48,7 @@ def coverage(sources: Sequence[Samples]) -> list[tuple[str, str | None]]:
     columns, classes = is_columns(pool), bool(pool.classes) and pool.target is not None
     real = columns and pool.inputs.dtype.kind == "f"
     none = "inputs are no columns of numbers"
-    large = real and sum(map(len, sources)) * pool.inputs.shape[1] > MOST
-    copies = (
-        None
-        if (real or is_text(pool)) and not large
-        else f"more than {MOST:,} numbers"
-        if large
-        else "no columns or texts"
-    )
+    copies = why_no_copies(sources)
     made = None if can_lie_between(pool) else "three columns of broken numbers with classes have them, up to a size"
     return [
         ("columns that tell the target", None if columns else none),
