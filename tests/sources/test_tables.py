@@ -333,7 +333,7 @@ def test_a_column_of_names_is_no_input_and_said(tmp_path: Path) -> None:
         "count": "number",
         "plan": "category",
         "flag": "boolean",
-        "note": "text",
+        "note": "category",
         "y": "target",
         "customer": "identifier",
         "row": "identifier",

@@ -88,7 +88,8 @@ def likely_pairs(cells: npt.NDArray[np.float64], broken: npt.NDArray[np.bool_]) 
     for column, rounded_off in zip(some.T, broken, strict=True):
         values, count = np.unique(column, return_counts=True)
         if rounded_off:
-            step = float(np.diff(values).min()) if len(values) > 1 else 1.0
+            gaps = np.diff(values)
+            step = float(gaps.min()) if len(gaps) and not (gaps % gaps.min()).any() else 1.0  # as measures are rounded
             often = count[(count >= 3) & (count >= FREQUENT * n)]
             alike = 3 * step / (float(np.ptp(column)) + step) + float(((often / n) ** 2).sum())
         else:
