@@ -13,7 +13,7 @@ from lightning_base.errors import NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout
-from lightning_base.sources.form import NA_VALUES, Format, demand_separator
+from lightning_base.sources.form import Format, demand_separator
 from lightning_base.sources.tables import read_table
 
 
@@ -85,7 +85,8 @@ class Ratings(BaseDataModule):
         lacking = () if known else tuple(name for name in (self.rating, self.time) if name is not None)
         return read_table(
             Layout(
-                form=Format(Path(path), self.separator, self.header, self.encoding, NA_VALUES, key, lacking),
+                form=Format(Path(path), self.separator, self.header, self.encoding, ("",), key, lacking),
+                needed={"user": self.user, "item": self.item},
                 target=self.rating if known else None,
                 time=self.time if known else None,
                 features=(Feature(self.user, ()), Feature(self.item, ())),

@@ -15,6 +15,7 @@ from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Feature, Samples
 
+MOST_UNSEEN = 0.5  # share of a column's values
 TRUTHS = {"false": "0", "true": "1"}
 
 
@@ -160,7 +161,8 @@ class TablePreprocess(Preprocess):
         """The values of categorical columns that training has not seen, by column; nothing where all were seen.
 
         Raises:
-            DataError: for a column of two values or more of which none is a category of the data trained on.
+            DataError: for a column of which more than MOST_UNSEEN are no categories of the data trained on; with
+                `encode: code`, of which none is one.
         """
         found: dict[str, Unseen] = {}
         for i, feature in enumerate(samples.features):
@@ -178,9 +180,13 @@ class TablePreprocess(Preprocess):
             held = {name: (one, n) for name, (one, n) in held.items() if n}
             seen = {name for name, known in zip(fitted, self._state["seen"][feature.name], strict=True) if known}
             lost = {name: n for name, (one, n) in held.items() if one not in seen}
-            if sum(n for _, n in held.values()) > 1 and not any(one in fitted for one, _ in held.values()):
+            total = sum(n for _, n in held.values())
+            strange = {name: n for name, (one, n) in held.items() if one not in fitted}
+            most = MOST_UNSEEN if self.encode == "onehot" else 1 - 1e-9  # codes have one for what is new, as new users
+            if total > 1 and sum(strange.values()) > most * total:
+                what = "none" if sum(strange.values()) == total else f"only {total - sum(strange.values())} of {total}"
                 raise DataError(
-                    f"{samples.origin}: column {feature.name!r}: none of its values ({shown(held)}) was seen in "
+                    f"{samples.origin}: column {feature.name!r}: {what} of its values ({shown(strange)}) was seen in "
                     f"training, where they were {shown(fitted)}; spell them so, or leave them empty"
                 )
             if lost:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from lightning_base.errors import DataError, one_line
 from lightning_base.samples.reading import texts
-from lightning_base.sources.csv_bytes import open_bytes
+from lightning_base.sources.csv_bytes import DAMAGED, open_bytes
 from lightning_base.sources.form import Format, Values
 
 # kinds of columns that are read
@@ -161,8 +161,8 @@ def read_json_lines(form: Format) -> pd.DataFrame:
                 if not isinstance(row, dict):
                     raise DataError(f'{form.path}: line {number} is no object; write {{"column": value, …}}')
                 rows.append({key: _plain(value, key, form, number) for key, value in row.items()})
-    except OSError as error:
-        raise DataError(f"{form.key}: {form.path} cannot be read ({error.strerror or error}); mend the path") from error
+    except (OSError, *DAMAGED) as error:
+        raise DataError(f"{form.key}: {form.path} cannot be read ({one_line(error)}); mend the file") from error
     return pd.DataFrame(rows, dtype=object).apply(_of_one_kind) if rows else pd.DataFrame()
 
 

@@ -1,7 +1,7 @@
 """Columns: which of a file's columns is what, and what a first pass learns of each."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, TypeAlias
@@ -39,6 +39,7 @@ class Layout:
         date_format: of dates, as strptime has it; None for what fits.
         features: kinds found in another file, which this one is read like; instead of the three before.
         ids, group, time, time_end, role: columns that the sample table takes under these names, ids as `id`.
+        needed: inputs that no row may lack, by the option that names each.
         split_columns: columns that splitters alone read.
         known_after: columns that are known only after the target is: no inputs, and a finding each.
         task: whether the target is a class; "auto" looks at its values.
@@ -59,6 +60,7 @@ class Layout:
     time: str | None = None
     time_end: str | None = None
     role: str | None = None
+    needed: Mapping[str, str] = field(default_factory=dict)
     split_columns: Sequence[str] = ()
     known_after: Sequence[str] = ()
     task: Task = "auto"

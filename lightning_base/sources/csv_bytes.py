@@ -5,6 +5,7 @@ import codecs
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -13,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lightning_base.errors import ConfigError, DataError, near_file
+from lightning_base.errors import ConfigError, DataError, near_file, one_line
 
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, pa.ArrowException)  # what unpacking raises beside OSError
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16"}
 MARKS |= {codecs.BOM_UTF16_BE: "utf-16"}
 BLOCK = 1 << 22  # bytes read at a time
+LARGE, MOST_RATIO = 1 << 30, 200  # bytes, above which a packed file is refused that unpacks to so many times its size
 LONGEST = 1 << 28  # bytes of a line
 UNIT = "\x1f"  # stands for separators that pyarrow does not know: of several characters, or runs of blanks
 SPACE, QUOTE_BEFORE = 32, (10, 13)
@@ -49,6 +52,8 @@ def encoding_of(path: Path, encoding: str, key: str) -> str:
     except OSError as error:
         mend = near_file(str(path)) or "; mend the path"
         raise DataError(f"{key}: {path} cannot be read ({error.strerror or error}){mend}") from error
+    except DAMAGED as error:
+        raise DataError(f"{key}: {path} cannot be unpacked ({one_line(error)}); fetch it again") from error
     return next((found for mark, found in MARKS.items() if head.startswith(mark)), name)
 
 
@@ -60,9 +65,16 @@ def decoded(path: Path, encoding: str) -> Iterator[bytes]:
         DataError: for a line of more than LONGEST bytes.
     """
     decode = codecs.getincrementaldecoder(encoding)()
-    first, rest = True, b""
+    first, rest, total = True, b"", 0
+    size = path.stat().st_size
     with open_bytes(path) as file:
         while raw := file.read(BLOCK):
+            total += len(raw)
+            if total > max(LARGE, MOST_RATIO * size):
+                raise DataError(
+                    f"{path}: unpacks to more than {MOST_RATIO} times its size, as files do that are made to fill "
+                    "memory; unpack it yourself if it is right"
+                )
             if encoding == "utf-8" and raw.isascii() and not decode.getstate()[0]:
                 rest, first = rest + raw, False  # it is what it is, and most files are nothing else
             else:

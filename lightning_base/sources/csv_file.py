@@ -3,9 +3,7 @@
 import csv
 import io
 import itertools
-import lzma
 import re
-import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from lightning_base.errors import ConfigError, DataError, one_line
-from lightning_base.sources.csv_bytes import UNIT, CsvBytes, decoded, encoding_of, open_bytes
+from lightning_base.sources.csv_bytes import DAMAGED, UNIT, CsvBytes, decoded, encoding_of, open_bytes
 from lightning_base.sources.form import Format
 
 BLOCK = 1 << 22  # bytes that pyarrow parses at a time
@@ -69,7 +67,7 @@ def said(form: Format, encoding: str) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise DataError(f"{form.path}: {undecodable(form.path, encoding)}") from error
-    except (csv.Error, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException, OSError) as error:
+    except (csv.Error, *DAMAGED, OSError) as error:
         raise DataError(f"{form.path}: cannot be read ({one_line(error)}); mend the file") from error
 
 

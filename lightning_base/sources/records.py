@@ -109,10 +109,10 @@ class Records:
         """The columns of a Parquet file, without pandas' index."""
         try:
             schema = pq.read_schema(self.form.path)
-        except (OSError, pa.ArrowException) as error:
+            self._kinds = {str(field.name): field.type for field in schema}
+            said = schema.pandas_metadata or {}
+        except (OSError, ValueError, pa.ArrowException) as error:  # names and metadata may be no UTF-8, or no JSON
             raise DataError(f"{self.form.key}: {self.form.path} is not readable Parquet ({one_line(error)})") from error
-        self._kinds = {str(field.name): field.type for field in schema}
-        said = schema.pandas_metadata or {}
         self.index = [name for name in said.get("index_columns", ()) if isinstance(name, str) and name in self._kinds]
         return [name for name in self._kinds if name not in self.index]
 
@@ -139,7 +139,10 @@ class Records:
         self.findings = []
         wanted = [*text, *numbers]
         for batch, rows, locate in ahead(self._batches(wanted, set(numbers))):
-            columns = {name: self._column(name, batch[name], name in numbers) for name in wanted}
+            try:
+                columns = {name: self._column(name, batch[name], name in numbers) for name in wanted}
+            except (UnicodeDecodeError, pa.ArrowException) as error:
+                raise DataError(f"{self.form.path}: cannot be read ({one_line(error)}); mend the file") from error
             yield Chunk(columns, rows, locate)
         if self._csv is not None:
             self.findings = self._csv.findings

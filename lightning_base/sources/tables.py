@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -104,14 +105,12 @@ def _table(
 ) -> Encoded:
     """An encoded chunk with its sample table; `start` is the first record's number."""
     columns: dict[str, Any] = {}
+    for option, name in layout.needed.items():
+        _demand_there(layout, chunk, name, option)
     roles = [(key, getattr(layout, key), key) for key in ("ids", "group", "time", "time_end", "role")]
     for key, name, option in (*roles, *((name, name, "split_columns") for name in layout.split_columns)):
         if name is not None:
-            values = chunk.columns[name]
-            if (gone := pd.isna(values)).any():
-                line = chunk.lines[int(np.argmax(gone))]
-                raise DataError(f"{layout.form.path}: line {line} has no {name!r} (data.{option}); give every row one")
-            columns[key] = values
+            columns[key] = _demand_there(layout, chunk, name, option)
     columns = {"id": texts(columns.pop("ids")) if layout.ids else row_ids(start, len(chunk), made.rows), **columns}
     for key in ("time", "time_end"):
         if key in columns:
@@ -136,6 +135,19 @@ def _table(
             value = "no target" if pd.isna(values[at]) else f"target {values[at]}, {want}"
             findings.append((str(columns["id"][at]), "target", f"line {chunk.lines[at]} has {value}"))
     return Encoded(x, pd.DataFrame(columns), hashes, findings)
+
+
+def _demand_there(layout: Layout, chunk: Chunk, name: str, option: str) -> Values:
+    """The values of a column that every row has.
+
+    Raises:
+        DataError: naming the first line without one.
+    """
+    values = chunk.columns[name]
+    if (gone := pd.isna(values)).any():
+        line = chunk.lines[int(np.argmax(gone))]
+        raise DataError(f"{layout.form.path}: line {line} has no {name!r} (data.{option}); give every row one")
+    return values
 
 
 def to_time(values: Values, where: str, lines: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
@@ -260,6 +272,11 @@ def _pack(layout: Layout, records: Records, folder: Path) -> None:
     """Encodes a file into a folder: x.npy, hashes.npy, table.parquet, findings.parquet, meta.json."""
     made = plan(layout, records)
     shape = (made.rows, len(made.features))
+    if (room := shutil.disk_usage(folder).free) < 8 * shape[0] * (shape[1] + 1):
+        raise DataError(
+            f"{layout.form.path}: its {shape[0]} × {shape[1]} numbers do not fit into {folder} ({room >> 20} MB free); "
+            "make room, or set the environment variable LIGHTNING_BASE_CACHE to a folder that has it"
+        )
     x = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype=np.float64, shape=shape)
     tables, hashes, findings, start = [], [], made.findings, 0
     for part in encode(layout, records, made):
