@@ -49,6 +49,7 @@ class Cleaning:
         mode: images of another colour mode; fix converts them, and so does keep, since all samples have one shape.
         size: images of another size; fix resizes them, and so does keep.
         rate: sound of another sample rate; fix resamples it.
+        level: sound of floating-point numbers beyond full scale, which is 1.
         type: columns of numbers with other values between; fix makes those missing values.
         target: samples whose target is missing or impossible. For detection drop leaves the impossible boxes out,
             and the image stays.
@@ -77,6 +78,7 @@ class Cleaning:
     mode: Literal["fix", "keep", "drop", "fail"] = "fix"
     size: Literal["fix", "keep", "drop", "fail"] = "fail"
     rate: Literal["fix", "drop", "fail"] = "fix"
+    level: Literal["keep", "drop", "fail"] = "keep"
     type: Literal["fix", "fail"] = "fail"
     target: Literal["drop", "fail"] = "fail"
     non_finite: Literal["drop", "fix", "fail"] = "fail"
