@@ -11,9 +11,12 @@ RATES = (44_100, 48_000, 32_000)  # hertz; halved in version 2, quartered in 2.5
 
 
 def said_bytes(path: Path) -> int | None:
-    """How many bytes of frames it says it has: 0 where it says its length otherwise, None where it does not."""
+    """How many bytes it says it has, tags before its frames included: 0 where it says its length otherwise.
+
+    None where it does not.
+    """
     with open(path, "rb") as file:
-        file.seek(_tagged(file.read(10)))
+        file.seek(start := _tagged(file.read(10)))
         first = file.read(4096)
     if first[:1] != b"\xff":
         return None
@@ -22,7 +25,7 @@ def said_bytes(path: Path) -> int | None:
         return 0 if b"VBRI" in first else None
     flags = int.from_bytes(first[at + 4 : at + 8], "big")
     place = at + 8 + 4 * (flags & 1)  # the number of frames stands before it
-    return int.from_bytes(first[place : place + 4], "big") if flags & 2 else 0
+    return start + int.from_bytes(first[place : place + 4], "big") if flags & 2 else 0
 
 
 def varies(path: Path) -> bool:

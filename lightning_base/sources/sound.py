@@ -145,20 +145,10 @@ def read_header(path: Path) -> Header:
         DataError: for one that the machine cannot read now.
     """
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size == 0:
-                raise ValueError("empty file")
-            head = file.read(4096)
-            file.seek(0)
-            _check_riff(file, size)
-            _check_ogg(file, size)
-        said = said_bytes(path)
+        size, head, said = _checked(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); mend its rights") from error
     with _opened(path) as sound:
-        if sound.format == "MP3" and said is not None and said > size:
-            raise ValueError(f"truncated: {size} of {said} bytes")
         _check_log(sound.extra_info, sound.subtype)
         if (found := COUNT.search(head)) and sound.format == "NIST" and int(found[1]) != sound.frames:
             raise ValueError(f"truncated: {sound.frames} of {int(found[1])} values of sound")
@@ -170,6 +160,21 @@ def read_header(path: Path) -> Header:
             "an MP3 of varying bit rate, or of layer I or II, that does not say its length: some may be lost"
         )
     return header
+
+
+def _checked(path: Path) -> tuple[int, bytes, int | None]:
+    """The size of a file whose lengths fit it, its first bytes, and how long it says to be as an MP3."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise ValueError("empty file")
+        head = file.read(4096)
+        file.seek(0)
+        _check_riff(file, size)
+        _check_ogg(file, size)
+    if (said := said_bytes(path)) is not None and said > size:
+        raise ValueError(f"truncated: {size} of {said} bytes")
+    return size, head, said
 
 
 def _opened(path: Path) -> soundfile.SoundFile:
@@ -192,6 +197,8 @@ def _check_size(header: Header, size: int) -> None:
         raise ValueError(f"{header.channels} channels, where {CHANNELS} are the most")
     if header.frames < 1:
         raise ValueError("it has no sound")
+    if header.frames > 2**62:
+        raise ValueError("it does not say how long it is; write it anew")
     if header.frames > LONGEST:
         raise ValueError(f"{header.frames} values a channel, where {LONGEST} are the most")
     decoded = 2 * header.frames * header.channels
@@ -247,6 +254,8 @@ def _check_log(log: str, subtype: str) -> None:
     for name, said, there in SHOULD.findall(log):
         if int(said) > int(there) + (8 if name in OUTER else 0):
             raise ValueError(f"truncated: {there} of {said} bytes ({name})")
+        if name == "riff" and int(said) < int(there):  # of W64, whose sound libsndfile takes to reach to the end
+            raise ValueError(f"its header says {said} bytes, where {there} are")
     if (found := OTHER.search(log)) and subtype != "IMA_ADPCM":  # whose header counts packets
         raise ValueError(f"its header says {found[1] or found[2]} values, and its sound has another number")
 

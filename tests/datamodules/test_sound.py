@@ -1,5 +1,6 @@
 """Claims about sound: what files of each kind say, and what is said of those that cannot be read."""
 
+import io
 import os
 import struct
 import tarfile
@@ -250,6 +251,61 @@ def test_files_that_cannot_be_read_are_findings_and_no_samples(tmp_path: Path) -
     with pytest.raises(UserError, match=r"low_ann_1\.wav: empty file .*data\.clean\.unreadable: drop"):
         folder(root, clean=Cleaning(escape="drop")).samples("pool")
     assert len(folder(root, clean=Cleaning(escape="drop", unreadable="drop")).samples("pool")) == 4
+
+
+def chunk(name: bytes, content: bytes, pad: bool = True) -> bytes:
+    """A chunk of a RIFF file."""
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2 if pad else 0)
+
+
+def riff(*chunks: bytes, size: int | None = None) -> bytes:
+    """A WAV file of these chunks, and the size that its header gives."""
+    content = b"WAVE" + chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, RATE, RATE, 1, 8)) + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(content) if size is None else size) + content
+
+
+def as_file(form: str) -> bytes:
+    """A tone as a file of 16 bits, or MP3."""
+    file = io.BytesIO()
+    soundfile.write(file, tone(400), RATE, format=form)
+    return file.getvalue()
+
+
+BYTES = bytes(range(100, 201))
+ODD = chunk(b"data", BYTES)
+WITH_MORE = {  # whole files that hold other things than sound, and how many values they have
+    "tags after": (riff(ODD, chunk(b"LIST", b"INFOabcd")), 101),
+    "chunks before": (riff(chunk(b"junk", bytes(29)), chunk(b"fact", struct.pack("<I", 101)), ODD), 101),
+    "no pad": (riff(chunk(b"data", BYTES, pad=False)), 101),
+    "the header counted": (riff(ODD, size=len(riff(ODD))), 101),
+    "a tag behind": (riff(ODD) + b"TAG" + bytes(125), 101),
+    "MP3 with tags": (b"ID3\3\0\0\0\0\x0f\x68" + bytes(15 * 128 + 104) + as_file("MP3") + b"TAG" + bytes(125), 2400),
+    "AIFF and more": (as_file("AIFF") + b"more", 2400),
+    "RF64 and more": (as_file("RF64") + b"more", 2400),
+}
+LYING = {  # files whose header says another length, and what is said
+    "a header too short": (riff(ODD, size=0), "its header says 8 bytes, its sound ends at byte 145"),
+    "from a pipe": (riff(ODD[:4] + b"\xff" * 4 + BYTES, size=2**32 - 1), "truncated: 101 of 4294967295 bytes of sound"),
+    "two sounds": (riff(ODD, ODD), "it has two chunks of sound"),
+    "no sound": (riff(), "truncated: it ends before its sound"),
+    "W64 and more": (as_file("W64") + b"more" * 9, "its header says 4904 bytes, where 4940 are"),
+}
+
+
+@pytest.mark.parametrize("case", [*WITH_MORE, *LYING])
+def test_what_a_header_says_is_held_against_the_file(place: Path, case: str) -> None:
+    raw, expected = {**WITH_MORE, **LYING}[case]
+    (place / "a").mkdir()
+    (place / "a" / "x.wav").write_bytes(raw)
+    write(place / "a" / "y.wav", tone(300).tobytes())
+    samples = one(place, "a/x.wav")
+    if case in LYING:
+        assert samples.findings.to_numpy().tolist() == [["a/x.wav", "unreadable", expected]]
+    else:
+        assert len(samples.inputs[0]) == expected
+        assert samples.findings.empty
+    if expected == 101:
+        assert samples.inputs[0].tolist() == [(value - 128) * 256 for value in BYTES]
 
 
 CUT = [*LOSSLESS[:8], *LOSSY[:3], ("wav", "WAV", "IMA_ADPCM"), ("wav", "WAV", "FLOAT"), ("aifc", "AIFF", "IMA_ADPCM")]
