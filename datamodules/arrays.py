@@ -1,16 +1,18 @@
 """Arrays: the data sets that scikit-learn ships, an `.npz`, or a folder of `.npy` files that stay on the disk."""
 
-import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn import datasets
 
 from lightning_base.data import BaseDataModule, Samples, Source
-from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line, suggest
+from lightning_base.errors import ConfigError, DataError, NoSourceError, suggest
+from lightning_base.samples.samples import findings_table
+from lightning_base.sources.array_files import read_npy_folder, read_npz, unused
 from lightning_base.sources.arrays import inputs_alone, need, to_samples
 
 EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
@@ -20,20 +22,25 @@ EMBEDDED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 class Arrays(BaseDataModule):
     """Inputs and targets as arrays.
 
-    An `.npz`, which is read into memory, holds `x` (N, ...) and `y` (N,): integers or strings are classes,
-    floating-point numbers a regression target. Beside them it may hold `id`, `group`, `time`, `time_end` (N,), columns
-    for lightning_base.splitters.FoldColumn (N,) whose names begin with `fold`, `classes` (C,) (the names of classes 0
-    to C-1), `x_test` and `y_test` (the sealed test source), `x_predict`. Images are (N, C, H, W).
+    An `.npz`, which is read into memory, holds `x` (N, ...) and `y` (N,). Booleans, integers and text are classes:
+    those found, whole numbers by value and others by alphabet, booleans as false and true. Floating-point numbers are a
+    regression target, whole or not. Beside them it may hold `id`, `group`, `time`, `time_end` (N,), columns for
+    lightning_base.splitters.FoldColumn (N,) whose names begin with `fold`, `classes` (C,) (the names of classes 0 to
+    C-1, which numbers in `y` then are, floating-point ones too), `x_test` and `y_test` (the sealed test source, with
+    `id_test`, …), `x_predict` and `id_predict`. Images are (N, C, H, W). Numbers may be of any size, precision and byte
+    order; they are kept as uint8, float32, or float64 where float32 does not hold them. Arrays of other names are
+    findings, and refused where one that is not there may be meant.
 
     A folder holds the same arrays as `x.npy`, `y.npy`, …; its `x` is uint8 or float32 and stays memory-mapped, so
     that it may be larger than memory.
 
     Args:
         source: digits, breast_cancer, wine, iris, diabetes, or the path of an `.npz` or of a folder of `.npy` files.
-        predict: the path of one with the `x` that `predict` reads; else `x_predict` of the source.
+        predict: the path of one with the `x` that `predict` reads, and `id` where it has one; else `x_predict` of the
+            source.
 
     Raises:
-        UserError: for a source that is neither embedded nor a readable `.npz` with fitting arrays.
+        UserError: for a source that is neither embedded nor a readable `.npz` or folder with fitting arrays.
     """
 
     source: str
@@ -42,23 +49,35 @@ class Arrays(BaseDataModule):
     def dataset(self, source: Source) -> Samples:
         """The arrays of a source, memory-mapped where they are files."""
         if source == "predict" and self.predict is not None:
-            arrays = {"x_predict": need(read_arrays(self.predict), "x", self.predict)}
-        else:
-            arrays = read_embedded(self.source) if self.source in EMBEDDED else read_arrays(self.source)
+            arrays, found = read_arrays(self.predict, "predict")
+            x = need(arrays, "x", self.predict)
+            return replace(inputs_alone(x, "x", self.predict, arrays.get("id"), "id"), findings=found)
+        embedded = self.source in EMBEDDED
+        arrays, found = (read_embedded(self.source), findings_table()) if embedded else read_arrays(self.source)
+        self._demand_one_shape(arrays)
         if source == "predict":
             if "x_predict" not in arrays:
                 raise NoSourceError(f"{self.source} has no `x_predict`; name an .npz with data.predict")
-            return inputs_alone(arrays["x_predict"], "x_predict", self.predict or self.source)
+            return inputs_alone(arrays["x_predict"], "x_predict", self.source, arrays.get("id_predict"), "id_predict")
         if self.seals and "x_test" in arrays:
             raise ConfigError(
                 f"data.test_size or data.split: {self.source} has an `x_test` of its own; do not seal another share"
             )
         pool = to_samples(arrays, "", self.source)
         if source == "pool":
-            return pool
+            return replace(pool, findings=pd.concat([found, pool.findings], ignore_index=True))
         if "x_test" not in arrays:
             raise NoSourceError(f"{self.source} has no test samples; seal a share with data.test_size, e.g. 0.2")
         return to_samples(arrays, "_test", self.source, pool.classes)
+
+    def _demand_one_shape(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Refuses samples of other shapes than the pool's."""
+        for key in ("x_test", "x_predict"):
+            if key in arrays and "x" in arrays and arrays[key].shape[1:] != arrays["x"].shape[1:]:
+                raise DataError(
+                    f"{self.source}: samples of {key} have shape {arrays[key].shape[1:]}, those of x "
+                    f"{arrays['x'].shape[1:]}; give as many values"
+                )
 
     def given(self, x: Any) -> Samples:
         """Samples of an array (N, ...).
@@ -80,33 +99,15 @@ def read_embedded(name: str) -> dict[str, npt.NDArray[Any]]:
     return arrays
 
 
-def read_arrays(path: str) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an `.npz`, or of a folder of `.npy` files: inputs memory-mapped, the others read."""
-    if not Path(path).is_dir():
-        return read_npz(path)
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    for file in sorted(Path(path).glob("*.npy")):
-        mapped = file.stem in ("x", "x_test", "x_predict")
-        try:
-            arrays[file.stem] = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise DataError(f"{file} is not a readable .npy of plain numbers ({one_line(error)})") from error
-        if mapped and arrays[file.stem].dtype not in (np.uint8, np.float32):
-            raise DataError(f"{file}: type {arrays[file.stem].dtype}; write uint8 or float32, which stay on the disk")
-    return arrays
-
-
-def read_npz(path: str) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an `.npz`; pickled objects in it are refused."""
-    if not Path(path).is_file():
+def read_arrays(path: str, key: str = "source") -> tuple[dict[str, npt.NDArray[Any]], pd.DataFrame]:
+    """The arrays of an `.npz`, or of a folder of `.npy` files whose inputs are memory-mapped, and findings."""
+    if Path(path).is_dir():
+        arrays, others = read_npy_folder(Path(path))
+    elif Path(path).is_file():
+        arrays, others = read_npz(path)
+    else:
         raise ConfigError(
-            f"data.source: no file {path}, and no embedded data set of that name ({', '.join(EMBEDDED)})"
+            f"data.{key}: no file {path}, and no embedded data set of that name ({', '.join(EMBEDDED)})"
             f"{suggest(path, EMBEDDED)}"
         )
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (ValueError, OSError, AttributeError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(
-            f"{path} is not a readable .npz of plain arrays ({one_line(error)}); write it with numpy.savez(x=…, y=…)"
-        ) from error
+    return arrays, findings_table([*unused(others, arrays, path)])

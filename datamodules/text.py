@@ -1,4 +1,4 @@
-"""Texts: folders of .txt files, files with one text per line, or a column of a CSV or Parquet file."""
+"""Texts: folders of text files, files with one text per line, or a column of a CSV or Parquet file."""
 
 import re
 from collections.abc import Sequence
@@ -14,23 +14,33 @@ from lightning_base.errors import ConfigError, DataError, NoSourceError, one_lin
 from lightning_base.preprocess import Preprocess, Vocabulary
 from lightning_base.samples.payload import Ragged, content_hash
 from lightning_base.samples.samples import Feature, findings_table
+from lightning_base.sources.class_folders import (
+    Listed,
+    by_folder,
+    demand_left,
+    list_all,
+    list_pool,
+    list_test,
+    silent_folders,
+)
 from lightning_base.sources.columns import row_id
-from lightning_base.sources.csv_file import mend
-from lightning_base.sources.form import NA_VALUES, PARQUET, Format
-from lightning_base.sources.listing import list_files
+from lightning_base.sources.form import EXCEL, JSON_LINES, NA_VALUES, PARQUET, Format
 from lightning_base.sources.records import Records
+from lightning_base.sources.text_files import SUFFIXES, decode, decode_lines, read_bytes
 
-TABLES = (*PARQUET, ".csv", ".tsv")
+TABLES = (*PARQUET, *EXCEL, *JSON_LINES, ".csv", ".tsv")
+KEYS = {"pool": "data.path", "test": "data.test_path", "predict": "data.predict"}
 
 
 @dataclass
 class Corpus:
-    """Texts as they are read: ids, texts, names of classes (None: none known), groups, and findings."""
+    """Texts as they are read: ids, texts, names of classes (None: none known), groups, roles, and findings."""
 
     ids: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     targets: list[str | None] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
     findings: list[tuple[str, str, str]] = field(default_factory=list)
 
     def add(self, id_: str, text: str, target: str | None) -> None:
@@ -47,9 +57,14 @@ class Text(BaseDataModule):
     Give either `path` or `files`. Words are what `token` matches, in lower case unless `lower` is false; texts that
     agree in them are duplicates. The vocabulary is fitted on the fold's training role.
 
+    Text files end in .txt or .text, or these and .gz; folders' other files are findings. A file is decoded as a whole,
+    by its byte-order mark where it has one, else by `encoding`. Lines end at a line feed, a carriage return, or both,
+    and nowhere else. A line that is not in the encoding is a finding; where lines cannot be told apart in bytes, as in
+    UTF-16, the file is refused. A file that is one text is a finding as a whole.
+
     Args:
-        path: a folder with one subfolder of .txt files per class (or such folders `train` and `test` in it), or a CSV
-            (.csv, .tsv) or Parquet file.
+        path: a folder with one subfolder of text files per class (or such folders `train`, `val` and `test` in it;
+            train and val, by `role`, are the pool), or a CSV (.csv, .tsv) or Parquet file.
         files: one file per class, with one text per line: {neg: a.txt, pos: b.txt}.
         text: the column of texts, where the path is a table.
         target: … of class names.
@@ -58,10 +73,11 @@ class Text(BaseDataModule):
         class_names: the classes in the order of their numbers; by default those found, in alphabetical order.
         test_path: what `path` is, with sealed test texts.
         test_files: what `files` is, with sealed test texts.
-        predict: a folder of .txt files, a file with one text per line, or a table, which `predict` reads.
+        predict: a folder of text files, in folders or not, a file with one text per line, or a table, which `predict`
+            reads.
         separator: between the fields of a CSV; "whitespace" for runs of it; by default the most frequent of tab, comma,
             semicolon and bar in the first line.
-        encoding: of the files.
+        encoding: of the files that have no byte-order mark.
         lower: take capital letters as small ones.
         token: the regular expression of a word.
         max_words: the vocabulary's most words, the numbers 0 and 1 included.
@@ -69,7 +85,8 @@ class Text(BaseDataModule):
         max_length: texts are cut after so many words.
 
     Raises:
-        UserError: for a file or column that is not there, a pattern that is none, or no test texts.
+        UserError: for a file or column that is not there, a class none of whose files can be read, an id that is
+            missing or there twice, a pattern that is none, or no test texts.
     """
 
     path: str | None = None
@@ -100,7 +117,7 @@ class Text(BaseDataModule):
             raise ConfigError(f"data.token: {self.token!r} is no regular expression ({error})") from error
         try:
             "".encode(self.encoding)
-        except LookupError as error:
+        except (LookupError, UnicodeError) as error:
             raise ConfigError(
                 f"data.encoding: {self.encoding!r} is not an encoding; give e.g. utf-8 or latin-1"
             ) from error
@@ -111,88 +128,81 @@ class Text(BaseDataModule):
 
     def dataset(self, source: Source) -> Samples:
         """The texts of a source as codes of words: Ragged int32."""
-        path, files = {
-            "pool": (self._part("train") or self.path, self.files),
-            "test": (self.test_path or self._part("test"), self.test_files),
-            "predict": (self.predict, None),
-        }[source]
-        if path is None and files is None:
-            if source == "predict":
-                raise NoSourceError("data.predict: not given; name a folder or file of texts")
-            raise NoSourceError(
-                "data: no test texts; seal a share with data.test_size, e.g. 0.2, or give data.test_path or test_files"
-            )
-        corpus, key = Corpus(), {"pool": "data.path", "test": "data.test_path", "predict": "data.predict"}[source]
+        corpus, key = Corpus(), KEYS[source]
+        path = {"pool": self.path, "test": self.test_path, "predict": self.predict}[source]
+        files = {"pool": self.files, "test": self.test_files, "predict": None}[source]
         if files is not None:
             for name, file in files.items():
                 self._lines(corpus, Path(file), f"data.{'test_' if source == 'test' else ''}files.{name}", name)
+            origin = ", ".join(files.values())
+        elif path is not None:
+            origin = self._path(corpus, Path(path), key, source)
+        elif source == "test" and self.path and (listed := list_test(Path(self.path), SUFFIXES, "data.path")):
+            origin = self._folder(corpus, listed, source)
+        elif source == "predict":
+            raise NoSourceError("data.predict: not given; name a folder or file of texts")
         else:
-            assert path is not None
-            self._path(corpus, Path(path), key, source)
-        origin = path or ", ".join((files or {}).values())
+            raise NoSourceError(
+                "data: no test texts; seal a share with data.test_size, e.g. 0.2, or give data.test_path or test_files"
+            )
         classes: Sequence[str] = ()
         if source != "predict":
             found = sorted({*(files or ()), *(name for name in corpus.targets if name is not None)})
             classes = self.classes if source == "test" else self.class_names or found
         return self._samples_of(corpus, tuple(classes), origin)
 
-    def _part(self, name: str) -> str | None:
-        """The folder `train` or `test` in the path, where it has both a folder `train` and that one."""
-        if self.path is None or not (Path(self.path) / "train").is_dir():
-            return None
-        return str(Path(self.path) / name) if (Path(self.path) / name).is_dir() else None
-
-    def _path(self, corpus: Corpus, path: Path, key: str, source: Source) -> None:
-        """Takes the texts of a folder, a table or, to predict, a file of lines."""
+    def _path(self, corpus: Corpus, path: Path, key: str, source: Source) -> str:
+        """Takes the texts of a folder, a table or, to predict, a file of lines; what messages name."""
         if path.is_dir():
-            self._folder(corpus, path, classes=source != "predict")
-        elif path.suffix.lower() in TABLES:
+            return self._folder(corpus, (list_pool if source == "pool" else list_all)(path, SUFFIXES, key), source)
+        if Format(path).suffix in TABLES:
             self._records(corpus, path, key, with_target=source != "predict")
         elif source == "predict":
             self._lines(corpus, path, key, None)
         else:
             raise DataError(f"{key}: {path} is neither a folder nor a table ({', '.join(TABLES)}); mend the path")
-
-    def _decode(self, corpus: Corpus, raw: bytes, id_: str, place: str) -> str | None:
-        """The text, or None and a finding."""
-        try:
-            return raw.decode(self.encoding)
-        except UnicodeDecodeError as error:
-            where = f"{place} has byte 0x{raw[error.start]:02x} at column {error.start + 1}"
-            corpus.findings.append((id_, "encoding", f"{where}, {mend(self.encoding)}"))
-            return None
+        return str(path)
 
     def _lines(self, corpus: Corpus, path: Path, key: str, target: str | None) -> None:
         """Takes one text per line; ids are the class and the line's number from 1."""
         try:
-            lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+            lines = decode_lines(read_bytes(path), self.encoding)
         except OSError as error:
             raise DataError(
                 f"{key}: {path} cannot be read ({error.strerror}); put it there or mend the path"
             ) from error
-        for number, line in enumerate(lines, start=1):
+        except ValueError as error:
+            raise DataError(f"{key}: {path}: {error}") from error
+        for number, (text, wrong) in enumerate(lines, start=1):
             id_ = ("" if target is None else f"{target}/") + row_id(number, len(lines) + 1)
-            if (text := self._decode(corpus, line, id_, f"{path} line {number}")) is not None:
+            if text is None:
+                corpus.findings.append((id_, "encoding", f"{path} {wrong}"))
+            else:
                 corpus.add(id_, text, target)
 
-    def _folder(self, corpus: Corpus, root: Path, classes: bool) -> None:
-        """Takes one text per file; ids are paths from the root."""
-        found, findings = list_files(root, (".txt",))
-        corpus.findings += findings.itertuples(index=False, name=None)
-        for name in found["name"]:
-            if classes and "/" not in name:
-                raise DataError(f"{root / name}: it is in no class's folder; move it into one")
+    def _folder(self, corpus: Corpus, listed: Listed, source: Source) -> str:
+        """Takes one text per file; ids are paths. The folder that they start from."""
+        corpus.findings += listed.findings.itertuples(index=False, name=None)
+        names = list(listed.files["name"])
+        targets: list[str | None] = [None] * len(names)
+        if source != "predict":
+            targets = [*by_folder(listed, "")]
+            corpus.findings += silent_folders(listed, SUFFIXES).itertuples(index=False, name=None)
+        wrong: dict[str, str] = {}
+        for name, target in zip(names, targets, strict=True):
+            kind = "unreadable"
             try:
-                raw = (root / name).read_bytes()
-            except OSError as error:
-                corpus.findings.append((name, "unreadable", one_line(error.strerror)))
-                continue
-            parts = raw.split(b"\n")
-            for number, line in enumerate(parts, start=1):
-                if self._decode(corpus, line, name, f"line {number}") is None:
-                    break
-            else:
-                corpus.add(name, raw.decode(self.encoding), name.split("/")[0] if classes else None)
+                raw = read_bytes(listed.folder / name)
+                kind = "encoding"
+                corpus.add(name, decode(raw, self.encoding), target)
+            except (OSError, ValueError) as error:
+                wrong[name] = one_line(error.strerror if isinstance(error, OSError) else error)
+                corpus.findings.append((name, kind, wrong[name]))
+        if source == "pool":
+            classes = [target for target in targets if target is not None]
+            demand_left(names, classes, {name for name in corpus.targets if name is not None}, wrong.__getitem__)
+        corpus.roles = listed.roles(corpus.ids) or []
+        return str(listed.folder)
 
     def _records(self, corpus: Corpus, path: Path, key: str, with_target: bool) -> None:
         """Takes one text per record."""
@@ -201,9 +211,12 @@ class Text(BaseDataModule):
         for name, argument in ((self.text, "text"), (target, "target"), (self.ids, "ids"), (group, "group")):
             records.require([name], f"data.{argument}")
         wanted = list(dict.fromkeys(n for n in (self.text, target, self.ids, group) if n is not None))
+        seen: dict[str, int] = {}
         for chunk in records.chunks(wanted):
             for i, text in enumerate(chunk.columns[self.text]):
-                id_ = chunk.columns[self.ids][i] if self.ids else f"{len(corpus.ids):08d}"
+                id_ = f"{len(corpus.ids):08d}"
+                if self.ids is not None:
+                    id_ = self._named(path, chunk.columns[self.ids][i], int(chunk.lines[i]), seen)
                 corpus.add(id_, text or "", None if target is None else chunk.columns[target][i])
                 if group is not None:
                     if chunk.columns[group][i] is None:
@@ -212,6 +225,17 @@ class Text(BaseDataModule):
                         )
                     corpus.groups.append(chunk.columns[group][i])
         corpus.findings += records.findings
+
+    def _named(self, path: Path, id_: str | None, line: int, seen: dict[str, int]) -> str:
+        """The id of a line, which must be there, and there alone."""
+        if id_ is None:
+            raise DataError(f"{path}: line {line} has no {self.ids!r} (data.ids); give every row one")
+        if seen.setdefault(id_, line) != line:
+            raise DataError(
+                f"{path}: lines {seen[id_]} and {line} have the same {self.ids!r}, {id_!r} (data.ids); give every row "
+                "its own"
+            )
+        return id_
 
     def _samples_of(self, corpus: Corpus, classes: tuple[str, ...], origin: str) -> Samples:
         """The corpus as codes of words; texts without a word are findings and no samples."""
@@ -234,6 +258,8 @@ class Text(BaseDataModule):
                     findings.append((id_, "target", f"target {corpus.targets[i] or 'missing'}: {known}"))
         if corpus.groups:
             columns["group"] = [corpus.groups[i] for i in keep]
+        if corpus.roles:
+            columns["role"] = [corpus.roles[i] for i in keep]
         return Samples(
             inputs=Ragged.of(codes, np.zeros(0, dtype=np.int32)),
             table=pd.DataFrame(columns),

@@ -57,6 +57,7 @@ class Cleaning:
         mode: images of another colour mode; fix converts them, and so does keep, since all samples have one shape.
         size: images of another size; fix resizes them, and so does keep.
         rate: sound of another sample rate; fix resamples it.
+        level: sound of floating-point numbers beyond full scale, which is 1.
         type: columns of numbers with other values between; fix makes those missing values.
         notation: columns whose numbers are written otherwise than 1234.5; fix reads them.
         identifier: columns of a table that have another value in nearly every row; they are no inputs.
@@ -87,6 +88,7 @@ class Cleaning:
     mode: Literal["fix", "keep", "drop", "fail"] = "fix"
     size: Literal["fix", "keep", "drop", "fail"] = "fail"
     rate: Literal["fix", "drop", "fail"] = "fix"
+    level: Literal["keep", "drop", "fail"] = "keep"
     type: Literal["fix", "fail"] = "fail"
     notation: Literal["fix", "fail"] = "fix"
     identifier: Literal["drop", "fail"] = "drop"

@@ -15,7 +15,7 @@ from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Feature, Samples
 
-MOST_UNSEEN = 0.5  # share of a column's values
+MOST_UNSEEN, FEWEST = 0.5, 20  # share of a column's values, and how many there must be
 TRUTHS = {"false": "0", "true": "1"}
 
 
@@ -182,7 +182,8 @@ class TablePreprocess(Preprocess):
             lost = {name: n for name, (one, n) in held.items() if one not in seen}
             total = sum(n for _, n in held.values())
             strange = {name: n for name, (one, n) in held.items() if one not in fitted}
-            most = MOST_UNSEEN if self.encode == "onehot" else 1 - 1e-9  # codes have one for what is new, as new users
+            # of a few rows a share says little, and codes have one for what is new, as new users are
+            most = MOST_UNSEEN if self.encode == "onehot" and total >= FEWEST else 1 - 1e-9
             if total > 1 and sum(strange.values()) > most * total:
                 what = "none" if sum(strange.values()) == total else f"only {total - sum(strange.values())} of {total}"
                 raise DataError(

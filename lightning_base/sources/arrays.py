@@ -7,12 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import DataError
+from lightning_base.errors import DataError, one_line
 from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import hash_payload, narrowed
 from lightning_base.samples.reading import texts
-from lightning_base.samples.samples import Samples
+from lightning_base.samples.samples import Samples, findings_table
+from lightning_base.sources.columns import TRUTHS, is_whole, spelt
+from lightning_base.sources.form import NA_VALUES
 from lightning_base.tools.cache import kept_folder
+
+WHOLE = 2**53  # up to which float64 holds every whole number
 
 
 def need(arrays: dict[str, npt.NDArray[Any]], key: str, path: str) -> npt.NDArray[Any]:
@@ -27,11 +31,17 @@ def numeric(x: npt.NDArray[Any], key: str, path: str) -> npt.NDArray[Any]:
 
     Of images and the like (N, C, ...) float32 is enough where no channel's mean is far from what varies about it.
     """
-    if x.ndim < 2 or np.iscomplexobj(x) or not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+    if x.ndim < 2 or x.dtype.kind not in "biuf" or 0 in x.shape[1:]:
         raise DataError(f"{path}: {key} has shape {x.shape} and type {x.dtype}; inputs are numbers (N, …)")
     if x.dtype in (np.uint8, np.float32):
         return x
-    exact = narrowed(within_float32(x.astype(np.float64, copy=False)))
+    if x.dtype.kind in "iu" and x.dtype.itemsize == 8 and x.size and max(-int(x.min()), int(x.max())) > WHOLE:
+        raise DataError(
+            f"{path}: {key} has whole numbers beyond ±2⁵³, which inputs do not hold; scale them, or leave out such "
+            "columns as hold names or moments"
+        )
+    with np.errstate(over="ignore"):  # of longer types, whose values beyond float64 cleaning finds as infinite
+        exact = narrowed(within_float32(x.astype(np.float64, copy=False)))
     if exact.dtype == np.float32 or x.ndim == 2:
         return exact
     with np.errstate(invalid="ignore", over="ignore"):  # infinite values, which cleaning finds
@@ -45,14 +55,32 @@ def within_float32(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(beyond, np.copysign(np.inf, x), x) if beyond.any() else x
 
 
-def inputs_alone(x: Any, key: str, origin: str) -> Samples:
-    """The samples of inputs (N, ...) that have no target.
+def inputs_alone(x: Any, key: str, origin: str, ids: npt.NDArray[Any] | None = None, ids_key: str = "id") -> Samples:
+    """The samples of inputs (N, ...) that have no target, with their names (N,) where they have some.
 
     Raises:
-        DataError: for inputs that are no numbers, or of fewer than two dimensions.
+        DataError: for inputs that are no numbers, or of fewer than two dimensions, and ids that do not fit them.
     """
     x = numeric(x if isinstance(x, np.ndarray) else np.asarray(x), key, origin)
-    return Samples(x, pd.DataFrame({"id": row_ids(len(x))}), hashes=stored_hashes(x), origin=origin)
+    table = pd.DataFrame({"id": row_ids(len(x)) if ids is None else _named(ids, len(x), ids_key, key, origin)})
+    return Samples(x, table, hashes=stored_hashes(x), origin=origin)
+
+
+def _named(ids: npt.NDArray[Any], n: int, key: str, inputs: str, origin: str) -> npt.NDArray[Any]:
+    """(n,) ids as texts."""
+    _demand_rows(ids, n, key, inputs, origin)
+    named = texts(ids)
+    if (gone := pd.isna(named)).any():
+        raise DataError(f"{origin}: {key} is missing or blank in row {int(gone.argmax())}; name every sample")
+    return named
+
+
+def _demand_rows(values: npt.NDArray[Any], n: int, key: str, inputs: str, origin: str) -> None:
+    """Refuses what does not stand beside the inputs, one value a sample."""
+    if np.shape(values) != (n,):
+        raise DataError(
+            f"{origin}: {key} has shape {np.shape(values)} where {inputs} has {n} rows; give one value each"
+        )
 
 
 def row_ids(n: int) -> list[str]:
@@ -69,33 +97,83 @@ def to_samples(
     """
     x = numeric(need(arrays, f"x{suffix}", origin), f"x{suffix}", origin)
     y = need(arrays, f"y{suffix}", origin)
-    columns: dict[str, Any] = {"id": row_ids(len(x)), "target": y}
-    folds = [key for key in arrays if key.startswith("fold") and not suffix]
-    for key in ("id", "group", "time", "time_end", *folds):
-        if f"{key}{suffix}" in arrays:
-            columns[key] = arrays[f"{key}{suffix}"]
-    for key, values in columns.items():
-        if np.ndim(values) != 1 or len(values) != len(x):
-            name = {"target": "y"}.get(key, key) + suffix
-            raise DataError(f"{origin}: {name} has shape {np.shape(values)} where x{suffix} has {len(x)} rows")
-    table = pd.DataFrame(columns)
+    _demand_rows(y, len(x), f"y{suffix}", f"x{suffix}", origin)
+    columns: dict[str, Any] = {"id": row_ids(len(x))}
     if f"id{suffix}" in arrays:
-        table["id"] = texts(table["id"])
-        if (gone := table["id"].isna()).any():
-            raise DataError(f"{origin}: id{suffix} is missing or blank in row {int(gone.argmax())}; name every sample")
-    if "classes" in arrays:
-        classes = tuple(map(str, arrays["classes"]))
-        if np.issubdtype(y.dtype, np.integer):  # class numbers already
-            return Samples(x, table, classes, origin, hashes=stored_hashes(x))
-    elif np.issubdtype(y.dtype, np.floating):
-        return Samples(x, table, (), origin, hashes=stored_hashes(x))
-    elif classes is None:
-        classes = tuple(map(str, np.unique(y)))
-    number = {name: i for i, name in enumerate(classes)}
-    if unknown := sorted({str(v) for v in y} - number.keys()):
-        raise DataError(f"{origin}: y{suffix} has {unknown[0]!r}, which is none of the classes {', '.join(classes)}")
-    table["target"] = [number[str(v)] for v in y]
-    return Samples(x, table, classes, origin, hashes=stored_hashes(x))
+        columns["id"] = _named(arrays[f"id{suffix}"], len(x), f"id{suffix}", f"x{suffix}", origin)
+    declared = None if "classes" not in arrays else _declared(arrays["classes"], origin)
+    columns["target"], classes = _targets(y, f"y{suffix}", declared, classes, origin)
+    folds = [key for key in arrays if key.startswith("fold") and not suffix]
+    for key in ("group", "time", "time_end", *folds):
+        if f"{key}{suffix}" in arrays:
+            values = arrays[f"{key}{suffix}"]
+            _demand_rows(values, len(x), f"{key}{suffix}", f"x{suffix}", origin)
+            columns[key] = _column(values, f"{key}{suffix}", origin)
+    table = pd.DataFrame(columns)
+    gone = table["id"][table["target"].isna()] if y.dtype.kind in "US" else ()
+    findings = findings_table([(str(name), "target", "no target") for name in gone])
+    if len(findings):
+        table["target"] = table["target"].fillna(-1).astype(np.int64)
+    return Samples(x, table, classes, origin, hashes=stored_hashes(x), findings=findings)
+
+
+def _column(values: npt.NDArray[Any], key: str, origin: str) -> "pd.Series[Any]":
+    """The values as a column."""
+    try:
+        return pd.Series(values)
+    except (ValueError, OverflowError) as error:  # moments beyond what 64 bits of pandas' units hold
+        raise DataError(f"{origin}: {key} cannot be a column ({one_line(error)}); give other moments") from error
+
+
+def _declared(names: npt.NDArray[Any], origin: str) -> tuple[str, ...]:
+    """The declared names of the classes."""
+    classes = tuple(map(str, names.ravel()))
+    if names.ndim != 1 or len(_spelt(classes)) < len(classes):
+        raise DataError(f"{origin}: classes has shape {names.shape} or a name twice; give each class (C,) a name")
+    return classes
+
+
+def _targets(
+    y: npt.NDArray[Any], key: str, declared: tuple[str, ...] | None, pool: tuple[str, ...] | None, origin: str
+) -> tuple[Any, tuple[str, ...]]:
+    """(N,) class numbers, or values, and the classes' names: declared ones, else the pool's, else those found.
+
+    Text that means "missing" in a table means that here, unless it is a class's declared name; then numbers are NaN.
+    """
+    if y.dtype.kind not in "biufUS":
+        raise DataError(f"{origin}: {key} is of type {y.dtype}; give numbers, or text for classes")
+    known = pool if declared is None else declared
+    if declared is not None and (y.dtype.kind in "iuf" or (y.dtype.kind == "b" and not _spelt(declared) <= {*TRUTHS})):
+        return y.astype(np.int64) if y.dtype.kind == "b" else y, declared
+    if known == () or (known is None and y.dtype.kind == "f"):
+        if y.dtype.kind not in "iuf":
+            raise DataError(f"{origin}: {key} is of type {y.dtype} where y is numbers; give numbers")
+        return y.astype(np.float64) if known == () else y, ()
+    named = spelt(y.astype(object))
+    if y.dtype.kind in "US":
+        named[pd.Index(named).isin(NA_VALUES) & ~pd.Index(named).isin(declared or ())] = None
+    found = {name for name in named if name is not None}
+    classes = known or tuple(sorted(found, key=_by_value if all(map(_short, found)) else None))
+    number = {name: i for i, name in enumerate(spelt(np.array(classes, dtype=object)))}
+    if unknown := sorted(found - number.keys()):
+        raise DataError(f"{origin}: {key} has {unknown[0]!r}, which is none of the classes {', '.join(classes)}")
+    target = np.array([np.nan if name is None else number[name] for name in named])
+    return target if np.isnan(target).any() else target.astype(np.int64), classes
+
+
+def _spelt(names: tuple[str, ...]) -> set[str]:
+    """The names in the spelling in which they are compared."""
+    return set(spelt(np.array(names, dtype=object)))
+
+
+def _short(name: str) -> bool:
+    """Whether a name is a whole number of up to 18 digits."""
+    return is_whole(name) and len(name) < 20
+
+
+def _by_value(name: str) -> tuple[int, str]:
+    """What classes that are whole numbers are put in order by."""
+    return int(name), name
 
 
 def stored_hashes(x: npt.NDArray[Any]) -> npt.NDArray[np.uint64] | None:

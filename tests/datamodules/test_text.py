@@ -1,5 +1,7 @@
 """Claims about texts: folders, lines and columns read alike, and what is said of text that cannot be read."""
 
+import gzip
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 
 from datamodules.text import Text
 from lightning_base.clean.cleaning import Cleaning
+from lightning_base.data import Source
 from lightning_base.errors import UserError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
@@ -116,6 +119,188 @@ def test_text_in_another_encoding_names_file_line_and_byte(tmp_path: Path) -> No
     assert found.table["id"].tolist() == ["neg/b.txt"]
     assert found.findings["id"].tolist() == ["neg/a.txt"]
     assert found.findings["detail"][0].startswith("line 2 has byte 0xff at column 5")
+
+
+BREAKS = {"line feed": "\n", "both": "\r\n", "carriage return": "\r"}
+UTF = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "cp500")
+
+
+@pytest.mark.parametrize("encoding", UTF)
+@pytest.mark.parametrize("ending", BREAKS)
+def test_lines_are_the_same_in_every_encoding_and_with_every_ending(tmp_path: Path, encoding: str, ending: str) -> None:
+    # U+0A0D and U+0D0A hold the bytes of line ends; the others are breaks to str.splitlines alone
+    texts = {"neg": ["dull\u2028film", "", "so\x0bso \x0c bad"], "pos": ["fine \u0a0d \u0d0a", "good\x85film"]}
+    if encoding == "cp500":  # EBCDIC, which has other characters, and bytes, for line ends
+        texts = {"neg": ["dull", "", "bad"], "pos": ["fine", "good film"]}
+    for name, content in texts.items():
+        (tmp_path / f"{name}.txt").write_bytes((BREAKS[ending].join(content) + BREAKS[ending]).encode(encoding))
+    files = {name: str(tmp_path / f"{name}.txt") for name in texts}
+    # a mark says what it is, whatever is declared; without one it is declared
+    for declared in {encoding, "utf-8"} if encoding in ("utf-8-sig", "utf-16", "utf-32") else {encoding}:
+        samples = Text(files=files, encoding=declared).dataset("pool")
+        assert samples.table["id"].tolist() == ["neg/1", "neg/3", "pos/1", "pos/2"]
+        assert samples.findings.to_numpy().tolist() == [["neg/2", "empty", "it has no words"]]
+        expected = [content for texts_ in texts.values() for content in texts_ if content]
+        for row, content in enumerate(expected):
+            assert words(samples, row) == re.findall(r"\w+(?:'\w+)*|[^\w\s]", content)
+
+
+@pytest.mark.parametrize("encoding", UTF)
+def test_a_file_that_is_one_text_is_the_same_in_every_encoding(tmp_path: Path, encoding: str) -> None:
+    for name, text in (("neg", "dull\nfilm"), ("pos", "très fine" if encoding != "cp500" else "fine")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.text").write_bytes(text.encode(encoding))
+    samples = Text(path=str(tmp_path), encoding=encoding).dataset("pool")
+    assert words(samples, 0) == ["dull", "film"]
+    assert words(samples, 1)[-1] == "fine"
+    assert samples.findings.empty
+
+
+WRONG = {
+    "utf-16 without a mark": ("good".encode("utf-16-le"), "utf-8", r"line 1 has a NUL character at column 2"),
+    "a mark that lies": (b"\xef\xbb\xbfgood\nb\xe4d", "latin-1", r"line 2 has byte 0xe4 at column 2.*byte-order mark"),
+    "no mark": ("good".encode("utf-16-le"), "utf-16", r"no byte-order mark; give data\.encoding: utf-16-le or"),
+    "half a character": (
+        "a\nbc".encode("utf-16") + b"\0",
+        "utf-8",
+        r"line 2 has byte 0x00 at column 3, which is not utf",
+    ),
+    "after carriage returns": (b"a\rb\r\nc\xff", "utf-8", r"line 3 has byte 0xff at column 2, which is not utf-8"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_text_that_is_not_what_it_says_names_line_and_column(tmp_path: Path, case: str) -> None:
+    raw, encoding, message = WRONG[case]
+    for name in ("neg", "pos"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_bytes("good film".encode(encoding))
+    (tmp_path / "pos" / "b.txt").write_bytes(raw)
+    data = Text(path=str(tmp_path), encoding=encoding)
+    found = data.dataset("pool")
+    assert found.table["id"].tolist() == ["neg/a.txt", "pos/a.txt"]
+    assert found.findings[["id", "kind"]].to_numpy().tolist() == [["pos/b.txt", "encoding"]]
+    assert re.search(message, found.findings["detail"][0])
+    files = {name: str(tmp_path / name / "a.txt") for name in ("neg", "pos")} | {"odd": str(tmp_path / "pos/b.txt")}
+    with pytest.raises(UserError, match=message):
+        Text(files=files, encoding=encoding).samples("pool")
+
+
+def test_packed_text_is_read_within_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {}
+    for name, content in TEXTS.items():
+        (tmp_path / "root" / name).mkdir(parents=True)
+        files[name] = str(tmp_path / f"{name}.txt.gz")
+        Path(files[name]).write_bytes(gzip.compress("\n".join(content).encode("utf-16")))
+        (tmp_path / "root" / name / "1.txt.gz").write_bytes(
+            gzip.compress(content[0].encode()) + gzip.compress(b" more")
+        )
+    plain = Text(files=lines(tmp_path)).dataset("pool")
+    packed = Text(files=files, predict=files["pos"])
+    assert np.array_equal(packed.dataset("pool").content, plain.content)
+    assert packed.dataset("predict").table["id"].tolist() == ["1", "2", "3"]
+    assert words(Text(path=str(tmp_path / "root")).dataset("pool"), 1) == ["a", "film", "to", "see", "!", "more"]
+    monkeypatch.setattr("lightning_base.sources.text_files.RATIO_FROM", 10_000)
+    Path(files["pos"]).write_bytes(gzip.compress(b"a " * 1_000_000))
+    with pytest.raises(UserError, match=r"pos\.txt\.gz: unpacks to more than \d+ bytes, as a decompression bomb does"):
+        packed.dataset("pool")
+    Path(files["pos"]).write_bytes(gzip.compress(b"a b")[:-9])
+    with pytest.raises(UserError, match=r"pos\.txt\.gz: damaged gzip"):
+        packed.dataset("predict")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"text\na b\n"))
+    assert words(Text(files=files, predict=str(tmp_path / "t.csv.gz")).dataset("predict"), 0) == ["a", "b"]
+
+
+def test_an_id_that_is_missing_or_there_twice_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,target,key\ngood,pos,a\nbad,neg,b\n!,neg,\n")
+    with pytest.raises(UserError, match=r"t\.csv: line 4 has no 'key' \(data\.ids\); give every row one"):
+        Text(path=str(path), ids="key").dataset("pool")
+    path.write_text('text,target,key\ngood,pos,a\n"",neg,b\nbad,neg,a\n')
+    with pytest.raises(UserError, match=r"t\.csv: lines 2 and 4 have the same 'key', 'a' \(data\.ids\)"):
+        Text(path=str(path), ids="key").dataset("pool")
+
+
+def test_a_class_does_not_vanish_with_its_files(tmp_path: Path) -> None:
+    for name in ("neg", "pos", "odd"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.txt").write_text(f"{name} film")
+    (tmp_path / "odd" / "1.txt").rename(tmp_path / "odd" / "1.docx")
+    with pytest.raises(UserError, match=r"odd: a class's folder with no file that is read \(1 × \.docx\); give \.txt"):
+        Text(path=str(tmp_path)).samples("pool")
+    (tmp_path / "odd" / "1.docx").unlink()
+    with pytest.raises(UserError, match=r"odd: a class's folder without files .*data\.clean\.empty: drop"):
+        Text(path=str(tmp_path)).samples("pool")
+    (tmp_path / "odd" / "1.txt").write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"odd/1\.txt: line 1 has byte 0xff .* no file of class 'odd' can be read"):
+        Text(path=str(tmp_path), clean=Cleaning(encoding="drop")).samples("pool")
+    only = tmp_path / "only"
+    (only / "neg").mkdir(parents=True)
+    (only / "neg" / "1.md").write_text("x")
+    with pytest.raises(UserError, match=r"data\.path: .*only has no files that are read \(1 × \.md\); give \.txt"):
+        Text(path=str(only)).samples("pool")
+
+
+def test_train_and_val_are_the_pool_by_role_and_what_stands_beside_them_is_named(tmp_path: Path) -> None:
+    for part in ("train", "val", "test", "held"):
+        for name in ("neg", "pos"):
+            (tmp_path / part / name).mkdir(parents=True)
+            (tmp_path / part / name / "1.txt").write_text(f"{part} film {name}")
+    data = Text(path=str(tmp_path))
+    pool = data.dataset("pool")
+    assert pool.table[["id", "role"]].to_numpy().tolist() == [
+        [f"{part}/{name}/1.txt", part] for part in ("train", "val") for name in ("neg", "pos")
+    ]
+    assert pool.findings[["id", "kind"]].to_numpy().tolist() == [["held", "unused"]]
+    assert pool.table["target"].tolist() == [0, 1, 0, 1]
+    assert words(data.samples("test"), 0)[0] == "test"
+    (tmp_path / "train").rename(tmp_path / "training")
+    with pytest.raises(UserError, match=r"has a folder val and none named train"):
+        data.dataset("pool")
+
+
+def nasty(root: Path) -> set[str]:
+    """A folder with all that goes wrong in folders; the names of its files that are not hidden, and of empty ones."""
+    files = {
+        "a/1.txt": b"one",
+        "a/2.TXT": b"two",
+        "a/deep/er/3.text": b"three",
+        "b/4.txt.gz": gzip.compress(b"four"),
+        "a/blank.txt": b" \n",
+        "a/zero.txt": b"",
+        "a/bin.txt": bytes(range(256)),
+        "a/cut.txt.gz": b"\x1f\x8b\x08",
+        "a/x.md": b"x",
+        "a/none": b"x",
+        "b/x.html": b"x",
+        "b/.hid.txt": b"x",
+        "b/x.gz": b"x",
+        "b/nul.txt": b"a\0",
+    }
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    (root / "a" / "gone.txt").symlink_to(root / "a" / "nowhere.txt")
+    (root / "a" / "out.txt").symlink_to("/etc/hostname")
+    (root / "b" / "round").symlink_to(root)
+    (root / "empty").mkdir()
+    with open(os.fsencode(root) + b"/a/\xff.txt", "wb"):
+        pass
+    os.mkfifo(root / "a" / "pipe.txt")
+    found = {p.relative_to(root) for p in root.rglob("*") if p.is_symlink() or not p.is_dir()}
+    names = {str(p).encode(errors="surrogateescape").decode(errors="backslashreplace") for p in found}
+    return {name for name in names if "/." not in name} | {"empty"}
+
+
+@pytest.mark.parametrize("source", ["pool", "predict"])
+def test_every_file_is_a_sample_or_named_in_a_finding(tmp_path: Path, source: Source) -> None:
+    every = nasty(tmp_path) - ({"empty"} if source == "predict" else set())
+    samples = Text(path=str(tmp_path), predict=str(tmp_path)).dataset(source)
+    ids, told = set(samples.table["id"]), set(samples.findings["id"])
+    assert ids == {"a/1.txt", "a/2.TXT", "a/deep/er/3.text", "b/4.txt.gz"}
+    assert ids | told == every
+    assert not ids & told
+    assert not samples.findings["id"].duplicated().any()
 
 
 def test_texts_without_words_are_findings_and_no_samples(tmp_path: Path) -> None:
