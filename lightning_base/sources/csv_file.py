@@ -101,7 +101,7 @@ def _is_none(line: str, comment: str | None) -> bool:
 
 
 def most_frequent(lines: list[str], quote: str | None) -> str:
-    """The separator that stands most often in the first record, outside quotes; blanks where none does."""
+    """The separator that stands most often in the first record, outside quotes; else blanks, or commas for one column."""
     first = ""
     for line in lines:
         first += line
@@ -110,7 +110,7 @@ def most_frequent(lines: list[str], quote: str | None) -> str:
     if quote:
         first = re.sub(f"{re.escape(quote)}.*?{re.escape(quote)}", "", first, flags=re.DOTALL)
     best = max("\t,;|", key=first.count)
-    return best if best in first else "whitespace"
+    return best if best in first else "whitespace" if len(first.split()) > 1 else ","
 
 
 def _names(form: Format, first: list[str]) -> list[str]:
