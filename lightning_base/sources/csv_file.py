@@ -101,7 +101,7 @@ def _is_none(line: str, comment: str | None) -> bool:
 
 
 def most_frequent(lines: list[str], quote: str | None) -> str:
-    """The separator that stands most often in the first record, outside quotes; else blanks, or for one column commas."""
+    """The separator that stands most often in the first record, outside quotes; else blanks, or commas."""
     first = ""
     for line in lines:
         first += line

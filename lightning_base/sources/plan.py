@@ -46,6 +46,7 @@ class Plan:
         rows: the number of records.
         findings: (id, kind, detail).
         target: how the target's numbers are written.
+        features: the inputs in their order, with the categories of those that are no numbers.
     """
 
     columns: tuple[Column, ...]
@@ -54,10 +55,7 @@ class Plan:
     findings: list[tuple[str, str, str]] = field(default_factory=list)
     target: Notation = PLAIN
 
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The inputs, with the categories of those that are no numbers."""
-        return tuple(column.feature for column in self.columns if column.feature is not None)
+    features: tuple[Feature, ...] = ()
 
 
 def plan(layout: Layout, records: Records) -> Plan:
@@ -81,14 +79,15 @@ def plan(layout: Layout, records: Records) -> Plan:
         )
         columns.append(one)
         findings += _findings(layout, one)
-    if not any(column.feature for column in columns):
+    features = tuple(column.feature for column in columns if column.feature is not None)
+    if not features:
         raise DataError(f"{layout.form.path}: no column is left as an input; name some in data.columns")
     findings += [(name, "known_after", "known only after the target is, so no input") for name in layout.known_after]
     target, classes = _target(layout, records, tallies)
     apart = [Column(name, kind, becomes, tallies.get(name)) for name, kind, becomes in _apart(layout, records, names)]
     order = {name: i for i, name in enumerate(records.names)}
-    found = columns if given else sorted([*columns, *apart], key=lambda column: order.get(column.name, -1))
-    return Plan(tuple(found), classes, rows, findings + records.findings, target)
+    found = sorted([*columns, *apart], key=lambda column: order.get(column.name, -1))
+    return Plan(tuple(found), classes, rows, findings + records.findings, target, features)
 
 
 def _numeric(layout: Layout, name: str, tally: Tally) -> bool:

@@ -40,6 +40,8 @@ def described(samples: Samples, widths: Mapping[str, int]) -> list[dict[str, Any
         gone = row["input"] and feature is None
         found["becomes"] = "left out by data.clean" if gone else row["becomes"]
         found["width"] = int(widths.get(row["name"], 0))
+        if found["becomes"] == "spread out" and found["width"] == 1 < found["distinct"]:
+            found["becomes"] = "a number for each"
         rows.append(found)
     return rows
 

@@ -13,7 +13,7 @@ from lightning_base.auditing.audit import look_at_test, read_test_source
 from lightning_base.auditing.coverage import coverage, told
 from lightning_base.auditing.gate import find_leaks, findings, tell, write_split
 from lightning_base.auditing.pictures import draw_samples
-from lightning_base.auditing.report import Leak
+from lightning_base.auditing.report import Leak, counted
 from lightning_base.auditing.suspicions.look import looked_for
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
@@ -61,9 +61,9 @@ def prepare(experiment: Experiment) -> Prepared:
             out.print(f"  {line.kind}  {line.id}: {line.detail} ({line.action})", soft_wrap=True)
         if len(found) > SHOWN:
             out.print(f"  … and {len(found) - SHOWN} more")
-    fold = data.folds.folds[0]
+    fold, told_of = data.folds.folds[0], counted(len(found), "finding", "findings")
     out.print(
-        f"{len(found)} findings; split: {len(data.folds.folds)} folds, the first with {len(fold.train)} training and "
+        f"{told_of}; split: {len(data.folds.folds)} folds, the first with {len(fold.train)} training and "
         f"{len(fold.val)} held-out samples\nresults: {directory}",
         soft_wrap=True,
     )
@@ -82,7 +82,9 @@ def described(data: BaseDataModule) -> list[str]:
     if isinstance(data.preprocess, TablePreprocess):
         data.setup("fit")
         width = data.transform(data.loader("train").gather(data.rows("train")[:1])).x.shape[1]
-        lines.append(f"{len(pool.features)} columns are inputs; with categories spread out {width} numbers a sample")
+        lines.append(
+            f"{counted(len(pool.features), 'column is an input', 'columns are inputs')}: {width} numbers a sample"
+        )
     return lines
 
 
