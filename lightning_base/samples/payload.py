@@ -212,6 +212,9 @@ def fitting(inputs: Payload) -> int:
 def narrowed(values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
     """The values as float32 where that holds each of them exactly, else as they are."""
     with np.errstate(over="ignore", invalid="ignore"):
+        first = values[:1000]  # which most often settles it
+        if not np.array_equal(first.astype(np.float32), first, equal_nan=True):
+            return values
         narrow = values.astype(np.float32)
         return narrow if np.array_equal(narrow, values, equal_nan=True) else values
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,7 +20,7 @@ from lightning_base.sources.records import Chunk, is_code
 Task: TypeAlias = Literal["auto", "classification", "regression"]
 NUMERIC_SHARE = 0.9  # a column of which more is numbers is numeric: the rest are findings
 MOST_VALUES = 1_000_000  # distinct values that are remembered of a column of numbers
-MOST_FLOATS = 10_000  # … of one that is read as numbers, by which they are counted
+MOST_FLOATS = 1_000  # … of one that is read as numbers, by which they are counted
 MOST_WORDS = 10_000  # … that are no numbers, by which it is told how they are written
 MOST_CLASSES = 20  # whole numbers with more distinct values are a continuous target
 TRUTHS = {"false": 0.0, "true": 1.0}
@@ -85,7 +84,7 @@ class Tally:
         words: distinct values that are none, MOST_WORDS at most.
         coded: whether digits have zeros in front, as postcodes have.
         values: the distinct values; None where they are numbers and too many to remember.
-        floats: distinct values read as numbers, MOST_FLOATS and one more at most.
+        floats: distinct values read as numbers; where they are more than MOST_FLOATS, only some.
         examples: the first few distinct values, as they are written.
         rising: whether it counts: whole numbers, each one more than that before.
     """
@@ -135,9 +134,10 @@ class Tally:
 
     def _remember(self, values: npt.NDArray[np.float64]) -> None:
         """Takes distinct numbers, as long as they are few."""
-        if len(self.floats) <= MOST_FLOATS:
-            self.floats.update(pd.unique(values)[: MOST_FLOATS + 1].tolist())
-            self.floats = set(islice(self.floats, MOST_FLOATS + 1))
+        for start in (0, 5 * MOST_FLOATS):  # the first of them most often are too many
+            part = values[start:] if start else values[: 5 * MOST_FLOATS]
+            if len(self.floats) <= MOST_FLOATS:
+                self.floats.update(pd.unique(part)[: MOST_FLOATS + 1].tolist())
         if len(self.examples) < 3:
             found = [f"{value:.10g}" for value in pd.unique(values[:1000])[:3]]
             self.examples += [one for one in found if one not in self.examples][: 3 - len(self.examples)]
@@ -159,8 +159,8 @@ class Tally:
 
     @property
     def distinct(self) -> int:
-        """How many distinct values there are; of numbers MOST_FLOATS and one more stand for more than can be told."""
-        return len(self.floats) if self.values is None else len(self.values)
+        """How many distinct values there are; of numbers MOST_FLOATS and one more stand for any more."""
+        return min(len(self.floats), MOST_FLOATS + 1) if self.values is None else len(self.values)
 
 
 def is_whole(text: str) -> bool:

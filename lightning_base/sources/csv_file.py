@@ -20,6 +20,7 @@ from lightning_base.sources.csv_bytes import DAMAGED, UNIT, CsvBytes, decoded, e
 from lightning_base.sources.form import Format
 
 BLOCK = 1 << 22  # bytes that pyarrow parses at a time
+FIRST = 1 << 18  # … that are looked at for the head
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def read_head(form: Format) -> Head:
     """
     encoding = encoding_of(form.path, form.encoding, form.key)
     with said(form, encoding):
-        lines = list(io.StringIO(next(decoded(form.path, encoding), b"").decode(), newline=""))
+        block = next(decoded(form.path, encoding), b"")
+        block = block[: block.rfind(b"\n", 0, FIRST) + 1] if b"\n" in block[:FIRST] else block
+        lines = list(io.StringIO(block.decode(), newline=""))
         skip, blank = min(form.skip_rows, len(lines)), []
         while skip < len(lines) and _is_none(lines[skip], form.comment):
             skip += 1
@@ -175,11 +178,14 @@ class CsvFile:
         form, head = self.form, self.head
         return CsvBytes(form.path, head.encoding, head.separator, form.quote or "", form.comment or "", head.skip)
 
-    def batches(self, floats: Collection[str] = ()) -> Iterator[tuple[Any, npt.NDArray[np.int64]]]:
+    def batches(
+        self, floats: Collection[str] = (), block: int | None = None
+    ) -> Iterator[tuple[Any, npt.NDArray[np.int64]]]:
         """The records as pyarrow RecordBatches, and their numbers (n,) int64 in the file, from 1.
 
         Args:
             floats: columns wanted as float64; others are texts. Both are null where missing.
+            block: bytes that are parsed at a time.
 
         Raises:
             NotNumbers: where one of `floats` has another value.
@@ -194,7 +200,7 @@ class CsvFile:
                 return "skip"
 
             try:
-                for batch in self._reader(floats, skip):
+                for batch in self._reader(floats, skip, block or BLOCK):
                     numbers = _numbers(read, len(batch), [number for number, _ in bad])
                     read = int(numbers[-1]) if len(numbers) else read
                     yield batch, numbers
@@ -257,14 +263,14 @@ class CsvFile:
                 ) from error
         return np.array(lines, dtype=np.int64), blank
 
-    def _reader(self, floats: Collection[str], skip: Any) -> Iterator[Any]:
+    def _reader(self, floats: Collection[str], skip: Any, block: int) -> Iterator[Any]:
         """pyarrow's batches."""
         source = self._source
         try:
             return iter(
                 pacsv.open_csv(
                     pa.PythonFile(source, mode="r"),
-                    read_options=pacsv.ReadOptions(column_names=self.names, use_threads=False, block_size=BLOCK),
+                    read_options=pacsv.ReadOptions(column_names=self.names, use_threads=False, block_size=block),
                     parse_options=pacsv.ParseOptions(
                         delimiter=source.delimiter,
                         quote_char=source.quote or False,

@@ -28,6 +28,7 @@ from lightning_base.sources.numbers import Notation, to_numbers
 
 CHUNK = 50_000  # records
 IN_MEMORY = 200_000_000  # bytes: of smaller files what was parsed is kept for a second run through
+PROBED_BYTES = 1 << 18
 PROBED = 500  # records by which a CSV's columns of numbers are found
 TRIES = 3  # columns that turn out not to be numbers, after which all are read as texts
 UNPACKED = 10  # how many times its size a packed file is taken to have
@@ -204,7 +205,7 @@ class Records:
         if self.notation.thousands:
             return set()
         found: set[str] = set()
-        for whole, _ in islice(self._csv.batches(), 1):
+        for whole, _ in islice(self._csv.batches(block=PROBED_BYTES), 1):
             part = whole.slice(0, PROBED)
             for name in numbers:
                 values = as_texts(part.column(self.names.index(name)), self.form.na_values)
