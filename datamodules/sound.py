@@ -1,6 +1,5 @@
 """Sound: folders of PCM WAV files, decoded once into one memory-mapped array."""
 
-import re
 import wave
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from lightning_base.preprocess import Preprocess
 from lightning_base.preprocess.spectrogram import LogMel
 from lightning_base.samples.payload import Ragged, hash_payload
 from lightning_base.sources.listing import list_files
+from lightning_base.sources.patterns import compile_pattern
 from lightning_base.tools.cache import kept_folder
 
 VERSION = 1  # of what is packed
@@ -142,25 +142,6 @@ class Sound(BaseDataModule):
 def _found(ids: "pd.Series[str]", kind: str, details: Iterable[str]) -> pd.DataFrame:
     """Findings of one kind: id, kind, detail."""
     return pd.DataFrame({"id": list(ids), "kind": kind, "detail": list(details)}, dtype=str)
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a pattern of names in braces.
-
-    Raises:
-        UserError: where a name is none or comes twice, or `target` is not there.
-    """
-    parts = re.split(r"\{(\w*)\}", pattern)
-    expression = "".join(f"(?P<{part}>[^/]+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
-    try:
-        compiled = re.compile(expression)
-    except re.error as error:
-        raise ConfigError(
-            f"data.pattern: {pattern!r} has a name that is empty, none, or there twice ({error})"
-        ) from error
-    if "target" not in compiled.groupindex:
-        raise ConfigError(f"data.pattern: {pattern!r} has no {{target}}; say where the class stands")
-    return compiled
 
 
 def packed(root: Path, files: pd.DataFrame, rate: int) -> tuple[npt.NDArray[np.int16], pd.DataFrame]:
