@@ -130,10 +130,11 @@ def _is_cut(image: Image.Image) -> bool:
     if not image.mode.startswith(("RGB", "CMYK", "LA")) or not (tile := getattr(image, "tile", None)):
         return False
     arguments = tile[0][3]
-    if image.format == "PPM":
+    if isinstance(arguments, str) or not arguments:
+        return ";16" in str(arguments)
+    if tile[0][0] in ("ppm", "ppm_plain"):
         return bool(arguments[1] > 255)
-    first = arguments if isinstance(arguments, str) else arguments[0] if arguments else ""
-    return ";16" in str(first)
+    return ";16" in str(arguments[0])
 
 
 @dataclass(frozen=True)
