@@ -142,6 +142,9 @@ class ImageFolder(BaseDataModule):
             labels = Labels(pd.DataFrame(index=pd.Index(names, name="file")))
         read = {os.path.relpath(path, folder) for path in labels.read}
         findings = [*(one for one in findings if one[0] not in read), *labels.findings]
+        if labels.read and labels.table.empty:
+            first = "".join(f" ({name}: {detail})" for name, _, detail in labels.findings[:1])
+            raise DataError(f"{labels.read[0]}: labels no image of {folder}{first}; mend the table")
         return _Part(
             folder,
             files[files["name"].isin(labels.table.index)].reset_index(drop=True),
@@ -152,9 +155,6 @@ class ImageFolder(BaseDataModule):
 
     def _packed(self, part: "_Part", size: Size | None) -> Pack:
         """The labelled images of a part, decoded."""
-        if part.files.empty:
-            found = "; ".join(f"{name}: {detail}" for name, _, detail in part.findings[:1])
-            raise DataError(f"{part.folder}: no labelled images{found and f' ({found})'}; mend the data")
         return pack_images(part.folder, part.files, self._reading, size, self.pack)
 
     def _samples_of(self, part: "_Part", classes: list[str], size: Size | None) -> Samples:
