@@ -1,5 +1,6 @@
 """Image files decoded to samples' pixels: 8 bits, or floats on a stated scale; hashes; and files read on demand."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,10 +47,10 @@ class Reading:
     window: Range | None = None
 
     def __post_init__(self) -> None:
-        if self.range is not None and not self.range[0] < self.range[1]:
+        if self.range is not None and not -math.inf < self.range[0] < self.range[1] < math.inf:
             raise ConfigError(f"data.range: {list(self.range)} is no range; give [low, high]")
-        if self.window is not None and not self.window[1] > 0:
-            raise ConfigError(f"data.window: {list(self.window)} has no width; give [center, width]")
+        if self.window is not None and not (math.isfinite(self.window[0]) and 0 < self.window[1] < math.inf):
+            raise ConfigError(f"data.window: {list(self.window)} is no window; give [center, width]")
         if self.range is not None and self.window is not None:
             raise ConfigError("data.window: data.range is given too; give one of them")
 
