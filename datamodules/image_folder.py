@@ -11,6 +11,7 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
+from lightning_base.samples.samples import findings_table
 from lightning_base.sources.formats import SUFFIXES
 from lightning_base.sources.image_labels import Labels, by_pattern, class_names, find_tables, read_labels
 from lightning_base.sources.image_pack import Pack, pack_images
@@ -200,7 +201,8 @@ class ImageFolder(BaseDataModule):
         part = "train" if source == "pool" else "test"
         table = pd.DataFrame({"id": [f"{part}/{i:05d}" for i in range(len(data.data))], "target": data.targets})
         inputs = np.ascontiguousarray(data.data.transpose(0, 3, 1, 2))  # (N, H, W, C) -> (N, C, H, W)
-        return Samples(inputs, table, tuple(data.classes), str(root), white=255.0)
+        found = findings_table(unread(root, root, {CIFAR10_FOLDER}) if source == "pool" else ())
+        return Samples(inputs, table, tuple(data.classes), str(root), findings=found, white=255.0)
 
 
 @dataclass(frozen=True)

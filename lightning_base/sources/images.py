@@ -193,9 +193,17 @@ def _kind(frame: Frame, reading: Reading) -> tuple[int, str]:
         return LEVELS, frame.note
     limits = reading.limits or _own(frame)
     if limits is None:
-        return OWN, "; ".join(filter(None, ["values as they stand", frame.note]))
+        rounded = "whole numbers beyond 16,777,216 are rounded by float32" if _too_large(frame.values) else ""
+        return OWN, "; ".join(filter(None, ["values as they stand", rounded, frame.note]))
     clipped = ", the rest clipped" if reading.window else ""
     return DEEP, "; ".join(filter(None, [f"{limits[0]:g} … {limits[1]:g} became 0 … 1{clipped}", frame.note]))
+
+
+def _too_large(values: npt.NDArray[Any] | None) -> bool:
+    """Whether there are whole numbers that float32 does not hold."""
+    if values is None or values.dtype.kind not in "iu" or values.dtype.itemsize < 4:
+        return False
+    return bool((values != values.astype(np.float32).astype(np.float64)).any())
 
 
 def _own(frame: Frame) -> Range | None:

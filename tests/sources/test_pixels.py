@@ -228,6 +228,11 @@ def test_values_with_units_of_their_own_stay_as_they_stand(tmp_path: Path, name:
     assert np.allclose(window, np.clip((values.astype(float) - 0.25) / 0.5, 0, 1), atol=1e-6)
 
 
+def test_whole_numbers_that_float32_rounds_are_said(tmp_path: Path) -> None:
+    tiff(tmp_path / "a.tif", np.full((4, 4), 2**24 + 1, np.int32), "<", 2)
+    assert "whole numbers beyond 16,777,216 are rounded by float32" in found(pack(tmp_path))[0][2]
+
+
 def test_what_pillow_does_not_read_of_tiff_is_said(tmp_path: Path) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "a.png")
     tiff(tmp_path / "a.tif", DEEP.astype(np.float64), "<", 3)
