@@ -73,6 +73,9 @@ def pillow_frames(path: str, wanted: Sequence[int]) -> Iterator[Frame]:
             if number or count > 1:
                 image.seek(number)
             check_pixels(*image.size)
+            if image.format == "TIFF":  # a tile is decoded as a whole, however small the image
+                tags: Any = image.tag_v2  # type: ignore[attr-defined]
+                check_pixels(int(tags.get(TILE_WIDTH, 1)), int(tags.get(TILE_LENGTH, 1)))
             yield _frame(image, count)
 
 

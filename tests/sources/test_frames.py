@@ -174,6 +174,10 @@ def huge_tiff(path: Path) -> None:
     path.write_bytes(content)
 
 
+def huge_tiles(path: Path) -> None:
+    tiff(path, np.zeros((4, 4), np.float32), "<", 3, more=[(322, 60_000), (323, 60_000)])
+
+
 def huge_nifti(path: Path) -> None:
     header = nibabel.Nifti1Header()
     header.set_data_shape((30_000, 30_000))
@@ -198,6 +202,7 @@ def deflated(path: Path) -> None:
 
 HOSTILE = {
     "a.tif": (huge_tiff, "more than 89478485 pixels"),
+    "b.tif": (huge_tiles, "more than 89478485 pixels"),
     "a.nii": (huge_nifti, "more than 89478485 pixels"),
     "a.gif": (huge_gif, "more than 89478485 pixels"),
     "a.dcm": (lambda path: write_dicom(path, GREY, bits=8, Rows=65535, Columns=65535), "more than 89478485 pixels"),

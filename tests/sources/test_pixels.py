@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,15 @@ def found(packed: Pack) -> list[list[str]]:
     return packed.findings().to_numpy().tolist()
 
 
-def tiff(path: Path, values: Array, order: str, kind: int, photometric: int = 1) -> None:
-    """An uncompressed grey TIFF, tag by tag. kind: 1 whole, 2 signed, 3 floating."""
+def tiff(
+    path: Path, values: Array, order: str, kind: int, photometric: int = 1, more: Sequence[tuple[int, int]] = ()
+) -> None:
+    """An uncompressed grey TIFF, tag by tag. kind: 1 whole, 2 signed, 3 floating; more: further tags."""
     end = "little" if order == "<" else "big"
     data = values.astype(values.dtype.newbyteorder(order)).tobytes()
     height, width = values.shape
     tags = [(256, width), (257, height), (258, 8 * values.dtype.itemsize), (259, 1), (262, photometric)]
-    tags += [(273, 8), (277, 1), (278, height), (279, len(data)), (339, kind)]
+    tags += [(273, 8), (277, 1), (278, height), (279, len(data)), (339, kind), *more]
     entries = b"".join(
         tag.to_bytes(2, end) + (4).to_bytes(2, end) + (1).to_bytes(4, end) + value.to_bytes(4, end)
         for tag, value in tags
