@@ -176,7 +176,9 @@ class Detection(BaseDataModule):
 def _told(findings: list[tuple[str, str, str]], packed: pd.DataFrame, drawn: dict[str, str]) -> pd.DataFrame:
     """All findings; those of turned images say what their boxes were drawn on."""
     details = [
-        f"{detail}; {drawn.get(name, 'its boxes are not used')}" if kind == "orientation" else detail
+        "; ".join(filter(None, [detail, drawn.get(name, "its boxes are not used")]))
+        if kind == "orientation"
+        else detail
         for name, kind, detail in packed.itertuples(index=False, name=None)
     ]
     told = pd.DataFrame(findings, columns=["id", "kind", "detail"], dtype=str)

@@ -50,7 +50,7 @@ class Cleaning:
         encoding: text that is not in the declared encoding.
         mode: images of another colour mode; fix converts them, and so does keep, since all samples have one shape.
         size: images of another size; fix resizes them, and so does keep.
-        orientation: images that their EXIF says are not upright; fix turns them.
+        orientation: images that their EXIF says are not upright, or whose EXIF cannot be read; fix turns them.
         frames: files of several images, of which one is read; keep takes the first.
         rate: sound of another sample rate; fix resamples it.
         type: columns of numbers with other values between; fix makes those missing values.

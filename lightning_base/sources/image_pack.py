@@ -79,7 +79,7 @@ class Pack:
                 self._found(~usable, "unreadable", lambda row: row.error),
                 self._found(converted, "mode", lambda row: _mode(row, mode)),
                 self._found(odd, "size", lambda row: f"{row.width}x{row.height} pixels, not {width}x{height}"),
-                self._found(usable & (rows["turn"] > 1), "orientation", lambda row: f"turned upright, EXIF {row.turn}"),
+                self._found(usable & (rows["turn"] != 1), "orientation", _turn),
                 self._found(more, "frames", lambda row: f"the first of {row.frames} frames; data.frames: all for all"),
             ],
             ignore_index=True,
@@ -89,6 +89,11 @@ class Pack:
         """Findings of one kind: id, kind, detail of the rows chosen."""
         rows = [(row.name, kind, detail(row)) for row in self.rows[which].itertuples()]
         return pd.DataFrame(rows, columns=["id", "kind", "detail"], dtype=str)
+
+
+def _turn(row: Any) -> str:
+    """How an image was turned."""
+    return f"turned upright, EXIF {row.turn}" if row.turn else "its EXIF cannot be read: it is taken as upright"
 
 
 def _mode(row: Any, mode: str) -> str:

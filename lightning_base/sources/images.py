@@ -87,7 +87,7 @@ class Decoded(NamedTuple):
     Attributes:
         width, height: upright, as in the file; 0 where it cannot be read.
         mode: of the file; "" where it cannot be read.
-        turn: EXIF's orientation that was applied, 1 to 8.
+        turn: EXIF's orientation that was applied, 1 to 8; 0 where it cannot be read.
         frames: how many the file has.
         kind: LEVELS, DEEP or OWN.
         note: what is to be said of its values; "" for nothing.

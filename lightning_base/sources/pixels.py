@@ -20,6 +20,7 @@ TURNS = {  # EXIF's orientation, and what makes the image upright
     8: Image.Transpose.ROTATE_90,
 }
 ORIENTATION = 274  # the tag of EXIF and TIFF
+NO_TAGS = 14  # bytes of EXIF that has none: its header, and an empty directory
 EXIF = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # where Pillow keeps what may hold it
 BITS, PHOTOMETRIC, SAMPLE_FORMAT, TILE_WIDTH, TILE_LENGTH = 258, 262, 339, 322, 323  # tags of TIFF
 FRAMED = ("GIF", "TIFF", "WEBP", "PNG", "AVIF", "HEIF")  # may hold several images; MPO's others are previews
@@ -36,7 +37,7 @@ class Frame:
         low, high: what black and white are by the type of the values; None where they have units of their own.
         inverted: whether the lowest value is white.
         mirror: of inverted values in units of their own, the sum of the least and the greatest that they can have.
-        turn: EXIF's orientation that was applied; 1 for none.
+        turn: EXIF's orientation that was applied; 1 for none, 0 where it cannot be read.
         frames: how many the file has.
         note: what else is to be said of it; "" for nothing.
     """
@@ -85,13 +86,17 @@ def frames_in(image: Image.Image) -> int:
 
 
 def turn_of(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8, of an opened image; 1 where it has none that can be read."""
+    """EXIF's orientation, 1 to 8, of an opened image; 1 where it has none, 0 where its EXIF cannot be read."""
     if image.format != "TIFF" and not any(key in image.info for key in EXIF):
         return 1
     try:
-        found = image.getexif().get(ORIENTATION, 1)
+        tags = image.getexif()
+        found = tags.get(ORIENTATION, 1)
+        given = (image.info.get("exif") or b"").removeprefix(b"Exif\0\0")
     except Exception:  # damaged EXIF raises what it likes, and the pixels may be sound
-        return 1
+        return 0
+    if not tags and len(given) > NO_TAGS:
+        return 0  # Pillow has found nothing in what should hold something
     return found if isinstance(found, int) and found in TURNS else 1
 
 

@@ -14,7 +14,7 @@ def drawn_on(said: Said, width: int, height: int, turn: int) -> tuple[Drawn, str
         said: the annotation's width and height; None where it says none.
         width: of the upright image.
         height: of the upright image.
-        turn: EXIF's orientation, 1 to 8.
+        turn: EXIF's orientation, 1 to 8; 0 where it is not known.
 
     Returns:
         "upright", "raw" (as the file has its pixels, before it is turned), or "" where the size fits neither; and the
@@ -23,7 +23,7 @@ def drawn_on(said: Said, width: int, height: int, turn: int) -> tuple[Drawn, str
     raw = (height, width) if turn > 4 else (width, height)
     if said is not None and said not in ((width, height), raw):
         return "", f"is annotated as {said[0]:g}x{said[1]:g} pixels, and has {width}x{height}; its boxes are not used"
-    if turn == 1:
+    if turn < 2:
         return "upright", ""
     if said is None:
         return "upright", "no size is annotated: boxes are taken as drawn on the upright image"

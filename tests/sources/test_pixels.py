@@ -176,9 +176,11 @@ def test_images_are_turned_upright_as_pillow_turns_them(tmp_path: Path, suffix: 
     assert pack(tmp_path).size == (12, 9)  # the most common size is of upright images
 
 
-def test_damaged_exif_leaves_the_pixels(tmp_path: Path) -> None:
+def test_damaged_exif_leaves_the_pixels_and_is_said(tmp_path: Path) -> None:
     Image.fromarray(COLOUR).save(tmp_path / "a.jpg", exif=b"Exif\0\0nonsense and more of it")
-    assert np.array_equal(read(tmp_path / "a.jpg"), np.asarray(Image.open(tmp_path / "a.jpg")).transpose(2, 0, 1))
+    packed = pack(tmp_path)
+    assert np.array_equal(packed.images[0], np.asarray(Image.open(tmp_path / "a.jpg")).transpose(2, 0, 1))
+    assert found(packed) == [["a.jpg", "orientation", "its EXIF cannot be read: it is taken as upright"]]
 
 
 def pgm(path: Path) -> None:
