@@ -133,8 +133,9 @@ class ImageFolder(BaseDataModule):
     def _part(self, root: Path, parts: Sequence[str]) -> "_Part":
         """The files of some folders below the root, and what is said of them."""
         folder, files, found = list_parts(root, parts)
-        names, beside = list(files["name"]), unread(root, folder, {*(part or "." for part in parts), *PARTS})
-        findings = [*found.itertuples(index=False, name=None), *(beside if parts != ["test"] else [])]
+        names, findings = list(files["name"]), list(found.itertuples(index=False, name=None))
+        if parts != ["test"]:
+            findings += unread(root, folder, {*(part or "." for part in parts), *PARTS})
         if self._pattern is not None and self.pattern is not None:
             labels = by_pattern(folder, names, self._pattern, self.pattern)
         elif tables := find_tables(root, parts, self.metadata):
@@ -146,13 +147,9 @@ class ImageFolder(BaseDataModule):
         if labels.read and labels.table.empty:
             first = "".join(f" ({name}: {detail})" for name, _, detail in labels.findings[:1])
             raise DataError(f"{labels.read[0]}: labels no image of {folder}{first}; mend the table")
-        return _Part(
-            folder,
-            files[files["name"].isin(labels.table.index)].reset_index(drop=True),
-            labels.table,
-            findings,
-            len(parts) - 1,
-        )
+        if len(labels.table) < len(files):
+            files = files[files["name"].isin(labels.table.index)].reset_index(drop=True)
+        return _Part(folder, files, labels.table, findings, len(parts) - 1)
 
     def _packed(self, part: "_Part", size: Size | None) -> Pack:
         """The labelled images of a part, decoded."""

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from lightning_base.errors import DataError, one_line
 from lightning_base.samples.payload import Payload
+from lightning_base.samples.samples import findings_table
 from lightning_base.sources.image_store import Store
 from lightning_base.sources.images import OWN, Form, Reading, Size, strict_pillow
 from lightning_base.tools.cache import cache_root
@@ -87,6 +88,8 @@ class Pack:
 
     def _found(self, which: "pd.Series[bool]", kind: str, detail: Callable[[Any], str]) -> pd.DataFrame:
         """Findings of one kind: id, kind, detail of the rows chosen."""
+        if not which.any():
+            return findings_table()
         rows = [(row.name, kind, detail(row)) for row in self.rows[which].itertuples()]
         return pd.DataFrame(rows, columns=["id", "kind", "detail"], dtype=str)
 
