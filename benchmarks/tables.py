@@ -2,8 +2,8 @@
 
 Two files of random numbers are written to a temporary folder: 20,000 rows and a million, 20 columns each. Each reader
 is a process of its own, the rounds are interleaved, and medians are shown, in seconds of the clock and of the
-processors, with the most memory that the process held. Ours also tells what each column is, hashes each row, and keeps the lines of
-faulty records; pandas gives an array.
+processors, with the most memory that the process held. Ours also tells what each column is, hashes each row, and keeps
+the lines of faulty records; pandas gives an array.
 """
 
 import resource

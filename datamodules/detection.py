@@ -1,9 +1,10 @@
 """Detection folders: images with boxes, as Pascal VOC or COCO lays them out."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +13,18 @@ import pandas as pd
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.samples.payload import Ragged
-from lightning_base.sources.annotations import Annotations, problem, read_coco, read_voc
+from lightning_base.sources.annotations import Annotations, Box, problem, read_coco, read_voc
 from lightning_base.sources.image_pack import Pack, pack_images
-from lightning_base.sources.images import SUFFIXES, Mode, Size
-from lightning_base.sources.listing import check_inside, list_files
+from lightning_base.sources.images import Mode, Range, Reading, Size
+from lightning_base.sources.listing import check_inside, unread
+from lightning_base.sources.upright import drawn_on, turned
 
 from .image_folder import check_size, predict_samples
 
 
 @dataclass(kw_only=True, eq=False)
 class Detection(BaseDataModule):
-    """Images (N, C, H, W) uint8 with boxes, from a folder as Pascal VOC or COCO lays it out.
+    """Images (N, C, H, W) with boxes, from a folder as Pascal VOC or COCO lays it out; of formats as for ImageFolder.
 
     VOC: `Annotations/*.xml` and `JPEGImages`; where `ImageSets/Main` has train.txt, val.txt or test.txt, a column
     `role` says which names the image, for `lightning_base.splitters.ByColumn`. COCO: one `annotations*.json` and
@@ -34,12 +36,18 @@ class Detection(BaseDataModule):
     kind "target". Images without boxes stay; VOC's without an XML file are "unreadable", since nothing says that
     they show nothing. VOC's `difficult` is not looked at; COCO's `iscrowd` regions are left out.
 
+    Boxes move with images that EXIF turns upright: the annotated size says whether they were drawn before or after;
+    where it fits both, or there is none, after, and the finding says so. An image whose annotated size fits neither is
+    left out, a finding of kind "target": its boxes may be of another scale.
+
     Args:
         root: the folder.
         format: voc, coco, or auto, which looks for `Annotations`.
         image_size: height and width that every image is resized to (bilinear), and its boxes with it; by default the
             most common size, and images that have another one are findings.
         mode: RGB (3 channels) or L (grey, 1 channel).
+        range: [low, high] of the values that become 0 and 1, of images beyond 8 bits.
+        window: [center, width] of such values, the rest of which is clipped.
         predict: a folder of images that `predict` reads.
         class_names: the classes, in the order of their numbers; by default those that the pool names, sorted.
         annotations: COCO's file, as a path from the root; by default the only annotations*.json.
@@ -54,6 +62,8 @@ class Detection(BaseDataModule):
     format: Literal["auto", "voc", "coco"] = "auto"
     image_size: Size | None = None
     mode: Mode = "RGB"
+    range: Range | None = None
+    window: Range | None = None
     predict: str | None = None
     class_names: Sequence[str] | None = None
     annotations: str | None = None
@@ -63,11 +73,12 @@ class Detection(BaseDataModule):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_size(self.image_size)
+        self._reading = Reading(self.mode, "first", self.range, self.window)
 
     def dataset(self, source: Source) -> Samples:
-        """The images of a source (N, C, H, W) uint8, with their boxes."""
+        """The images of a source (N, C, H, W), with their boxes."""
         if source == "predict":
-            return predict_samples(self.predict, self.mode, self.image_size, self.pack)
+            return predict_samples(self.predict, self._reading, self.image_size, self.pack)
         root = Path(self.root)
         if not root.is_dir():
             raise ConfigError(f"data.root: no folder {root}; unpack the images there, or name their folder")
@@ -77,13 +88,17 @@ class Detection(BaseDataModule):
         if not classes:
             raise DataError(f"{pool}: no boxes that have a class; detection needs some")
         if source == "pool":
+            said.findings += unread(root, said.folder, {*_walked(said, root), "test"})
             return self._boxed(said, classes, self.image_size)
         if not (root / "test").is_dir():
             raise NoSourceError(
                 f"{root} has no folder test, so no test samples; seal a share with data.test_size, e.g. 0.2"
             )
         size = self.image_size or self._packed(said, None).size
-        return self._boxed(self._read_annotations(check_inside(root, root / "test")), classes, size)
+        test = check_inside(root, root / "test")
+        sealed = self._read_annotations(test)
+        sealed.findings += unread(test, sealed.folder, _walked(sealed, test))
+        return self._boxed(sealed, classes, size)
 
     def _read_annotations(self, folder: Path) -> Annotations:
         """What the folder, or the only one in it, says."""
@@ -117,44 +132,93 @@ class Detection(BaseDataModule):
 
     def _packed(self, said: Annotations, size: Size | None) -> Pack:
         """The annotated images, decoded."""
-        files, _ = list_files(said.folder, SUFFIXES)
-        files = files[files["name"].isin(said.boxes.keys())].reset_index(drop=True)
+        files = said.files[said.files["name"].isin(said.boxes.keys())].reset_index(drop=True)
         if files.empty:
             found = "; ".join(f"{name}: {detail}" for name, _, detail in said.findings[:1])
             raise DataError(f"{said.folder}: no annotated images{found and f' ({found})'}; mend the annotations")
-        return pack_images(said.folder, files, self.mode, size, self.pack, part="annotated")
+        return pack_images(said.folder, files, self._reading, size, self.pack, part="annotated")
 
     def _boxed(self, said: Annotations, classes: tuple[str, ...], size: Size | None) -> Samples:
         """The samples of what a folder says."""
         pack = self._packed(said, size)
-        rows, number, findings, boxes = pack.readable, {name: i for i, name in enumerate(classes)}, said.findings[:], []
-        height, width = pack.size
-        for name, w, h in zip(rows["name"], rows["width"], rows["height"], strict=True):
-            kept = []
-            for i, box in enumerate(said.boxes[name], start=1):
-                if why := problem(box, w, h, number):
-                    corners = ", ".join(f"{value:g}" for value in box[:4])
-                    findings.append((name, "target", f"box {i} ({corners}) {why}"))
-                else:
-                    x1, y1, x2, y2 = max(box.x1, 0), max(box.y1, 0), min(box.x2, w), min(box.y2, h)
-                    kept.append(
-                        [x1 * width / w, y1 * height / h, x2 * width / w, y2 * height / h, number[box.name or ""]]
-                    )
-            boxes.append(np.array(kept, dtype=np.float32).reshape(-1, 5))
+        rows, findings, boxes, drawn = pack.readable, said.findings[:], dict[int, npt.NDArray[Any]](), dict[str, str]()
+        row: Any
+        for i, row in enumerate(rows.itertuples()):
+            on, note = drawn_on(said.sizes.get(row.name), row.width, row.height, row.turn)
+            if on:
+                drawn[row.name] = note
+                boxes[i] = _scaled(said.boxes[row.name], row, on == "raw", classes, pack.size, findings)
+            else:
+                findings.append((row.name, "target", note))
+        if not boxes:
+            raise DataError(
+                f"{said.folder / rows['name'][0]}: {findings[-1][2]}; nor are those of any other; mend the data"
+            )
         table = pd.DataFrame({"id": rows["name"]})
         if said.roles:
             table["role"] = [said.roles.get(name, "") for name in table["id"]]
-        none: npt.NDArray[np.float32] = np.zeros((0, 5), dtype=np.float32)
-        said_findings = pd.DataFrame(findings, columns=["id", "kind", "detail"], dtype=str)
-        return Samples(
+        samples = Samples(
             pack.images,
             table,
             classes,
             str(said.folder),
-            boxes=Ragged.of(boxes, none),
-            findings=pd.concat(
-                [said_findings, pack.findings(self.mode, self.image_size is not None)], ignore_index=True
-            ),
             hashes=rows["content"].to_numpy(),
             looks=rows["look"].to_numpy(),
+            white=pack.white,
         )
+        return replace(
+            samples.take(np.array(list(boxes), dtype=np.int64)),
+            boxes=Ragged.of(list(boxes.values()), np.zeros((0, 5), dtype=np.float32)),
+            findings=_told(findings, pack.findings(self.image_size is not None), drawn),
+        )
+
+
+def _told(findings: list[tuple[str, str, str]], packed: pd.DataFrame, drawn: dict[str, str]) -> pd.DataFrame:
+    """All findings; those of turned images say what their boxes were drawn on."""
+    details = [
+        "; ".join(filter(None, [detail, drawn.get(name, "its boxes are not used")]))
+        if kind == "orientation"
+        else detail
+        for name, kind, detail in packed.itertuples(index=False, name=None)
+    ]
+    told = pd.DataFrame(findings, columns=["id", "kind", "detail"], dtype=str)
+    return pd.concat([told, packed.assign(detail=pd.Series(details, dtype=str))], ignore_index=True)
+
+
+def _walked(said: Annotations, root: Path) -> set[str]:
+    """What was read of a folder, as paths from it."""
+    return {os.path.relpath(path, root) for path in said.read}
+
+
+def _scaled(
+    given: Sequence[Box],
+    row: Any,
+    raw: bool,
+    classes: Sequence[str],
+    size: Size,
+    findings: list[tuple[str, str, str]],
+) -> npt.NDArray[np.float32]:
+    """(n, 5) float32 possible boxes of an image, in pixels of the resized one, and class numbers.
+
+    Args:
+        given: its boxes as annotated.
+        row: of the pack: name, width, height, turn.
+        raw: whether they were drawn before the image was turned.
+        classes: their names, in the order of their numbers.
+        size: height and width of the resized image.
+        findings: takes what is wrong with the others.
+    """
+    height, width = size
+    w, h = (row.height, row.width) if raw and row.turn > 4 else (row.width, row.height)
+    kept = []
+    for i, box in enumerate(given, start=1):
+        if why := problem(box, w, h, classes):
+            corners = ", ".join(f"{value:g}" for value in box[:4])
+            findings.append((row.name, "target", f"box {i} ({corners}) {why}"))
+            continue
+        inside = Box(max(box.x1, 0), max(box.y1, 0), min(box.x2, w), min(box.y2, h), box.name)
+        x1, y1, x2, y2, name = turned(inside, row.turn, w, h) if raw else inside
+        across = (x1 * width / row.width, x2 * width / row.width)
+        down = (y1 * height / row.height, y2 * height / row.height)
+        kept.append([across[0], down[0], across[1], down[1], classes.index(name or "")])
+    return np.array(kept, dtype=np.float32).reshape(-1, 5)

@@ -1,6 +1,5 @@
 """Sound: folders of sound files of any usual kind, decoded once into one memory-mapped array."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from lightning_base.sources.class_folders import (
     list_test,
     silent_folders,
 )
+from lightning_base.sources.patterns import compile_pattern
 from lightning_base.sources.sound import RATES, SUFFIXES, pack_sounds
 
 
@@ -167,22 +167,3 @@ class Sound(BaseDataModule):
 def _found(ids: "pd.Series[str]", kind: str, details: Iterable[str]) -> pd.DataFrame:
     """Findings of one kind: id, kind, detail."""
     return pd.DataFrame({"id": list(ids), "kind": kind, "detail": list(details)}, dtype=str)
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a pattern of names in braces.
-
-    Raises:
-        UserError: where a name is none or comes twice, or `target` is not there.
-    """
-    parts = re.split(r"\{(\w*)\}", pattern)
-    expression = "".join(f"(?P<{part}>[^/]+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
-    try:
-        compiled = re.compile(expression)
-    except re.error as error:
-        raise ConfigError(
-            f"data.pattern: {pattern!r} has a name that is empty, none, or there twice ({error})"
-        ) from error
-    if "target" not in compiled.groupindex:
-        raise ConfigError(f"data.pattern: {pattern!r} has no {{target}}; say where the class stands")
-    return compiled

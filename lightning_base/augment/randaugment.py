@@ -108,7 +108,8 @@ class RandAugment(Augmentation):
         if batch.x.dtype != torch.uint8 or batch.x.shape[1] not in (1, 3):
             raise ConfigError(
                 f"RandAugment needs uint8 images of 1 or 3 channels, but these are {batch.x.dtype} of "
-                f"{batch.x.shape[1]}: list it before ops that give float32, such as ColorJitter"
+                f"{batch.x.shape[1]}: list it before ops that give float32, such as ColorJitter, and "
+                "leave it out where images have more than 8 bits"
             )
         chosen = draw.chosen(self.p)
         for _ in range(self.num_ops):

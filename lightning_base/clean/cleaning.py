@@ -35,6 +35,8 @@ MENDS = {
     "mode": "fix to convert them",
     "size": "fix to resize them",
     "rate": "fix to resample them",
+    "orientation": "fix to turn them upright",
+    "frames": "keep to read the first of each",
     "type": "fix to make the odd values missing ones",
     "constant": "drop to leave the columns out",
     "identifier": "drop to leave them out",
@@ -56,6 +58,8 @@ class Cleaning:
         encoding: text that is not in the declared encoding.
         mode: images of another colour mode; fix converts them, and so does keep, since all samples have one shape.
         size: images of another size; fix resizes them, and so does keep.
+        orientation: images that their EXIF says are not upright, or whose EXIF cannot be read; fix turns them.
+        frames: files of several images, of which one is read; keep takes the first.
         rate: sound of another sample rate; fix resamples it.
         level: sound of floating-point numbers beyond full scale, which is 1.
         type: columns of numbers with other values between; fix makes those missing values.
@@ -87,6 +91,8 @@ class Cleaning:
     encoding: Literal["drop", "fail"] = "fail"
     mode: Literal["fix", "keep", "drop", "fail"] = "fix"
     size: Literal["fix", "keep", "drop", "fail"] = "fail"
+    orientation: Literal["fix", "drop", "fail"] = "fix"
+    frames: Literal["keep", "drop", "fail"] = "keep"
     rate: Literal["fix", "drop", "fail"] = "fix"
     level: Literal["keep", "drop", "fail"] = "keep"
     type: Literal["fix", "fail"] = "fail"

@@ -45,8 +45,8 @@ class Samples:
     """A sample table and its payload.
 
     Args:
-        inputs: N samples. Images: (N, C, H, W) uint8. Tables: (N, F) float64, or float32 where it holds them,
-            categories as codes, NaN where missing.
+        inputs: N samples. Images: (N, C, H, W) uint8, or float32 where 8 bits are too few. Tables: (N, F) float64, or
+            float32 where it holds them, categories as codes, NaN where missing.
             Sound: Ragged int16. Text: Ragged int32 codes of words.
         table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers or float32 values),
             `group`, `time`, `time_end`, `role`, and columns that splitters name.
@@ -77,6 +77,7 @@ class Samples:
     looks: npt.NDArray[np.uint64] | None = None
     files: pd.DataFrame | None = None
     schema: pd.DataFrame | None = None
+    white: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) == 0:

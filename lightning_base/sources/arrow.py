@@ -21,6 +21,8 @@ KNOWN = (
     *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary),
     *(pa.types.is_date, pa.types.is_timestamp, pa.types.is_time),
 )
+# what openpyxl raises on files that are none, or damaged
+NOT_EXCEL = (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, zipfile.BadZipFile, *DAMAGED)
 MOST_UNPACKED = 4 << 30  # bytes of an Excel file's parts
 
 
@@ -120,7 +122,16 @@ def read_sheet(form: Format) -> pd.DataFrame:
                 na_values=[*form.na_values],
                 keep_default_na=False,
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        SyntaxError,
+        zipfile.BadZipFile,
+        *DAMAGED,
+    ) as error:
         raise DataError(f"{form.key}: {form.path} is not readable Excel ({one_line(error)}); save it anew") from error
     return frame.apply(_of_one_kind)
 

@@ -11,11 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.form import Format, Values
 from lightning_base.sources.numbers import to_numbers
-from lightning_base.sources.records import Chunk, is_code
+from lightning_base.sources.records import Chunk, Records, is_code
 
 Task: TypeAlias = Literal["auto", "classification", "regression"]
 NUMERIC_SHARE = 0.9  # a column of which more is numbers is numeric: the rest are findings
@@ -161,6 +162,44 @@ class Tally:
     def distinct(self) -> int:
         """How many distinct values there are; of numbers MOST_FLOATS and one more stand for any more."""
         return min(len(self.floats), MOST_FLOATS + 1) if self.values is None else len(self.values)
+
+
+def inputs(layout: Layout, records: Records) -> list[str]:
+    """Names of the input columns, all of which are there.
+
+    Raises:
+        UserError: for a column that is not there, or declared as two things.
+    """
+    for key in ("target", "ids", "group", "time", "time_end", "role"):
+        records.require([getattr(layout, key)], f"data.{key}")
+    for key in ("columns", "categorical", "numeric", "dates", "split_columns", "known_after"):
+        records.require(getattr(layout, key) or (), f"data.{key}")
+    for key in ("columns", "categorical", "numeric", "dates"):
+        if late := set(getattr(layout, key) or ()) & set(layout.known_after):
+            raise ConfigError(
+                f"data.known_after: {min(late)!r} stands in data.{key} too, and what is known after the target is no "
+                "input; leave it out of one of them"
+            )
+    if taken := set(layout.split_columns) & {"id", "target", "group", "time", "time_end", "role"}:
+        raise ConfigError(
+            f"data.split_columns: {min(taken)!r} is a name of our own; name the column otherwise in the file"
+        )
+    for one, other in (("categorical", "numeric"), ("categorical", "dates"), ("numeric", "dates")):
+        if both := set(getattr(layout, one)) & set(getattr(layout, other)):
+            raise ConfigError(f"data.{one}: {min(both)!r} stands in data.{other} too; leave it in one of them")
+    if layout.features is not None:
+        records.require([feature.name for feature in layout.features], "data")
+        return [feature.name for feature in layout.features]
+    names = list(layout.columns) if layout.columns is not None else list(records.names)
+    no_inputs = {*layout.special, *layout.known_after}
+    names = [name for name in names if layout.columns is not None or name not in no_inputs]
+    if layout.target in names:
+        raise ConfigError(f"data.columns: {layout.target!r} is the target; leave it out of the inputs")
+    if not names:
+        raise DataError(
+            f"{layout.form.path}: no columns beside {', '.join(layout.special)}; name inputs in data.columns"
+        )
+    return names
 
 
 def is_whole(text: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.samples import Feature
 from lightning_base.sources import dates
-from lightning_base.sources.columns import MOST_CLASSES, MOST_VALUES, Layout, Tally, canonical, is_whole
+from lightning_base.sources.columns import MOST_CLASSES, MOST_VALUES, Layout, Tally, canonical, inputs, is_whole
 from lightning_base.sources.numbers import PLAIN, Notation, notation_of
 from lightning_base.sources.records import Records
 
@@ -64,7 +64,7 @@ def plan(layout: Layout, records: Records) -> Plan:
     Raises:
         UserError: for a column that is not there, a file without rows, or a declaration that does not fit.
     """
-    names = _inputs(layout, records)
+    names = inputs(layout, records)
     declared = [f.name for f in layout.features or () if f.categories is not None] or list(layout.categorical)
     rows, tallies = _tally(layout, records, names, declared)
     # a column found not to be numbers whose first chunks all were, and not remembered as they are written
@@ -276,40 +276,6 @@ def _target(layout: Layout, records: Records, tallies: dict[str, Tally]) -> tupl
     if tally.words and not tally.coded and (found := _notation(layout, records, layout.target, tally)):
         return found, ()
     return records.notation, classes
-
-
-def _inputs(layout: Layout, records: Records) -> list[str]:
-    """Names of the input columns, all of which are there."""
-    for key in ("target", "ids", "group", "time", "time_end", "role"):
-        records.require([getattr(layout, key)], f"data.{key}")
-    for key in ("columns", "categorical", "numeric", "dates", "split_columns", "known_after"):
-        records.require(getattr(layout, key) or (), f"data.{key}")
-    for key in ("columns", "categorical", "numeric", "dates"):
-        if late := set(getattr(layout, key) or ()) & set(layout.known_after):
-            raise ConfigError(
-                f"data.known_after: {min(late)!r} stands in data.{key} too, and what is known after the target is no "
-                "input; leave it out of one of them"
-            )
-    if taken := set(layout.split_columns) & {"id", "target", "group", "time", "time_end", "role"}:
-        raise ConfigError(
-            f"data.split_columns: {min(taken)!r} is a name of our own; name the column otherwise in the file"
-        )
-    for one, other in (("categorical", "numeric"), ("categorical", "dates"), ("numeric", "dates")):
-        if both := set(getattr(layout, one)) & set(getattr(layout, other)):
-            raise ConfigError(f"data.{one}: {min(both)!r} stands in data.{other} too; leave it in one of them")
-    if layout.features is not None:
-        records.require([feature.name for feature in layout.features], "data")
-        return [feature.name for feature in layout.features]
-    names = list(layout.columns) if layout.columns is not None else list(records.names)
-    no_inputs = {*layout.special, *layout.known_after}
-    names = [name for name in names if layout.columns is not None or name not in no_inputs]
-    if layout.target in names:
-        raise ConfigError(f"data.columns: {layout.target!r} is the target; leave it out of the inputs")
-    if not names:
-        raise DataError(
-            f"{layout.form.path}: no columns beside {', '.join(layout.special)}; name inputs in data.columns"
-        )
-    return names
 
 
 def _classes(layout: Layout, tallies: dict[str, Tally]) -> tuple[str, ...]:

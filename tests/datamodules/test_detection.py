@@ -89,7 +89,9 @@ def test_all_blood_cells_are_read(bccd: Path) -> None:
     assert len(samples.boxes.values) == 4888
     assert samples.classes == ("Platelets", "RBC", "WBC")
     assert np.bincount(samples.boxes.values[:, 4].astype(int)).tolist() == [361, 4155, 372]
-    assert samples.findings.empty
+    assert found(samples) == [
+        (f"../{name}", "unused") for name in ("ImageSets/Main/trainval.txt", "LICENSE", "README.md")
+    ]
     assert samples.table["role"].value_counts().to_dict() == {"train": 205, "val": 87, "test": 72}
     lists = {role: (bccd / "bccd/ImageSets/Main" / f"{role}.txt").read_text().split() for role in ("train", "val")}
     for role, names in lists.items():
@@ -224,6 +226,7 @@ def test_coco_faults_are_found(cells: Path, tmp_path: Path) -> None:
     assert found(samples) == [
         ("../../secret.jpg", "escape"),
         *((f"BloodImage_0000{i}.jpg", "target") for i in range(3)),
+        *((f"BloodImage_0000{i}.jpg", "unused") for i in (5, 6)),
         (f"annotation {of[104][0]['id']}", "target"),
         ("gone.jpg", "unreadable"),
     ]
@@ -271,6 +274,7 @@ def test_images_of_another_size_are_findings_and_their_boxes_are_scaled(cells: P
     path = cells / "JPEGImages" / "BloodImage_00001.jpg"
     whole = read(cells)
     Image.open(path).resize((1280, 480)).save(path)
+    edit(xml(cells, 1), "<width>640</width>", "<width>1280</width>")
     samples = read(cells)
     assert found(samples) == [("BloodImage_00001.jpg", "size")]
     assert samples.boxes is not None

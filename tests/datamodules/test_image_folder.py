@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.model_selection import KFold
 from torchvision.datasets import CIFAR10
 
 from datamodules.image_folder import ImageFolder
@@ -161,6 +162,22 @@ def test_predict_reads_any_images_below_a_folder(folder: Path) -> None:
     assert len(samples) == 150
     assert "target" not in samples.table
     assert samples.table["id"][0] == "test/class_0/0000.jpg"
+
+
+def test_what_a_network_gets_of_eight_bits_is_what_it_was_trained_on_with_sixteen(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        image = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+        for folder, pixels in ((f"deep/{'ab'[i % 2]}", image.astype(np.uint16) * 257), ("flat", image)):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{'ab'[i % 2]}{i}.png")
+    data = ImageFolder(root=str(tmp_path / "deep"), mode="L", predict=str(tmp_path / "flat"), split=KFold(2))
+    data.setup("fit")
+    given = data.transform(data.loader("predict").gather(np.arange(8))).x.numpy()
+    deep, state = data.dataset("pool").inputs[np.arange(8)], data.preprocess.state()
+    expected = (deep - state["mean"].numpy()) / state["std"].numpy()
+    assert np.allclose(given, expected, atol=1e-5)
+    assert abs(expected).max() > 1
 
 
 def test_torchvisions_cifar10_layout_is_read_after_its_checksums(

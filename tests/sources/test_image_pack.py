@@ -18,7 +18,7 @@ from datamodules.image_folder import ImageFolder
 from lightning_base.errors import UserError
 from lightning_base.samples.payload import hash_payload
 from lightning_base.samples.samples import Samples
-from lightning_base.sources.images import decode
+from lightning_base.sources.images import Form, Reading, decode
 from lightning_base.sources.listing import list_files
 from tests.helpers import environment
 
@@ -29,9 +29,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     paths: set[str] = set()
     whole = Image.open
 
-    def noted(path: str | Path, *arguments: Any) -> Any:
+    def noted(path: str | Path, *arguments: Any, **options: Any) -> Any:
         paths.add(str(path))
-        return whole(path, *arguments)
+        return whole(path, *arguments, **options)
 
     monkeypatch.setattr(Image, "open", noted)
     return paths
@@ -183,17 +183,17 @@ def test_faults_of_every_kind_are_found_and_nothing_else(folder: Path, tmp_path:
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     bomb(tmp_path / "bomb.png")
     start = time.monotonic()
-    image = decode(str(tmp_path / "bomb.png"), "RGB", (32, 32))
+    (image,) = decode(str(tmp_path / "bomb.png"), Form(Reading("RGB"), (32, 32), False))
     assert "pixels" in image.error
     assert (image.pixels, image.passing) == (b"", False)
     assert time.monotonic() - start < 1
 
 
 def test_errors_of_the_machine_are_tried_again(folder: Path, opened: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(path: str, *arguments: Any) -> Any:
+    def denied(path: str, *arguments: Any, **options: Any) -> Any:
         if path.endswith("class_7/0003.jpg"):
             raise PermissionError(13, "Permission denied")
-        return whole(path, *arguments)
+        return whole(path, *arguments, **options)
 
     whole = Image.open
     with monkeypatch.context() as patch:
@@ -224,15 +224,16 @@ import sys, time
 from pathlib import Path
 from PIL import Image
 from lightning_base.sources.image_pack import pack_images
+from lightning_base.sources.images import Reading
 from lightning_base.sources.listing import list_files
 whole, opened = Image.open, set()
-def slow(path, *arguments):
+def slow(path, *arguments, **options):
     opened.add(path)
     time.sleep(0.005)
-    return whole(path, *arguments)
+    return whole(path, *arguments, **options)
 Image.open = slow
 root = Path(sys.argv[1])
-pack = pack_images(root, list_files(root, (".jpg",))[0], "RGB")
+pack = pack_images(root, list_files(root, (".jpg",))[0], Reading("RGB"))
 print(len(opened), len(pack.images))
 """
     command = [sys.executable, "-c", script, str(folder / "train")]
@@ -261,13 +262,6 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(
         pool(folder)
 
 
-def test_sixteen_bits_are_scaled_and_not_cut(tmp_path: Path) -> None:
-    values = np.array([[0, 256, 30_000, 65_535]], dtype=np.uint16)
-    Image.fromarray(values).save(tmp_path / "deep.png")
-    for mode in ("L", "RGB"):
-        assert list(decode(str(tmp_path / "deep.png"), mode, None).pixels[:4]) == [0, 1, 117, 255]
-
-
 def test_listings_leave_hidden_files_out_and_name_what_they_cannot_take(tmp_path: Path) -> None:
     for name in ("a/1.JPG", "a/b/2.jpg", "c.jpg", "text.txt", ".hidden.jpg", ".fetch/3.jpg", "a/.x/4.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -276,6 +270,7 @@ def test_listings_leave_hidden_files_out_and_name_what_they_cannot_take(tmp_path
     files, found = list_files(tmp_path, (".jpg",))
     assert files["name"].tolist() == ["a/1.JPG", "a/b/2.jpg", "c.jpg"]
     assert files["size"].tolist() == [5, 5, 5]
+    assert files["ctime_ns"].tolist() == [os.stat(tmp_path / name).st_ctime_ns for name in files["name"]]
     assert files["mtime_ns"].tolist() == [os.stat(tmp_path / name).st_mtime_ns for name in files["name"]]
     assert found.to_numpy().tolist() == [
         ["caf\\xe9.jpg", "unreadable", "its name is not UTF-8"],

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lightning_base.errors import UserError
 from lightning_base.sources.image_pack import pack_images
+from lightning_base.sources.images import Reading
 from lightning_base.sources.listing import list_files
 from lightning_base.splitters.manifest import read_manifest, write_manifest
 from lightning_base.tools.cache import kept_folder
@@ -91,7 +92,7 @@ def test_packed_images_that_were_damaged_are_packed_anew(tmp_path: Path, cache: 
     for i in range(6):
         Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)).save(tmp_path / f"{i}.png")
     files, _ = list_files(tmp_path, (".png",))
-    first = np.array(pack_images(tmp_path, files, "RGB").images[np.arange(6)])
+    first = np.array(pack_images(tmp_path, files, Reading("RGB")).images[np.arange(6)])
     for name, at in (
         ("images.npy", slice(128, None)),
         ("images.npy", slice(500, 501)),
@@ -101,7 +102,7 @@ def test_packed_images_that_were_damaged_are_packed_anew(tmp_path: Path, cache: 
         changed = bytearray(path.read_bytes())
         changed[at] = bytes(len(changed[at]))
         path.write_bytes(changed)
-        again = np.array(pack_images(tmp_path, files, "RGB").images[np.arange(6)])
+        again = np.array(pack_images(tmp_path, files, Reading("RGB")).images[np.arange(6)])
         np.testing.assert_array_equal(again, first)
         assert intact(next(iter(cache.rglob("images.npy"))).parent)
 
