@@ -122,16 +122,7 @@ def read_sheet(form: Format) -> pd.DataFrame:
                 na_values=[*form.na_values],
                 keep_default_na=False,
             )
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        SyntaxError,
-        zipfile.BadZipFile,
-        *DAMAGED,
-    ) as error:
+    except NOT_EXCEL as error:
         raise DataError(f"{form.key}: {form.path} is not readable Excel ({one_line(error)}); save it anew") from error
     return frame.apply(_of_one_kind)
 
