@@ -37,9 +37,8 @@ class ImageFolder(BaseDataModule):
     may have the columns target (the class; else the folder is), group, time and role. Files without a row are findings
     of kind "target", rows without a file "unreadable".
 
-    Formats: JPEG, PNG, BMP, WebP, TIFF, GIF, PPM, AVIF where Pillow has it, HEIC (`pip install
-    'lightning-base[heic]'`), DICOM and NIfTI (`[medical]`), by content, whatever the name says. Images are turned
-    upright by their EXIF. Pixels are uint8; where one image of a source has more than 8 bits, all are float32: 0 is
+    Formats: JPEG, PNG, BMP, WebP, TIFF, GIF, PPM, AVIF where Pillow has it, HEIC (by pillow-heif), DICOM (by pydicom)
+    and NIfTI (by nibabel), by content, whatever the name says. Images are turned upright by their EXIF. Pixels are uint8; where one image of a source has more than 8 bits, all are float32: 0 is
     black and 1 white. Floats, integers of 32 bits and medical images have units of their own, and stay as they stand
     unless `range` or `window` is given.
 

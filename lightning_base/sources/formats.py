@@ -41,23 +41,26 @@ MARKS = {
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
+# libraries that need not be installed, with the lower bounds of the extras that pyproject.toml lists
+BOUNDS = {"pillow_heif": "pillow-heif>=1.0", "pydicom": "pydicom>=3.0", "nibabel": "nibabel>=5.3"}
+
+
 class MissingLibrary(Exception):
-    """A file of a format whose library is an extra that is not installed; the message names it."""
+    """A file of a format whose library is not installed; the message names it."""
 
 
-def library(module: str, what: str, extra: str) -> ModuleType:
-    """A module that an extra brings.
+def library(module: str, what: str) -> ModuleType:
+    """A module of a library that need not be installed.
 
     Raises:
-        MissingLibrary: where it is not installed; the message names the extra.
+        MissingLibrary: where it is not, with how to install it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.split(".")[0].replace("_", "-")
-        raise MissingLibrary(
-            f"{what} is read by {package}, which is not installed: pip install 'lightning-base[{extra}]'"
-        ) from error
+        needed = BOUNDS[module.split(".")[0]]
+        package = needed.split(">")[0]
+        raise MissingLibrary(f"{what} is read by {package}, which is not installed: pip install '{needed}'") from error
 
 
 def open_image(path: str) -> Image.Image:
@@ -79,7 +82,7 @@ def open_image(path: str) -> Image.Image:
 
 def _open_heic(path: str) -> Image.Image:
     """A HEIC file, or another one that is called so."""
-    library("pillow_heif", "HEIC", "heic").register_heif_opener()
+    library("pillow_heif", "HEIC").register_heif_opener()
     try:
         return Image.open(path, formats=(*PILLOW, "HEIF"))
     except UnidentifiedImageError as error:

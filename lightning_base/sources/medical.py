@@ -46,8 +46,8 @@ def dicom_count(path: str) -> int:
 
 def _dataset(path: str) -> Any:
     """A DICOM file whose size has been looked at, before its pixels are decoded."""
-    pydicom: Any = library("pydicom", "DICOM", "medical")
-    meta = library("pydicom.filereader", "DICOM", "medical").read_file_meta_info(path)
+    pydicom: Any = library("pydicom", "DICOM")
+    meta = library("pydicom.filereader", "DICOM").read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") == DEFLATED:
         raise ValueError("deflated DICOM, which is not read; write it uncompressed")
     data = pydicom.dcmread(path)
@@ -60,7 +60,7 @@ def _dataset(path: str) -> Any:
 
 def _dicom_frame(data: Any, number: int, count: int, deep: bool) -> Frame:
     """One frame."""
-    pixels = library("pydicom.pixels", "DICOM", "medical")
+    pixels = library("pydicom.pixels", "DICOM")
     kind = str(data.PhotometricInterpretation)
     array = np.asarray(pixels.pixel_array(data, index=number))
     mode = f"DICOM {kind}"
@@ -86,7 +86,7 @@ def _rescaled(data: Any, number: int, values: npt.NDArray[Any]) -> npt.NDArray[n
         found = data.get(groups)
         if found and len(found) > place and (rescale := found[place].get("PixelValueTransformationSequence")):
             return values * float(rescale[0].RescaleSlope) + float(rescale[0].RescaleIntercept)
-    modality = library("pydicom.pixels", "DICOM", "medical").apply_modality_lut
+    modality = library("pydicom.pixels", "DICOM").apply_modality_lut
     return np.asarray(modality(values, data), dtype=np.float64)
 
 
@@ -129,7 +129,7 @@ def nifti_count(path: str) -> int:
 
 def _nifti(path: str) -> Any:
     """A NIfTI file whose header alone has been read, and looked at."""
-    nibabel: Any = library("nibabel", "NIfTI", "medical")
+    nibabel: Any = library("nibabel", "NIfTI")
     with nibabel.imageglobals.LoggingOutputSuppressor():
         image = nibabel.load(path, mmap=False)
     if not isinstance(image, nibabel.Nifti1Image):
