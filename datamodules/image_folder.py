@@ -38,9 +38,9 @@ class ImageFolder(BaseDataModule):
     of kind "target", rows without a file "unreadable".
 
     Formats: JPEG, PNG, BMP, WebP, TIFF, GIF, PPM, AVIF where Pillow has it, HEIC (by pillow-heif), DICOM (by pydicom)
-    and NIfTI (by nibabel), by content, whatever the name says. Images are turned upright by their EXIF. Pixels are uint8; where one image of a source has more than 8 bits, all are float32: 0 is
-    black and 1 white. Floats, integers of 32 bits and medical images have units of their own, and stay as they stand
-    unless `range` or `window` is given.
+    and NIfTI (by nibabel), by content, whatever the name says. Images are turned upright by their EXIF. Pixels are
+    uint8; where one image of a source has more than 8 bits, all are float32: 0 is black and 1 white. Floats, integers
+    of 32 bits and medical images have units of their own, and stay as they stand unless `range` or `window` is given.
 
     Nothing is written to the root: decoded images are kept in the cache folder ($LIGHTNING_BASE_CACHE, else
     ~/.cache/lightning_base), and only files that are new or changed are decoded again. Files that cannot be read or

@@ -28,6 +28,7 @@ COLOUR = RNG.integers(0, 256, (9, 12, 3), dtype=np.uint8)
 GREY = RNG.integers(0, 256, (9, 12), dtype=np.uint8)
 DEEP = RNG.integers(0, 65536, (9, 12), dtype=np.uint16)
 Array = npt.NDArray[Any]
+from tests.helpers import ROOT
 
 
 def pack(folder: Path, reading: Reading | None = None, **arguments: Any) -> Pack:
