@@ -21,6 +21,7 @@ from lightning_base.sources.formats import SUFFIXES
 from lightning_base.sources.image_pack import Pack, pack_images
 from lightning_base.sources.images import Reading
 from lightning_base.sources.listing import list_files
+from tests.helpers import ROOT
 from tests.support.medical import write_dicom
 
 RNG = np.random.default_rng(0)
@@ -28,7 +29,6 @@ COLOUR = RNG.integers(0, 256, (9, 12, 3), dtype=np.uint8)
 GREY = RNG.integers(0, 256, (9, 12), dtype=np.uint8)
 DEEP = RNG.integers(0, 65536, (9, 12), dtype=np.uint16)
 Array = npt.NDArray[Any]
-from tests.helpers import ROOT
 
 
 def pack(folder: Path, reading: Reading | None = None, **arguments: Any) -> Pack:
