@@ -64,6 +64,11 @@ class Detection(BaseDataModule):
         super().__post_init__()
         check_size(self.image_size)
 
+    def own_test(self) -> str | None:
+        """What names test samples of their own, where something does."""
+        there = (Path(self.root) / "test").is_dir()
+        return str(Path(self.root) / "test") if there else None
+
     def dataset(self, source: Source) -> Samples:
         """The images of a source (N, C, H, W) uint8, with their boxes."""
         if source == "predict":
