@@ -12,7 +12,7 @@ from lightning_base.samples.payload import Rows, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import Split
 
-SEALED = "sealed test samples"
+SEALED = "test samples"
 KEYS = ("fold", "fold_hash", "fingerprint", "ids", "content")
 
 

@@ -87,7 +87,7 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
     identity: dict[str, Any] = {"split_hash": data.folds.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
     needs = {key: type(value) for key, value in identity.items()}
     identity |= {"experiment": experiment.identity}
-    identity |= {"sealed_fingerprint": data.sealed_fingerprint} if data.seals else {}
+    identity |= {"sealed_fingerprint": data.pool.sealed_fingerprint} if data.seals else {}
     if not stamp.is_file():
         if kept := [fold.name for fold in directory.glob("fold_*") if is_done(fold)]:
             raise ArtefactError(f"{stamp} is not there, and tells whose {kept[0]} is; {BEGIN_ANEW}")
@@ -98,7 +98,7 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
     if experiment.objects is not None:
         demand_identified(experiment.objects.identity, str(directory))
     stored, changed = read_json(stamp, BEGIN_ANEW, needs), changes(path, experiment)
-    kept = all(stored.get(key, identity.get(key)) == identity.get(key) for key in ("experiment", "sealed_fingerprint"))
+    same = all(stored.get(key, identity.get(key)) == identity.get(key) for key in ("experiment", "sealed_fingerprint"))
     if all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint")):
         read = places(str(experiment.data_settings.get("class_path")))
         moved = [key for key, values in changed.items() if is_option(key, read) and is_place(*values)]
@@ -106,7 +106,7 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         moved += [key for key in changed if key.startswith(OBJECTS) and key.endswith(".call")]
         changed = {key: values for key, values in changed.items() if key not in moved}
         new_split = bool(changed) and all(key.startswith(SPLIT_KEY) for key in changed)
-        if new_split and kept and (added := added_folds(directory, data)) is not None:
+        if new_split and same and (added := added_folds(directory, data)) is not None:
             extend(directory, experiment, data, identity)
             console().print(f"{directory}: {added} folds are new, the earlier ones are kept")
             return
