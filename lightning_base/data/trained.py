@@ -124,8 +124,6 @@ class TrainedOn:
         Raises:
             CheckpointError: with how many it was trained on; or where they are sealed, and not those of then.
         """
-        if what == SEALED:
-            self.demand_sealed(samples)
         seen = rows[np.isin(samples.keys[rows], self.ids)]
         if len(seen):
             name = samples.table["id"].iloc[int(seen[0])]
@@ -134,6 +132,8 @@ class TrainedOn:
                 f"{name!r}: their score would be no estimate; give the data.test_size, data.test_seed, data.split and "
                 "seed that it was trained with"
             )
+        if what == SEALED:
+            self.demand_sealed(samples)
 
     def seen(self, samples: Samples, rows: Rows) -> Rows:
         """Those of these rows, of any source, whose inputs are the same as those of a training sample."""

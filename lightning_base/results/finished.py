@@ -111,8 +111,8 @@ def own_results(directory: Path, summary: Summary) -> list[FoldResult]:
 
 
 def same(scores: Mapping[str, float], others: Mapping[str, float]) -> bool:
-    """Whether two folds' scores are the same, NaN included."""
-    pairs = [(value, others.get(name, 0.0)) for name, value in scores.items()]
+    """Whether two folds' scores are the same where both have them, NaN included; the summary computes more."""
+    pairs = [(value, others[name]) for name, value in scores.items() if name in others]
     return all(a == b or (a != a and b != b) for a, b in pairs)
 
 
