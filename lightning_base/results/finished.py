@@ -86,7 +86,8 @@ def own_results(directory: Path, summary: Summary) -> list[FoldResult]:
     Raises:
         ArtefactError: for a fold of another experiment, split or number, or whose scores are not the summary's.
     """
-    stored = read_json(directory / "identity.json", "run it again with --overwrite true")
+    path = directory / "identity.json"
+    stored = read_json(path, "run it again with --overwrite true") if path.is_file() else {}
     found = []
     for fold in range(summary.k):
         home = directory / f"fold_{fold}"
