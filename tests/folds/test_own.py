@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from lightning_base.cli.entry import main
+from lightning_base.tools.locks import hold
 from lightning_base.training.checkpoint import write
 from tests.helpers import checkpoint, crossval, read_json, refused, run_in
 
@@ -281,6 +282,28 @@ def test_a_folder_in_a_files_place_is_told_before_training(home: Path, capsys: p
     (home / "test.json").mkdir()
     refused(capsys, ["test", "--ckpt_path", home], "test.json: a folder stands where a file is written")
     assert not (home / "test.parquet").exists()
+
+
+def test_a_refit_that_runs_is_not_deleted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["crossval", "--config", "own.yaml", "--name", "a", "--overwrite", "true"]
+    with hold(home / "refit" / ".lock"):
+        refused(capsys, words, "--overwrite: a process trains refit")
+    assert (home / "refit" / "result.json").is_file()
+
+
+def test_another_runs_refit_is_made_anew(home: Path) -> None:
+    weights = checkpoint(home / "refit")["state_dict"]
+    path = home / "refit" / "result.json"
+    path.write_text(json.dumps(read_json(path) | {"experiment": "0" * 64}))
+    words = ["crossval", "--config", "own.yaml", "--name", "a", "--refit", "true"]
+    before = path.read_text()
+    assert main(words) == 0
+    assert path.read_text() != before
+    again = checkpoint(home / "refit")["state_dict"]
+    assert all((again[name] == weights[name]).all() for name in weights)
+    before = path.read_text()
+    assert main(words) == 0
+    assert path.read_text() == before
 
 
 def test_a_result_names_no_checkpoint_outside_of_its_folder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
