@@ -75,6 +75,11 @@ class Detection(BaseDataModule):
         check_size(self.image_size)
         self._reading = Reading(self.mode, "first", self.range, self.window)
 
+    def own_test(self) -> str | None:
+        """What names test samples of their own, where something does."""
+        there = (Path(self.root) / "test").is_dir()
+        return str(Path(self.root) / "test") if there else None
+
     def dataset(self, source: Source) -> Samples:
         """The images of a source (N, C, H, W), with their boxes."""
         if source == "predict":

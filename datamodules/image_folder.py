@@ -103,6 +103,14 @@ class ImageFolder(BaseDataModule):
                     f"folders or {CIFAR10_FOLDER} there by hand"
                 ) from error
 
+    def own_test(self) -> str | None:
+        """What names test samples of their own, where something does."""
+        root = Path(self.root)
+        if (root / CIFAR10_FOLDER).is_dir():
+            return f"{root / CIFAR10_FOLDER} (test_batch)"
+        there = root.is_dir() and pool_parts(root) != [""] and (root / "test").is_dir()
+        return str(root / "test") if there else None
+
     def dataset(self, source: Source) -> Samples:
         """The images of a source: (N, C, H, W) uint8, or float32 where a file has more than 8 bits."""
         if source == "predict":

@@ -68,6 +68,10 @@ class Ratings(BaseDataModule):
         samples = self.samples("pool")
         return np.asarray(samples.inputs[np.arange(len(samples))])[:, 1]
 
+    def own_test(self) -> str | None:
+        """What names test samples of their own, where something does."""
+        return None if self.test_path is None else f"data.test_path ({self.test_path})"
+
     def dataset(self, source: Source) -> Samples:
         """The ratings of a source: codes of user and item (N, 2) float32."""
         path, key = {

@@ -76,6 +76,11 @@ class Sound(BaseDataModule):
         """Mel spectrograms, standardised."""
         return LogMel(self.sample_rate, self.seconds, self.mels, self.window, self.hop)
 
+    def own_test(self) -> str | None:
+        """What names test samples of their own, where something does."""
+        root = Path(self.root)
+        return str(root / "test") if (root / "train").is_dir() and (root / "test").is_dir() else None
+
     def dataset(self, source: Source) -> Samples:
         """The sounds of a source: Ragged waves of one sample rate, int16 or float32 of its scale."""
         if source == "predict":

@@ -118,6 +118,10 @@ class Streaming(BaseDataModule):
     cache: str | None = None
     max_cache_size: str = "100GB"
 
+    def own_test(self) -> str | None:
+        """What names test samples of their own, where something does."""
+        return None if self.test_shards is None else f"data.test_shards ({self.test_shards})"
+
     def dataset(self, source: Source) -> Samples:
         """The samples of a source, decoded as batches ask for them."""
         location = {"pool": self.shards, "test": self.test_shards, "predict": self.predict}[source]

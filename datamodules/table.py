@@ -124,6 +124,10 @@ class Table(BaseDataModule):
         """Imputing, scaling and encoding of the columns."""
         return TablePreprocess(self.impute, self.encode, self.normalize == "standard", self.missing)
 
+    def own_test(self) -> str | None:
+        """What names test samples of their own, where something does."""
+        return None if self.test_path is None else f"data.test_path ({self.test_path})"
+
     def dataset(self, source: Source) -> Samples:
         """The rows of a source: (N, F) numbers, and categories as codes; NaN where missing."""
         if source == "pool":

@@ -126,6 +126,14 @@ class Text(BaseDataModule):
         """A vocabulary of the training role's words."""
         return Vocabulary(self.max_words, self.min_count, self.max_length)
 
+    def own_test(self) -> str | None:
+        """What names test samples of their own, where something does."""
+        if self.test_files is not None:
+            return "data.test_files"
+        if self.test_path is not None:
+            return f"data.test_path ({self.test_path})"
+        return None if (part := self._part("test")) is None else f"{part}"
+
     def dataset(self, source: Source) -> Samples:
         """The texts of a source as codes of words: Ragged int32."""
         corpus, key = Corpus(), KEYS[source]

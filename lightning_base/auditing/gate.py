@@ -38,7 +38,7 @@ def write_findings(directory: Path, data: BaseDataModule) -> None:
 
 def write_split(directory: Path, data: BaseDataModule) -> None:
     """Writes split.parquet, signed, and cleaning.parquet."""
-    write_manifest(directory / "split.parquet", data.folds.table(), data.samples("pool").fingerprint)
+    write_manifest(directory / "split.parquet", data.folds.table(), data.samples("pool").fingerprint, data.folds.traits)
     write_findings(directory, data)
 
 

@@ -15,11 +15,10 @@ from lightning_base.clean.corrections import read_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ArtefactError, ConfigError
 from lightning_base.results.finished import demand_finished
-from lightning_base.results.summary import SUMMARY, Summary, read_summary
+from lightning_base.results.summary import SUMMARY, Summary, read_oof, read_summary
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import gather, is_ragged
 from lightning_base.samples.samples import Samples
-from lightning_base.tools.checksums import read_frame
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import replace, write_parquet, write_text
 
@@ -115,7 +114,7 @@ def held_out(directory: Path) -> tuple[pd.DataFrame, Summary]:
     """
     demand_finished(directory, "--labels", [SUMMARY, "oof.parquet"])
     summary = read_summary(directory)
-    oof = read_frame(directory / "oof.parquet", "run crossval again")
+    oof = read_oof(directory, summary)
     columns = [f"prob_{c}" for c in range(len(summary.classes))]
     if len(columns) < 2 or not {"id", "target", *columns} <= set(oof.columns):
         raise ArtefactError(

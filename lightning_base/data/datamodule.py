@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lightning_base.augment import Augmentation, Context, augment
 from lightning_base.clean.cleaning import Cleaning
-from lightning_base.data.pool import Division, Pool, Pools, Role, Source, Sources, source_of
-from lightning_base.data.trained import TrainedOn, shape_of
+from lightning_base.data.pool import DIVIDING, NEITHER, Division, Pool, Pools, Role, Source, Sources, source_of
+from lightning_base.data.trained import SEALED, TrainedOn, shape_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import CheckpointError, ConfigError, DataError
@@ -30,10 +30,6 @@ from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.split import WHOLE, Split, Splitter, demand_splitter, seal
 from lightning_base.tools.choices import demand_choices
-
-# settings that folds depend on and reading does not, and those that neither does: such runs share what is read
-DIVIDING = ("split", "test_size", "test_seed")
-NEITHER = ("inner_val", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -58,8 +54,8 @@ class BaseDataModule(LightningDataModule, ABC):
             group or at random as `test_size` is. Preprocessing is then fitted without it.
         fetch: what `prepare` downloads or unpacks first.
         labels: a CSV or Parquet file with columns id and target (a class name) that corrects targets in the pool. What
-            is sealed is drawn from the uncorrected ones, so that corrections move no sample into it or out of it,
-            unless they change which samples `clean` drops.
+            is sealed is drawn from the uncorrected ones, and keeps them, so that corrections change no test score, and
+            move no sample into the share or out of it, unless they change which samples `clean` drops.
         clean: what is done about each kind of finding.
         augment: operations on training batches, in order.
         batch_size: samples of one training step, over all processes, among which it must divide: so neither the
@@ -155,7 +151,7 @@ class BaseDataModule(LightningDataModule, ABC):
     def pool(self) -> Pool:
         """What is read and split: handed over by whoever builds the run, else this data module's own."""
         if self._pool is None:
-            self._pool = Pool(Sources(self.dataset, self.clean, self.labels), self._division())
+            self._pool = Pool(Sources(self.dataset, self.clean, self.labels, self.own_test), self._division())
         return self._pool
 
     @pool.setter
@@ -174,8 +170,12 @@ class BaseDataModule(LightningDataModule, ABC):
         divided_by = (repr(sorted(dividing.items())), self.seed, self.only)
         reader = copy.copy(self)  # what is read outlives this run; its trainer and network need not
         reader.trainer, reader._pool = None, None
-        sources = Sources(reader.dataset, self.clean, self.labels)
+        sources = Sources(reader.dataset, self.clean, self.labels, reader.own_test)
         self.pool = pools.find(repr(sorted(reading.items())), divided_by, sources, self._division())
+
+    def own_test(self) -> str | None:
+        """What names test samples of the data's own, in words: a share is not sealed beside them; None for nothing."""
+        return None
 
     def _division(self) -> Division:
         return Division(self.split, self.test_size, self.test_seed, self.seed, self.only)
@@ -251,7 +251,7 @@ class BaseDataModule(LightningDataModule, ABC):
         self._need_fit()
         if self.trained_on is not None:
             self.trained_on.demand_shape(samples)
-            if what := {"val": "held-out samples", "test": "test samples" if self.seals else ""}.get(role):
+            if what := {"val": "held-out samples", "test": SEALED if self.seals else ""}.get(role):
                 self.trained_on.demand_unseen(samples, rows, what)
         ranks = data_ranks(self.trainer)
         if role == "predict" or (role == "test" and not self.seals):
@@ -336,6 +336,7 @@ class BaseDataModule(LightningDataModule, ABC):
             "fold_hash": self.folds.fold_hash(self.fold),
             "fingerprint": self.samples("pool").fingerprint,
             "shape": shape_of(self.samples("pool")),
+            "sealed": self.pool.sealed_fingerprint,
             **self._seen,
         }
 

@@ -18,10 +18,14 @@ from lightning_base.samples.samples import Samples
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.split import Split, Splitter, default_splitter, make_split, seal
+from lightning_base.tools.console import console
 
 Source: TypeAlias = Literal["pool", "test", "predict"]
 Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
 Value = TypeVar("Value")
+# settings that folds depend on and reading does not, and those that neither does: such runs share what is read
+DIVIDING = ("split", "test_size", "test_seed")
+NEITHER = ("inner_val", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
 SOURCES, POOLS = 4, 16  # kept at a time: a search may try other data, and has a pool per outer fold
 
 
@@ -32,17 +36,25 @@ class Sources:
         dataset: reads a source.
         policy: what is done about each kind of finding.
         labels: a file that corrects targets in the pool; None for none.
+        own_test: what names test samples of the data's own, in words; None for nothing.
 
     Attributes:
         findings: what cleaning found in the sources read so far.
         uncorrected: the pool's table with the targets that the source itself gave, where labels correct them.
     """
 
-    def __init__(self, dataset: Callable[[Source], Samples], policy: Cleaning, labels: str | None) -> None:
-        self.dataset, self.policy, self.labels = dataset, policy, labels
+    def __init__(
+        self,
+        dataset: Callable[[Source], Samples],
+        policy: Cleaning,
+        labels: str | None,
+        own_test: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.dataset, self.policy, self.labels, self.own_test = dataset, policy, labels, own_test
         self.findings: dict[Source, pd.DataFrame] = {}
         self.uncorrected: pd.DataFrame | None = None
         self._samples: dict[Source, Samples] = {}
+        self._told = False
 
     def samples(self, source: Source) -> Samples:
         """All samples of a source.
@@ -58,6 +70,22 @@ class Sources:
             cleaned, self.findings[source] = clean(read, self.policy, pool=source == "pool")
             self._samples[source] = replace(cleaned, inputs=read_only(cleaned.inputs))
         return self._samples[source]
+
+    def uncorrect(self, sealed: Samples) -> Samples:
+        """Sealed test samples with the targets that the source itself gave: what is tested is not corrected."""
+        if self.uncorrected is None:
+            return sealed
+        table = as_read(sealed, self.uncorrected)
+        changed = table["target"].to_numpy() != sealed.table["target"].to_numpy()
+        if changed.any() and not self._told:
+            self._told = True
+            first = sealed.table["id"].to_numpy()[changed][0]
+            console().print(
+                f"data.labels: {changed.sum()} of its targets are of sealed test samples, first {first!r}, and count "
+                f"for nothing: {self.labels} corrects the pool alone",
+                soft_wrap=True,
+            )
+        return replace(sealed, table=table)
 
 
 def read_only(inputs: Payload) -> Payload:
@@ -133,7 +161,8 @@ class Pool:
                 self._samples[source] = whole
             elif self.division.seals:
                 rest, sealed = self._seal(whole)
-                self._samples |= {"pool": self._within(whole.take(rest)), "test": whole.take(sealed)}
+                test = self.sources.uncorrect(whole.take(sealed))
+                self._samples |= {"pool": self._within(whole.take(rest)), "test": test}
             else:
                 self._samples["pool"] = self._within(whole)
         return self._samples[source]
@@ -141,6 +170,11 @@ class Pool:
     def _seal(self, whole: Samples) -> tuple[Rows, Rows]:
         """The rows that stay, and those that are sealed."""
         splitter, size, uncorrected = self.division.splitter, self.division.test_size, self.sources.uncorrected
+        if (named := self.sources.own_test()) is not None:
+            key = "data.split" if size is None else "data.test_size"
+            raise ConfigError(
+                f"{key} seals test samples, and {named} has others: one of them would be ignored; leave one out"
+            )
         table = whole.table if uncorrected is None else as_read(whole, uncorrected)
         if isinstance(splitter, TableSplitter) and splitter.seals:
             if size is not None:
@@ -150,6 +184,11 @@ class Pool:
             assert size is not None
             sealed = seal(table, size, self.division.test_seed, f"data.test_size: {whole.origin}")
         return earlier(table, np.setdiff1d(np.arange(len(whole)), sealed), sealed), sealed
+
+    @property
+    def sealed_fingerprint(self) -> str | None:
+        """SHA-256 over the content of the sealed test samples; None where none are, or the pool is an inner one."""
+        return self.samples("test").fingerprint if self.division.seals and self.division.only is None else None
 
     def _within(self, pool: Samples) -> Samples:
         """The pool, without the samples that an outer fold holds out where this is its inner cross-validation."""

@@ -12,6 +12,7 @@ from lightning_base.samples.payload import Rows, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import Split
 
+SEALED = "test samples"
 KEYS = ("fold", "fold_hash", "fingerprint", "ids", "content")
 
 
@@ -29,6 +30,8 @@ class TrainedOn:
         ids: (N,) int64 hashes of the ids of the training samples, sorted; those that validation saw in training too.
         content: (N,) int64 hashes of their inputs, sorted.
         shape: of a sample; None where samples differ in length, or columns are found by name.
+        sealed: SHA-256 over the content of the test samples that were sealed then; None where none were, or an earlier
+            version wrote it.
     """
 
     fold: int
@@ -37,6 +40,7 @@ class TrainedOn:
     ids: Rows
     content: Rows
     shape: tuple[int, ...] | None = None
+    sealed: str | None = None
 
     @staticmethod
     def of(state: Mapping[str, Any]) -> "TrainedOn":
@@ -59,6 +63,7 @@ class TrainedOn:
             ids,
             content,
             None if shape is None else tuple(map(int, shape)),
+            state.get("sealed"),
         )
 
     @staticmethod
@@ -95,6 +100,19 @@ class TrainedOn:
                 "samples of that shape"
             )
 
+    def demand_sealed(self, samples: Samples) -> None:
+        """Refuses sealed test samples that are not those that were sealed when it was trained.
+
+        Raises:
+            CheckpointError: where their names, inputs or targets are others.
+        """
+        if self.sealed is not None and self.sealed != samples.fingerprint:
+            raise CheckpointError(
+                f"{samples.origin}: the sealed test samples are not those that were sealed when the checkpoint was "
+                f"trained (fingerprint {self.sealed[:12]}, now {samples.fingerprint[:12]}): samples, inputs or targets "
+                "have changed since; restore the data, data.labels and data.clean as they were, or train again"
+            )
+
     def demand_unseen(self, samples: Samples, rows: Rows, what: str) -> None:
         """Refuses samples of the source that it was trained on some of.
 
@@ -104,7 +122,7 @@ class TrainedOn:
             what: what they are called.
 
         Raises:
-            CheckpointError: with how many it was trained on.
+            CheckpointError: with how many it was trained on; or where they are sealed, and not those of then.
         """
         seen = rows[np.isin(samples.keys[rows], self.ids)]
         if len(seen):
@@ -114,6 +132,8 @@ class TrainedOn:
                 f"{name!r}: their score would be no estimate; give the data.test_size, data.test_seed, data.split and "
                 "seed that it was trained with"
             )
+        if what == SEALED:
+            self.demand_sealed(samples)
 
     def seen(self, samples: Samples, rows: Rows) -> Rows:
         """Those of these rows, of any source, whose inputs are the same as those of a training sample."""

@@ -11,7 +11,7 @@ from typing import Any
 from lightning_base.auditing.gate import write_split
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.slurm import queue
-from lightning_base.errors import ArtefactError, ConfigError
+from lightning_base.errors import ArtefactError
 from lightning_base.folds.plan import Plan
 from lightning_base.results import states
 from lightning_base.results.fold_result import is_done, read_result
@@ -20,21 +20,15 @@ from lightning_base.splitters.manifest import hash_table, read_manifest
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.tools.imports import shown
-from lightning_base.tools.locks import claiming
+from lightning_base.tools.locks import claiming, is_held
 from lightning_base.tools.places import places
 from lightning_base.tools.process import is_main
-from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import demand_identified, lacking
 from lightning_base.training.own_code import OWN_CODE, changed_code
+from lightning_base.training.settings import BEGIN_ANEW, DATA, FREE_KEYS, MEND, SPLIT_KEY, flatten, is_place, read_saved
 
-# keys that change what is shown and nothing that is computed: a run may be continued with others
-FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir")
-MEND = "give another --name, or --overwrite true to delete what is there"
-BEGIN_ANEW = f"put it back, or {MEND}"
 CODE, OBJECTS = "code.", "objects."  # what stands before the changes that are no configuration key
-DATA = "data.init_args."  # what stands before an option of the data module in a saved configuration
-SPLIT_KEY = f"{DATA}split"
 
 
 def take(directory: Path, experiment: Experiment, data: BaseDataModule, overwrite: bool = False) -> str:
@@ -90,7 +84,10 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         UserError: naming the first difference, where the directory holds another experiment.
     """
     pool, path, stamp = data.samples("pool"), directory / "config.yaml", directory / "identity.json"
-    identity = {"split_hash": data.folds.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
+    identity: dict[str, Any] = {"split_hash": data.folds.hash, "data_fingerprint": pool.fingerprint, "n": len(pool)}
+    needs = {key: type(value) for key, value in identity.items()}
+    identity |= {"experiment": experiment.identity}
+    identity |= {"sealed_fingerprint": data.pool.sealed_fingerprint} if data.seals else {}
     if not stamp.is_file():
         if kept := [fold.name for fold in directory.glob("fold_*") if is_done(fold)]:
             raise ArtefactError(f"{stamp} is not there, and tells whose {kept[0]} is; {BEGIN_ANEW}")
@@ -100,10 +97,8 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         return
     if experiment.objects is not None:
         demand_identified(experiment.objects.identity, str(directory))
-    stored, changed = (
-        read_json(stamp, BEGIN_ANEW, {key: type(value) for key, value in identity.items()}),
-        changes(path, experiment),
-    )
+    stored, changed = read_json(stamp, BEGIN_ANEW, needs), changes(path, experiment)
+    same = all(stored.get(key, identity.get(key)) == identity.get(key) for key in ("experiment", "sealed_fingerprint"))
     if all(stored.get(key) == identity[key] for key in ("n", "data_fingerprint")):
         read = places(str(experiment.data_settings.get("class_path")))
         moved = [key for key, values in changed.items() if is_option(key, read) and is_place(*values)]
@@ -111,22 +106,38 @@ def claim(directory: Path, experiment: Experiment, data: BaseDataModule) -> None
         moved += [key for key in changed if key.startswith(OBJECTS) and key.endswith(".call")]
         changed = {key: values for key, values in changed.items() if key not in moved}
         new_split = bool(changed) and all(key.startswith(SPLIT_KEY) for key in changed)
-        if new_split and (added := added_folds(directory, data)) is not None:
+        if new_split and same and (added := added_folds(directory, data)) is not None:
             extend(directory, experiment, data, identity)
             console().print(f"{directory}: {added} folds are new, the earlier ones are kept")
             return
     else:
         moved = []
     refuse_changed(directory, changed)
-    for key, what in (("n", "the number of samples"), ("data_fingerprint", "the data"), ("split_hash", "the split")):
-        if stored.get(key) != identity[key]:
-            raise ArtefactError(
-                f"{directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is now "
-                f"{identity[key]!r}); {MEND}"
-            )
+    demand_begun_so(directory, stored, identity)
     read_manifest(directory / "split.parquet")  # refuses one that was changed by hand
     if moved:
         experiment.save(path)  # other processes, and later verbs, read the data where it is now
+
+
+def demand_begun_so(directory: Path, stored: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Refuses to go on where identity.json, which an earlier version may have written, tells of another beginning.
+
+    Raises:
+        ArtefactError: naming what has changed since.
+    """
+    if stored.get("experiment", identity["experiment"]) != identity["experiment"]:
+        raise ArtefactError(
+            f"{directory / 'config.yaml'}: it was changed after the run had begun, with other settings; {BEGIN_ANEW}"
+        )
+    for key, what in (
+        *(("n", "the number of samples"), ("data_fingerprint", "the data"), ("split_hash", "the split")),
+        ("sealed_fingerprint", "the content of the sealed test samples"),
+    ):
+        if stored.get(key, identity.get(key)) != identity.get(key):
+            raise ArtefactError(
+                f"{directory} was begun on other data: {what} has changed (was {stored.get(key)!r}, is now "
+                f"{identity.get(key)!r}); {MEND}"
+            )
 
 
 def refuse_changed(directory: Path, changed: Mapping[str, tuple[Any, Any]]) -> None:
@@ -153,16 +164,6 @@ def is_option(key: str, options: Sequence[str]) -> bool:
     return key.startswith(DATA) and key.removeprefix(DATA).partition(".")[0] in options
 
 
-def is_place(was: Any, now: Any) -> bool:
-    """Whether a value that has changed names another file or folder that is there, or what is fetched to one."""
-    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        return all(a == b or is_place(a, b) for a, b in zip(was, now, strict=True))
-    if isinstance(was, dict) and isinstance(now, dict) and was.keys() == now.keys():
-        return all(a == now[name] or is_place(a, now[name]) for name, a in was.items())
-    named = isinstance(was, str) and isinstance(now, str)
-    return named and ("/" in was + now or bool(Path(now).suffix)) and Path(now).exists()
-
-
 def clear(directory: Path, labels: str | None) -> None:
     """Deletes what an earlier run left.
 
@@ -176,6 +177,7 @@ def clear(directory: Path, labels: str | None) -> None:
     if labels is not None and Path(labels).resolve().is_relative_to(directory.resolve()):
         raise ArtefactError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
     running = [path.name for path in directory.glob("fold_*") if states.runs_here(path)]
+    running += [path.name for path in [directory / "refit"] if is_held(path / ".lock")]
     script = directory.resolve() / "slurm" / "crossval.sh"
     queued = (queue(script) or []) if script.is_file() and shutil.which("squeue") else []
     if running or any(not task.ended for task in queued):
@@ -185,7 +187,9 @@ def clear(directory: Path, labels: str | None) -> None:
     told = read_json(record) if record.is_file() else {}
     shutil.rmtree(directory)
     if told.get("reads"):  # what was chosen in between knows the test samples, whoever trains next
-        write_json(record, {key: told[key] for key in ("reads", "data_fingerprint") if key in told})
+        write_json(
+            record, {key: told[key] for key in ("reads", "data_fingerprint", "data_fingerprints") if key in told}
+        )
 
 
 def is_ours(directory: Path) -> bool:
@@ -253,28 +257,3 @@ def demand_same_code(directory: Path, config: Mapping[str, Any]) -> None:
     if (directory / OWN_CODE).is_file() and (changed := changed_code(directory, config)):
         file = shown(next(iter(changed.values())))
         raise ArtefactError(f"{directory}: {file} has changed since the run began; change it back, or train anew")
-
-
-def read_saved(path: Path) -> dict[str, Any]:
-    """The configuration that a run has saved.
-
-    Raises:
-        ArtefactError: where it is not there, or is none.
-    """
-    try:
-        found = read_yaml(path)
-    except ConfigError as error:
-        raise ArtefactError(f"{path}: cannot be read ({error}); {BEGIN_ANEW}") from error
-    if not found.keys() & {"data", "objects"}:
-        raise ArtefactError(f"{path}: is no run's configuration; {BEGIN_ANEW}")
-    return found
-
-
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat

@@ -13,6 +13,7 @@ from lightning_base.folds.directory import demand_unchanged, take
 from lightning_base.folds.executors.options import Execution
 from lightning_base.folds.executors.runner import Runner, computing_threads, runner
 from lightning_base.folds.fold import LOCK
+from lightning_base.folds.own import demand_own_folds, demand_room
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
 from lightning_base.folds.refit import check as check_refit
@@ -61,7 +62,10 @@ def crossval(
     demand_batches(first, chosen)
     train = checked_runner(execution, experiment, first, refitting)
     if is_main():
+        runs = [plan.fold_directory(fold) for fold in range(plan.k)] + [plan.directory / "refit"]
+        demand_room(plan.directory, [] if overwrite else runs)
         plan = replace(plan, stamp=take(plan.directory, experiment, plan.data, overwrite))
+        demand_own_folds(plan)
     alone = first.trainer.world_size == 1
     out.print(begins(plan, first), soft_wrap=not out.is_terminal)
     del first

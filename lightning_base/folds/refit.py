@@ -9,15 +9,17 @@ import numpy as np
 import torch
 
 from lightning_base.errors import ArtefactError, ConfigError
+from lightning_base.folds.directory import demand_unchanged
 from lightning_base.folds.fold import LOCK, held_by_me, run_fold
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import Part, choose
 from lightning_base.results.fold_result import FoldResult, RefitResult, is_done, read_refit, read_result
 from lightning_base.splitters.split import WHOLE
+from lightning_base.tools.locks import claiming
 from lightning_base.tools.process import is_main
 from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.board import Board
-from lightning_base.training.checkpoint import drop_earlier, resume_point
+from lightning_base.training.checkpoint import drop_earlier, resume_point, told_sum
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.preflight import preflight
 from lightning_base.training.run import build, close
@@ -65,10 +67,12 @@ def refit(plan: Plan, board: Board, alone: bool = True) -> RefitResult:
         alone: whether this is the only process of the refit.
 
     Raises:
-        ArtefactError: where another process trains it.
+        ArtefactError: where another process trains it, or has made the directory another experiment's.
     """
     directory = plan.directory / "refit"
     with held_by_me(directory, alone) as held:
+        with claiming(plan.directory):  # while the refit is held, --overwrite deletes nothing
+            demand_unchanged(plan)
         if not held:
             raise ArtefactError(f"{directory}: another process trains it; run the same command again when it has ended")
         return _refit(plan, board)
@@ -102,7 +106,7 @@ def _refit(plan: Plan, board: Board) -> RefitResult:
     counts = [result.scored_epochs for result in results]
     epochs = median_epochs(counts)
     experiment = for_epochs(experiment, epochs)
-    _clear_other(directory, experiment)
+    _clear_other(directory, experiment, plan)
     if is_done(directory):
         return read_refit(directory)
     experiment.save(directory / "config.yaml")
@@ -126,6 +130,9 @@ def _refit(plan: Plan, board: Board) -> RefitResult:
             split_hash=split.hash,
             chosen=None if chosen is None else chosen.values,
             search_seconds=0.0 if chosen is None else chosen.seconds,
+            experiment=plan.experiment.identity,
+            data_fingerprint=run.datamodule.samples("pool").fingerprint,
+            checkpoint_sum=told_sum(run.last_checkpoint),
         )
         result.write(directory)
         drop_earlier(directory)
@@ -145,13 +152,23 @@ def for_epochs(experiment: Experiment, epochs: int) -> Experiment:
     return experiment.with_({"trainer.max_epochs": epochs, "trainer.min_epochs": None, "trainer.max_time": None})
 
 
-def _clear_other(directory: Path, experiment: Experiment) -> None:
-    """Deletes what a refit with another configuration (other epochs, more folds) left; not the search's."""
+def _clear_other(directory: Path, experiment: Experiment, plan: Plan) -> None:
+    """Deletes what a refit with another configuration (other epochs, more folds) or data left; not the search's."""
     path = directory / "config.yaml"
     if not is_main():
         return
-    if path.is_file() and read_yaml(path) == experiment.dump():
+    if path.is_file() and read_yaml(path) == experiment.dump() and not (is_done(directory) and _is_other(plan)):
         return
     for left in directory.iterdir() if directory.is_dir() else ():
         if left.name not in ("inner", "search.json", LOCK):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _is_other(plan: Plan) -> bool:
+    """Whether a finished refit is of another cross-validation; what an earlier version left tells the split alone."""
+    result = read_refit(plan.directory / "refit")
+    told, own = (
+        (result.experiment, result.data_fingerprint),
+        (plan.experiment.identity, plan.data.samples("pool").fingerprint),
+    )
+    return result.split_hash != plan.data.folds.hash or any(a not in ("", b) for a, b in zip(told, own, strict=True))

@@ -1,5 +1,6 @@
 """Nested cross-validation: values tuned inside a fold's training part, so that what scores the fold chose nothing."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import ConfigError, Diverged, UserError, suggest
+from lightning_base.errors import ArtefactError, ConfigError, Diverged, UserError, suggest
 from lightning_base.results.fold_result import FoldResult, is_done, read_result
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.console import console
@@ -21,6 +22,7 @@ from lightning_base.training.preflight import preflight
 from lightning_base.training.run import Run, build
 from lightning_base.training.search_space import Search, Values, shown
 from lightning_base.training.seeds import derive_seed
+from lightning_base.training.settings import differing, predicting, read_saved
 from lightning_base.training.train import Chosen
 
 Part: TypeAlias = tuple[int, int]  # which training of how many of a fold: those of the search, and its own
@@ -45,9 +47,46 @@ class Choice:
 
 
 def tuned(experiment: Experiment, directory: Path) -> Experiment:
-    """The experiment with the values that a search chose for the run in this directory; as it is where none did."""
+    """The experiment with the values that a search chose for the run in this directory; as it is where none did.
+
+    The file is a run's folder's, and is not trusted: what is put in are values of the configuration's own search. A
+    configuration without one must be that of the run itself, which has the values already.
+
+    Raises:
+        ArtefactError: where the file has other values.
+    """
     path = directory / "search.json"
-    return experiment.with_values(read_json(path, needs={"values": dict})["values"]) if path.is_file() else experiment
+    if not path.is_file():
+        return experiment
+    values = read_json(path, needs={"values": dict})["values"]
+    if experiment.search is None:
+        demand_chosen(experiment, path)
+        return experiment
+    for candidate, one in zip(experiment.search.candidates(), experiment.candidates(), strict=True):
+        if json.dumps(candidate, sort_keys=True) == json.dumps(values, sort_keys=True):
+            return one
+    raise ArtefactError(
+        f"{path}: the values {shown(values)[:200]} are none that the configuration's search tries; give the "
+        "configuration that the run was made with, or restore the file"
+    )
+
+
+def demand_chosen(experiment: Experiment, path: Path) -> None:
+    """Refuses a configuration that searches nothing, and is not that of the run that a search chose values for.
+
+    Raises:
+        ArtefactError: naming search.json.
+    """
+    saved = path.with_name("config.yaml")
+    mend = "give the configuration that the run was made with, with its search"
+    if not saved.is_file():
+        raise ArtefactError(f"{path}: a search chose values, and the configuration has no search; {mend}")
+    if difference := next(differing(predicting(read_saved(saved)), experiment.predicting), None):
+        key, was, now = difference
+        raise ArtefactError(
+            f"{path}: a search chose values, and the configuration has none, nor is it the one beside the file: {key} "
+            f"is {now!r}, there {was!r}; {mend}"
+        )
 
 
 def describe(chosen: Sequence[Values]) -> str:
@@ -188,19 +227,27 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
             "seconds": seconds,
         },
     )
-    return Choice(options[best], Chosen(tried[best], seconds), all_results[best], len(tried) * k)
+    return Choice(options[best], Chosen(tried[best], seconds, experiment.identity), all_results[best], len(tried) * k)
 
 
 def inner_result(
     candidate: Experiment, fold: int, directory: Path, split_hash: str, train: Train, part: Part
 ) -> FoldResult:
-    """The result of an inner fold, from its file where it stands and is of this split, else trained."""
-    if not is_done(directory) or read_result(directory).split_hash != split_hash:
+    """The result of an inner fold, from its file where it stands and is of this split and candidate, else trained."""
+    if not is_kept(candidate, directory, split_hash):
         if is_done(directory):
             _delete(directory)
         train(candidate, fold, directory, part)
     _delete(directory / "checkpoints")
     return read_result(directory)
+
+
+def is_kept(candidate: Experiment, directory: Path, split_hash: str) -> bool:
+    """Whether an inner fold is done, for this candidate and split; what an earlier version left tells the split."""
+    if not is_done(directory):
+        return False
+    result = read_result(directory)
+    return result.split_hash == split_hash and result.experiment in ("", candidate.identity)
 
 
 def _delete(directory: Path) -> None:

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import ArtefactError
+from lightning_base.folds.own import read_fold
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import describe
-from lightning_base.results.fold_result import FoldResult, read_result
-from lightning_base.results.summary import MetricSummary, Summary
-from lightning_base.results.tables import read_table
+from lightning_base.results.fold_result import FoldResult
+from lightning_base.results.summary import OOF, MetricSummary, Summary
 from lightning_base.stats import words
 from lightning_base.stats.bootstrap import oof_intervals
 from lightning_base.stats.estimates import clipped, estimate
@@ -22,6 +21,7 @@ from lightning_base.stats.linear import Lines
 from lightning_base.stats.nested import NAME as NESTED
 from lightning_base.stats.nested import nested_intervals
 from lightning_base.stats.tables import fold_table, show_nested
+from lightning_base.tools.checksums import file_sum
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import write_parquet
 from lightning_base.training.beside import are_windows, held_out
@@ -38,7 +38,7 @@ def collect(plan: Plan) -> Summary:
     trained, parts = read_folds(plan)
     results = trained[: len(plan.data.folds.ordinary)]
     oof = pd.concat(parts[: len(results)], ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
-    write_parquet(plan.directory / "oof.parquet", oof)
+    write_parquet(plan.directory / OOF, oof)
     summary = summarise(plan, trained, oof, *estimates(plan, results, parts, oof))
     summary.write(plan.directory)
     return summary
@@ -48,17 +48,14 @@ def read_folds(plan: Plan) -> tuple[list[FoldResult], list[pd.DataFrame]]:
     """The result and the predictions (id, fold, repeat, …) of every fold.
 
     Raises:
-        UserError: where one was trained on another split.
+        UserError: where one is not this cross-validation's; see `read_fold`.
     """
     results, parts = [], []
     for fold, assignment in enumerate(plan.data.folds.folds):
-        directory = plan.fold_directory(fold)
-        results.append(read_result(directory))
-        if results[-1].split_hash != plan.data.folds.hash:
-            raise ArtefactError(f"{directory} was trained on another split; delete it and run again")
-        part = read_table(directory / "predictions.parquet", mend=f"delete {directory}, and run crossval again")
+        result, part = read_fold(plan, fold)
         part.insert(1, "fold", fold)
         part.insert(2, "repeat", assignment.repeat)
+        results.append(result)
         parts.append(part)
     return results, parts
 
@@ -158,6 +155,7 @@ def summarise(
         rarest_class=rarest and rarest[0],
         trivial=trivial,
         drawn=drawn,
+        oof_sum=file_sum(plan.directory / OOF),
     )
 
 

@@ -1,6 +1,6 @@
 """Finished cross-validations, read from their directories without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import ArtefactError, ConfigError, suggest
-from lightning_base.results.fold_result import is_done, read_result
-from lightning_base.results.summary import SUMMARY, Summary, read_summary
-from lightning_base.results.tables import read_table
+from lightning_base.results.fold_result import RESULT, FoldResult, demand_own, is_done, is_told, read_result
+from lightning_base.results.summary import SUMMARY, Summary, read_oof, read_summary
+from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json
 
 
@@ -71,14 +71,50 @@ def load(directory: Path) -> Finished:
         raise ArtefactError(f"{directory} is no crossval directory (it has no identity.json); {mend}")
     demand_finished(directory, "compare", [SUMMARY, "oof.parquet"])
     identity, summary = read_json(directory / "identity.json", needs={"split_hash": str}), read_summary(directory)
-    results = [read_result(directory / f"fold_{fold}") for fold in range(summary.k)]
-    if len({identity["split_hash"], summary.split_hash, *(result.split_hash for result in results)}) > 1:
+    results = own_results(directory, summary)
+    if identity["split_hash"] != summary.split_hash:
         raise ArtefactError(f"{directory} holds folds of different splits; run it again with --overwrite true")
-    mend = "delete it, run crossval again"
-    oof = read_table(directory / "oof.parquet", ("id", "repeat", "fold"), mend)
+    oof = read_oof(directory, summary, ("id", "repeat", "fold"))
     oof = oof.sort_values(["repeat", "id"], ignore_index=True)
     n_train, n_val = (float(np.mean([getattr(result, key) for result in results])) for key in ("n_train", "n_val"))
     return Finished(directory, summary, n_train, n_val, oof)
+
+
+def own_results(directory: Path, summary: Summary) -> list[FoldResult]:
+    """The results of the folds that a finished cross-validation scores, which must be its own.
+
+    Raises:
+        ArtefactError: for a fold of another experiment, split or number, or whose scores are not the summary's.
+    """
+    path = directory / "identity.json"
+    stored = read_json(path, "run it again with --overwrite true") if path.is_file() else {}
+    found = []
+    for fold in range(summary.k):
+        home = directory / f"fold_{fold}"
+        result = read_result(home)
+        if result.split_hash != summary.split_hash:
+            raise ArtefactError(f"{directory} holds folds of different splits; run it again with --overwrite true")
+        demand_own(home, result, str(stored.get("experiment", "")), summary.data_fingerprint)
+        scores = {name: one.folds[fold] for name, one in summary.metrics.items()}
+        if not same(scores, result.metrics):
+            raise ArtefactError(
+                f"{home / RESULT}: its scores are not those in {directory / SUMMARY}; delete {directory / SUMMARY} "
+                "where the fold was trained again, and run crossval again"
+            )
+        found.append(result)
+    if untold := [fold for fold, result in enumerate(found) if not is_told(result)]:
+        console().print(
+            f"{directory}: an earlier version wrote fold {untold[0]}: whether it is this run's is not told, and not "
+            "checked",
+            soft_wrap=True,
+        )
+    return found
+
+
+def same(scores: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    """Whether two folds' scores are the same where both have them, NaN included; the summary computes more."""
+    pairs = [(value, others[name]) for name, value in scores.items() if name in others]
+    return all(a == b or (a != a and b != b) for a, b in pairs)
 
 
 def demand_finished(directory: Path, key: str, names: Sequence[str]) -> None:

@@ -1,13 +1,16 @@
 """result.json: what a run leaves when it is done; it is the last file that the run writes."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning_base.errors import ArtefactError
+from lightning_base.tools.checksums import file_sum
 from lightning_base.tools.files import read_json
 from lightning_base.tools.records import read_record, write_record
 
-RESULT = "result.json"
+RESULT, PREDICTIONS = "result.json", "predictions.parquet"
 MEND = "delete it, and run the same command again"
 
 
@@ -31,6 +34,9 @@ class FoldResult:
         details: vectors and matrices, as lists.
         chosen: the values that a search chose for the fold; None without one.
         search_seconds: that the search's trainings took.
+        experiment: SHA-256 over the settings of the cross-validation; "" in what earlier versions wrote, as below.
+        data_fingerprint: SHA-256 over the content of the pool.
+        predictions_sum, checkpoint_sum: SHA-256 of predictions.parquet, and that in the checkpoint's own file.
     """
 
     fold: int
@@ -49,6 +55,10 @@ class FoldResult:
     details: dict[str, Any]
     chosen: dict[str, Any] | None = None
     search_seconds: float = 0.0
+    experiment: str = ""
+    data_fingerprint: str = ""
+    predictions_sum: str = ""
+    checkpoint_sum: str = ""
 
     def write(self, directory: Path) -> None:
         """Writes it into the fold's directory, which marks the fold as done."""
@@ -81,6 +91,9 @@ class RefitResult:
     split_hash: str
     chosen: dict[str, Any] | None = None
     search_seconds: float = 0.0
+    experiment: str = ""
+    data_fingerprint: str = ""
+    checkpoint_sum: str = ""
 
     def write(self, directory: Path) -> None:
         """Writes it into the refit's directory."""
@@ -96,9 +109,49 @@ def read_result(directory: Path) -> FoldResult:
     """The result of a fold's directory.
 
     Raises:
-        UserError: where it is none, or cannot be read.
+        UserError: where it is none, cannot be read, or is another fold's than the directory's name says.
     """
-    return read_record(FoldResult, directory / RESULT, MEND)
+    found = read_record(FoldResult, directory / RESULT, MEND)
+    named = re.fullmatch(r"fold_(\d+)", directory.name)
+    if named and int(named[1]) != found.fold:
+        raise ArtefactError(f"{directory / RESULT}: it is of fold {found.fold}; delete {directory}, and run again")
+    return found
+
+
+def demand_own(directory: Path, result: FoldResult, experiment: str, fingerprint: str) -> None:
+    """Refuses a fold's directory that is another experiment's, or whose predictions are not those of its result.
+
+    What an earlier version has left does not tell, and is taken as it is; see `is_told`.
+
+    Args:
+        directory: the fold's.
+        result: as read from it.
+        experiment: SHA-256 over the settings that it should be of; "" where that is not known.
+        fingerprint: SHA-256 over the content of the pool that it should be of.
+
+    Raises:
+        ArtefactError: naming the file.
+    """
+    for what, was, now in (
+        ("experiment, of other settings", result.experiment, experiment),
+        ("pool of samples, of other content", result.data_fingerprint, fingerprint),
+    ):
+        if was and now and was != now:
+            raise ArtefactError(
+                f"{directory / RESULT}: it is of another {what}, than its crossval directory; delete {directory}, and "
+                "run crossval again"
+            )
+    path = directory / PREDICTIONS
+    if result.predictions_sum and path.is_file() and file_sum(path) != result.predictions_sum:
+        raise ArtefactError(
+            f"{path}: it is damaged, or not the one that {RESULT} beside it was written with; delete {directory}, and "
+            "run crossval again"
+        )
+
+
+def is_told(result: FoldResult) -> bool:
+    """Whether a result tells whose it is, as this version's do."""
+    return bool(result.experiment and result.data_fingerprint and result.predictions_sum)
 
 
 def read_refit(directory: Path) -> RefitResult:
@@ -111,6 +164,12 @@ def read_refit(directory: Path) -> RefitResult:
 
 
 def scored_checkpoint(directory: Path) -> Path:
-    """The checkpoint of a run whose weights were scored; its last where it is not done."""
-    name = read_json(directory / RESULT, MEND).get("checkpoint") if is_done(directory) else None
-    return directory / "checkpoints" / str(name or "last.ckpt")
+    """The checkpoint of a run whose weights were scored; its last where it is not done.
+
+    Raises:
+        ArtefactError: where the result names one outside of the run's folder.
+    """
+    name = str((read_json(directory / RESULT, MEND).get("checkpoint") if is_done(directory) else None) or "last.ckpt")
+    if Path(name).name != name or name == "..":
+        raise ArtefactError(f"{directory / RESULT}: 'checkpoint' is {name[:60]!r}, which is no plain name; {MEND}")
+    return directory / "checkpoints" / name

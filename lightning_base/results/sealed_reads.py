@@ -1,8 +1,9 @@
 """Records of when sealed test samples were read: by a run itself, and by the runs that stand beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightning_base.errors import ArtefactError
 from lightning_base.tools.files import read_json
@@ -36,6 +37,18 @@ def records_beside(root: Path, with_own: bool = False) -> list[Path]:
     return [root.parent / path.relative_to(home.parent) for path in found if with_own or not path.is_relative_to(home)]
 
 
+def moments(told: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Each read that a test.json tells of, and the fingerprint of the samples as they were then.
+
+    Args:
+        told: its content, with `reads`; what an earlier version wrote has one fingerprint for all, or none.
+    """
+    reads, prints = told["reads"], told.get("data_fingerprints")
+    if not isinstance(prints, list) or len(prints) != len(reads):
+        prints = [told.get("data_fingerprint")] * len(reads)
+    return list(zip(reads, prints, strict=True))
+
+
 def reads_of(fingerprint: str, records: Sequence[Path]) -> Reads:
     """When these test samples were read, by the records of other runs.
 
@@ -50,6 +63,5 @@ def reads_of(fingerprint: str, records: Sequence[Path]) -> Reads:
         except ArtefactError:
             unread.append(path)
             continue
-        if told["data_fingerprint"] == fingerprint:
-            times += [(str(time), path) for time in told["reads"]]
+        times += [(str(time), path) for time, of in moments(told) if of == fingerprint]
     return Reads(tuple(sorted(times)), tuple(unread))

@@ -82,7 +82,7 @@ def _alive(pid: int, began: str | None) -> bool:
     """Whether this process runs, and is not a later one of the same number."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has so large a number
         return False
     except PermissionError:
         pass
@@ -170,5 +170,6 @@ def read_progress(directory: Path) -> dict[str, Any] | None:
     if not (directory / PROGRESS).is_file() or read(directory)["state"] != "running":
         return None
     with suppress(UserError):  # it has just ended
-        return read_json(directory / PROGRESS)
+        seen = read_json(directory / PROGRESS)
+        return seen if isinstance(seen.get("epochs"), int | float) else None
     return None

@@ -1,15 +1,21 @@
 """summary.json: what a finished cross-validation says of itself, typed."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lightning_base.errors import ArtefactError
+from lightning_base.results.tables import read_table
 from lightning_base.stats.estimates import Score
+from lightning_base.tools.checksums import file_sum
 from lightning_base.tools.files import write_json
 from lightning_base.tools.records import read_record
 
-SUMMARY = "summary.json"
+if TYPE_CHECKING:  # --status needs none of it
+    import pandas as pd
+
+SUMMARY, OOF = "summary.json", "oof.parquet"
 MEND = "delete it, and run crossval again"
 Interval: TypeAlias = tuple[float, float]
 
@@ -56,6 +62,7 @@ class Summary:
         versions: of the libraries that results depend on.
         git_commit: of the working directory; None outside git.
         seconds: of all trainings, searches included.
+        oof_sum: SHA-256 of oof.parquet; "" in what earlier versions wrote.
     """
 
     metrics: dict[str, MetricSummary]
@@ -85,6 +92,7 @@ class Summary:
     rarest_class: str | None = None
     trivial: str | None = None
     drawn: bool = False
+    oof_sum: str = ""
 
     def write(self, directory: Path) -> None:
         """Writes it into a crossval directory; metrics without a nested estimate have no keys of it."""
@@ -108,3 +116,20 @@ def read_summary(directory: Path) -> Summary:
         if len(metric.folds) != summary.k:
             raise ArtefactError(f"{path}: {name} has {len(metric.folds)} folds of {summary.k}; {MEND}")
     return summary
+
+
+def read_oof(directory: Path, summary: Summary, needs: Sequence[str] = ("id",)) -> "pd.DataFrame":
+    """The held-out samples' predictions of a finished cross-validation, with these columns.
+
+    Args:
+        directory: of the cross-validation.
+        summary: its summary.json, which was written with them.
+        needs: columns that there must be.
+
+    Raises:
+        ArtefactError: where they cannot be read, or are another run's.
+    """
+    found = read_table(directory / OOF, needs, MEND)
+    if summary.oof_sum and file_sum(directory / OOF) != summary.oof_sum:
+        raise ArtefactError(f"{directory / OOF}: it is not the one that {SUMMARY} beside it was written with; {MEND}")
+    return found

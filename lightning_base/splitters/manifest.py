@@ -1,6 +1,7 @@
 """Split manifests: a split's table as Parquet, signed with a hash over ids, roles and the data's content."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,8 @@ from lightning_base.tools import checksums
 from lightning_base.tools.files import replace
 from lightning_base.tools.process import is_main
 
+TEMPORAL, TRAINS_AFTER = "temporal", "trains_after"  # traits: folds follow each other in time; see TableSplitter
+TRAITS_KEY = "traits"
 SIGNED = ("split_hash", "data_fingerprint", "signature")
 
 
@@ -23,10 +26,18 @@ def hash_table(table: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def write_manifest(path: Path, table: pd.DataFrame, fingerprint: str) -> None:
-    """Writes a split's table; its hash, the data's fingerprint and the signature over both stand in its metadata."""
-    split_hash = hash_table(table)
-    signed = dict(zip(SIGNED, (split_hash, fingerprint, _sign(split_hash, fingerprint)), strict=True))
+def write_manifest(path: Path, table: pd.DataFrame, fingerprint: str, traits: Sequence[str] = ()) -> None:
+    """Writes a split's table; its hash, the data's fingerprint and the signature over both stand in its metadata.
+
+    Args:
+        path: the file.
+        table: the split's.
+        fingerprint: SHA-256 over the content of the pool.
+        traits: what else is true of the split, signed with it.
+    """
+    split_hash, said = hash_table(table), " ".join(traits)
+    signed = dict(zip(SIGNED, (split_hash, fingerprint, _sign(split_hash, fingerprint, said)), strict=True))
+    signed[TRAITS_KEY] = said
     content = pa.Table.from_pandas(table, preserve_index=False)
     metadata = {**(content.schema.metadata or {}), **{k.encode(): v.encode() for k, v in signed.items()}}
     if is_main():
@@ -35,7 +46,7 @@ def write_manifest(path: Path, table: pd.DataFrame, fingerprint: str) -> None:
 
 
 def read_manifest(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A split's table, and its `split_hash`, `data_fingerprint` and `signature`.
+    """A split's table, and its `split_hash`, `data_fingerprint` and `signature`, and its `traits` ("" for none).
 
     Raises:
         UserError: for a file that is none, or that was changed since it was signed.
@@ -45,10 +56,10 @@ def read_manifest(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     except ArtefactError as error:
         raise DataError(f"cannot be read as a split manifest: {error}") from error
     metadata = content.schema.metadata or {}
-    signed = {key: metadata.get(key.encode(), b"").decode() for key in SIGNED}
+    signed = {key: metadata.get(key.encode(), b"").decode() for key in (*SIGNED, TRAITS_KEY)}
     table = content.to_pandas()
     whole = {"id", "fold", "role"} <= set(table.columns) and hash_table(table) == signed["split_hash"]
-    if not whole or signed["signature"] != _sign(signed["split_hash"], signed["data_fingerprint"]):
+    if not whole or signed["signature"] != _sign(signed["split_hash"], signed["data_fingerprint"], signed[TRAITS_KEY]):
         raise DataError(f"{path}: the split was changed after it was written; make it again, or restore the file")
     return table, signed
 
@@ -69,6 +80,6 @@ def pairs_of(table: pd.DataFrame) -> dict[int, tuple[int, int]]:
     return found
 
 
-def _sign(split_hash: str, fingerprint: str) -> str:
-    """SHA-256 (64 hex digits) over both."""
-    return hashlib.sha256(f"{split_hash} {fingerprint}".encode()).hexdigest()
+def _sign(split_hash: str, fingerprint: str, traits: str) -> str:
+    """SHA-256 (64 hex digits) over these; without traits as earlier versions signed."""
+    return hashlib.sha256(" ".join(filter(None, (split_hash, fingerprint, traits))).encode()).hexdigest()

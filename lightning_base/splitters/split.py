@@ -29,7 +29,7 @@ from lightning_base.samples.payload import Rows
 from lightning_base.samples.reading import by_number, typed
 from lightning_base.splitters.base import TableSplitter, share
 from lightning_base.splitters.clock import earlier
-from lightning_base.splitters.manifest import hash_table
+from lightning_base.splitters.manifest import TEMPORAL, TRAINS_AFTER, hash_table
 from lightning_base.splitters.repeats import repeats_of
 from lightning_base.tools.imports import fault
 
@@ -78,6 +78,7 @@ class Split:
         splitter: what made them, as text.
         sealed: ids of the test samples that were taken out of the source first.
         temporal: whether the samples follow each other in time: they have one, or the splitter goes by their order.
+        trains_after: whether the splitter means to train on samples later than those held out.
     """
 
     ids: npt.NDArray[Any]
@@ -85,6 +86,13 @@ class Split:
     splitter: str
     sealed: npt.NDArray[Any] | None = None
     temporal: bool = False
+    trains_after: bool = False
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """What a manifest of it must tell beside its table."""
+        held = ((TEMPORAL, self.temporal), (TRAINS_AFTER, self.trains_after))
+        return tuple(name for name, value in held if value)
 
     @cached_property
     def ordinary(self) -> tuple[Fold, ...]:
@@ -209,8 +217,9 @@ def make_split(
             continue
         folds.append(Fold(np.sort(order[train]), np.sort(order[val]), repeats[k]))
     temporal = splitter.temporal if isinstance(splitter, TableSplitter) else isinstance(splitter, TimeSeriesSplit)
+    after = isinstance(splitter, TableSplitter) and splitter.trains_after
     ids = table["id"].to_numpy(dtype=object)
-    return Split(ids, tuple(folds), repr(splitter), sealed, temporal or "time" in table)
+    return Split(ids, tuple(folds), repr(splitter), sealed, temporal or "time" in table, after)
 
 
 def sklearn_folds(

@@ -11,7 +11,7 @@ from lightning_base.samples.payload import Rows
 from lightning_base.samples.reading import texts
 from lightning_base.splitters.base import TableSplitter, share
 from lightning_base.splitters.clock import earlier
-from lightning_base.splitters.manifest import pairs_of, read_manifest
+from lightning_base.splitters.manifest import TEMPORAL, TRAINS_AFTER, TRAITS_KEY, pairs_of, read_manifest
 
 By = Literal["auto", "random", "group", "time"]
 
@@ -213,6 +213,8 @@ class Manifest(TableSplitter):
         self.path, self.same_content = path, same_content
         self.table, self.signed = read_manifest(Path(path))
         self.pairs = pairs_of(self.table)
+        traits = self.signed[TRAITS_KEY].split()
+        self.temporal, self.trains_after = TEMPORAL in traits, TRAINS_AFTER in traits
 
     def __repr__(self) -> str:
         return f"Manifest({self.signed['split_hash'][:12]})"

@@ -82,6 +82,15 @@ def unsigned(content: Mapping[str, Any], path: Path, mend: str) -> dict[str, Any
     return {key: value for key, value in content.items() if key != KEY}
 
 
+def file_sum(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal; "" where there is none to read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
 def write_sums(folder: Path) -> None:
     """Writes the CRC-32 of each block of each file in a folder beside them."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != SUMS)

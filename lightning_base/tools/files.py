@@ -28,13 +28,22 @@ def replace(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder; after the block it is renamed to `path`, on an error it is removed.
 
     Where `path` is a link, what it points to is written and the link stays.
+
+    Raises:
+        OSError: naming `path`, where it is a folder or cannot be written.
     """
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if str(error.filename) == str(temporary):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

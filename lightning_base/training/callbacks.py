@@ -1,6 +1,6 @@
 """The callbacks of a run: the configuration's, as far as runs serve them, and those that make it resumable."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,16 @@ class Acquaintance(Callback):
             pl_module.use(data)
 
 
-def served(given: Any, directory: Path, seed: int) -> tuple[list[Any], LearningRateFinder | None]:
+def served(
+    given: Any, directory: Path, seed: int, settings: Mapping[str, Any]
+) -> tuple[list[Any], LearningRateFinder | None]:
     """The callbacks of a run, and what finds its learning rate before it begins.
 
     Args:
         given: the configuration's.
         directory: the run's, in which its checkpoints are kept.
         seed: the run's.
+        settings: those that its predictions depend on, which its checkpoints keep.
 
     Raises:
         ConfigError: for one that cannot be served.
@@ -69,13 +72,13 @@ def served(given: Any, directory: Path, seed: int) -> tuple[list[Any], LearningR
             "trainer.callbacks: one LearningRateFinder is served, Lightning's own, which looks before training"
         )
     kept = [callback for callback in callbacks if callback not in finders]
-    return [Acquaintance(), *kept, *own(directory, seed)], finders[0] if finders else None
+    return [Acquaintance(), *kept, *own(directory, seed, settings)], finders[0] if finders else None
 
 
-def own(directory: Path, seed: int) -> Sequence[Callback]:
+def own(directory: Path, seed: int, settings: Mapping[str, Any]) -> Sequence[Callback]:
     """What makes a run resumable, and its randomness a function of seed and epoch."""
     folder = directory / CHECKPOINTS
-    return EpochSeed(seed), ExactResume(), LastCheckpoint(folder), Preemption(folder)
+    return EpochSeed(seed), ExactResume(), LastCheckpoint(folder, settings), Preemption(folder)
 
 
 def _keep_inside(callback: ModelCheckpoint, folder: Path, averaging: bool) -> None:

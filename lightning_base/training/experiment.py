@@ -6,6 +6,7 @@ from argparse import ArgumentError
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lightning_base.training.limits import CHECKED, demand_end, demand_sensible
 from lightning_base.training.objects import Objects
 from lightning_base.training.own_code import write_own_code
 from lightning_base.training.search_space import Search, Values, shown
+from lightning_base.training.settings import identity, predicting
 from lightning_base.training.taken import demand_taken
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
@@ -98,6 +100,16 @@ class Experiment:
                 made.trainer[key] = value
             made.model, made.data = self.objects.make_task(), self.objects.make_data()
         return made
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 over all settings that its results depend on; see `settings.identity`."""
+        return identity(self.dump())
+
+    @cached_property
+    def predicting(self) -> dict[str, Any]:
+        """The settings that its predictions may depend on; see `settings.predicting`."""
+        return predicting(self.dump())
 
     @property
     def data_settings(self) -> dict[str, Any]:

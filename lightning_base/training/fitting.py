@@ -1,8 +1,10 @@
 """Whether a checkpoint is one of a run like this: of its network, its kind of data, its fold; told in one line."""
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,10 +13,11 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from lightning_base.data.trained import demand_fold
 from lightning_base.errors import CheckpointError, one_line
 from lightning_base.tools.console import console
+from lightning_base.tools.places import places
 from lightning_base.training.checkpoint import damage, opened
+from lightning_base.training.resume import SETTINGS, STAMP
 from lightning_base.training.run import Run
-
-Use: TypeAlias = Literal["fit", "val", "test", "predict"]
+from lightning_base.training.settings import Use, differing, is_place
 
 
 def demand_fitting(run: Run, path: Path, use: Use = "predict") -> None:
@@ -36,6 +39,7 @@ def demand_fitting(run: Run, path: Path, use: Use = "predict") -> None:
     except Exception as error:  # torch raises many kinds for a broken file
         raise CheckpointError(f"{name} cannot be loaded as a checkpoint: {one_line(error)[:200]}") from error
     if path.is_dir():
+        demand_settings(run, content, name, use)
         return  # of a sharded run: its strategy knows what is in it
     weights = content.get("state_dict")
     if not isinstance(weights, dict) or "pytorch-lightning_version" not in content:
@@ -46,10 +50,49 @@ def demand_fitting(run: Run, path: Path, use: Use = "predict") -> None:
     state = content.get(type(data).__qualname__)
     if not isinstance(state, dict) or not {"preprocess", "fold", "fold_hash"} <= state.keys():
         raise CheckpointError(f"{name} is of other data: it has no preprocessing of a {type(data).__name__}")
+    demand_settings(run, content, name, use)
     if use == "fit":
         demand_resumable(run, content, name)
     if use == "fit" or (use == "test" and data.seals):  # else training samples may be among the sealed ones
         demand_fold(name, (state["fold_hash"], state["fold"]), data.folds, data.fold)
+
+
+def settings_of(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings that a checkpoint was trained with, as far as predictions depend on them; None where it has none."""
+    stamp = content.get(STAMP)
+    with suppress(ValueError, TypeError, RecursionError):
+        found = json.loads(stamp[SETTINGS]) if isinstance(stamp, Mapping) and SETTINGS in stamp else None
+        return found if isinstance(found, dict) else None
+    return {}  # what cannot be read is not taken for settings like the run's
+
+
+def demand_settings(run: Run, content: Mapping[str, Any], name: str, use: Use) -> None:
+    """Refuses to score or predict by weights that were trained as another network, or on data read in another way.
+
+    A training may go on with other settings. Of a data module that is not shipped it is not known which options name
+    files: one that names another file now is told.
+
+    Raises:
+        CheckpointError: naming the first setting that differs.
+    """
+    was, now = settings_of(content), run.experiment.predicting
+    if use == "fit" or was is None:
+        return
+    if not was:
+        raise CheckpointError(f"{name} does not say what it was trained with; restore it, or train again")
+    shipped = places(str(run.experiment.data_settings.get("class_path")))
+    for key, before, here in differing(was, now, use):
+        if key.startswith("data.") and not shipped and is_place(before, here):
+            console().print(f"{key} was {before!r} in training, and is {here!r}", soft_wrap=True, markup=False)
+            continue
+        which = f"{key} {before!r}, and the configuration has {here!r}"
+        if key.startswith("objects."):
+            which = f"another function {key.split('.')[1]} than the run has"
+        raise CheckpointError(
+            f"{name} was trained with {which}: its weights would "
+            "give other predictions than they were trained for; give the configuration that it was trained with, or "
+            "train again"
+        )
 
 
 def demand_resumable(run: Run, content: Mapping[str, Any], name: str) -> None:

@@ -3,7 +3,9 @@
 A run that was killed goes on from checkpoint.resume_point and ends bit-identical to one that never was.
 """
 
+import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from lightning_base.training.checkpoint import RESUME, STEP
 from lightning_base.training.csv_logger import MetricsCSV
 from lightning_base.training.rank_state import capture, restore
 
-STAMP = "lightning_base"
+STAMP, SETTINGS = "lightning_base", "settings"  # the key of what a checkpoint tells of its run, and of its settings
 
 
 def resumable(trainer: Trainer, pl_module: LightningModule, batch_idx: int) -> bool:
@@ -225,9 +227,13 @@ class LastCheckpoint(ModelCheckpoint):
 
     A decision to stop (early stopping) is kept too: without it, a run resumed from the checkpoint of the epoch
     that made the decision would train one epoch more than one that was never interrupted.
+
+    Args:
+        directory: of the run's checkpoints.
+        settings: those that its predictions depend on, which whoever scores with the weights must have too.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: Mapping[str, Any]) -> None:
         super().__init__(
             dirpath=directory,
             filename="last",
@@ -235,11 +241,11 @@ class LastCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
             auto_insert_metric_name=False,
         )
-        self._stop = False
+        self._stop, self._settings = False, json.dumps(settings, sort_keys=True, default=str)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Lightning's hook: every checkpoint of the run gets the stamp."""
-        stamp: dict[str, Any] = {"should_stop": trainer.should_stop}
+        stamp: dict[str, Any] = {"should_stop": trainer.should_stop, SETTINGS: self._settings}
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, BaseDataModule):
             stamp |= {"fold": data.fold, "split_hash": data.folds.hash}

@@ -106,7 +106,7 @@ def build(
         arguments = dict(objects.trainer)
         if logs:
             arguments["logger"] = _loggers(arguments["logger"], directory)
-        callbacks, finder = served(arguments["callbacks"], directory, seed)
+        callbacks, finder = served(arguments["callbacks"], directory, seed, experiment.predicting if logs else {})
         arguments["callbacks"] = [*watchers, *callbacks]
         if arguments["enable_checkpointing"] is False:
             raise ConfigError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from lightning_base.results.fold_result import FoldResult
+from lightning_base.results.fold_result import PREDICTIONS, FoldResult
+from lightning_base.tools.checksums import file_sum
 from lightning_base.tools.files import write_parquet
-from lightning_base.training.checkpoint import drop_earlier
+from lightning_base.training.checkpoint import drop_earlier, told_sum
 from lightning_base.training.evaluate import Predictions, details, frame, predict, scores
 from lightning_base.training.kept import settle, take
 from lightning_base.training.rate import find_rate
@@ -19,10 +20,15 @@ from lightning_base.training.scored import scored_checkpoint, scored_epochs, sel
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a search chose for a run, and the seconds that its trainings took."""
+    """What a search chose for a run, and the seconds that its trainings took.
+
+    Attributes:
+        experiment: SHA-256 over the settings of the experiment that searches.
+    """
 
     values: dict[str, Any]
     seconds: float
+    experiment: str
 
 
 def train(run: Run, checkpoint: Path | None = None, chosen: Chosen | None = None) -> tuple[FoldResult, Predictions]:
@@ -99,6 +105,7 @@ def finish(
         resumed: whether the run went on from a checkpoint.
         chosen: what a search chose for it.
     """
+    write_parquet(run.directory / PREDICTIONS, frame(run.model, held_out))
     result = FoldResult(
         fold=run.fold,
         seed=run.seed,
@@ -116,8 +123,11 @@ def finish(
         details=details(run.model, held_out),
         chosen=None if chosen is None else chosen.values,
         search_seconds=0.0 if chosen is None else chosen.seconds,
+        experiment=run.experiment.identity if chosen is None else chosen.experiment,
+        data_fingerprint=run.datamodule.samples("pool").fingerprint,
+        predictions_sum=file_sum(run.directory / PREDICTIONS),
+        checkpoint_sum=told_sum(trained.scored),
     )
-    write_parquet(run.directory / "predictions.parquet", frame(run.model, held_out))
     result.write(run.directory)
     drop_earlier(run.directory)
     return result

@@ -11,7 +11,6 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, one_line
-from lightning_base.folds.directory import read_saved
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import console
 from lightning_base.tools.yaml_file import read_config
@@ -19,6 +18,7 @@ from lightning_base.training.config_errors import explain
 from lightning_base.training.experiment import SHARED_KEYS, Experiment
 from lightning_base.training.limits import plain_name
 from lightning_base.training.objects import Objects, Settings, imported, objects_of
+from lightning_base.training.settings import read_saved
 from lightning_base.training.taken import demand_taken
 from lightning_base.verbs.parser import Asked, add_own_arguments, hidden_options, parse, verb_options
 from lightning_base.verbs.trainer import Trainer

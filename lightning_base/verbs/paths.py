@@ -12,13 +12,14 @@ from lightning_base.distributed.process import launched
 from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, UserError, one_line
 from lightning_base.folds.directory import changes, demand_same_code
 from lightning_base.results import states
-from lightning_base.results.finished import demand_finished
-from lightning_base.results.fold_result import is_done, scored_checkpoint
+from lightning_base.results.finished import demand_finished, own_results
+from lightning_base.results.fold_result import RESULT, is_done, scored_checkpoint
 from lightning_base.results.summary import SUMMARY, read_summary
 from lightning_base.splitters.manifest import read_manifest
+from lightning_base.tools.files import read_json
 from lightning_base.tools.locks import is_held
 from lightning_base.tools.process import is_main
-from lightning_base.training.checkpoint import damage
+from lightning_base.training.checkpoint import damage, told_sum
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.resume import STAMP
 from lightning_base.verbs.words import saved_config
@@ -91,10 +92,38 @@ def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:
     if path.is_file():
         return [path], path.parent.parent if path.parent.name == "checkpoints" else path.parent
     if (path / "checkpoints" / "last.ckpt").is_file():
-        return [scored_checkpoint(path)], path
+        return [own_checkpoint(path)], path
     demand_finished(path, "--ckpt_path", [SUMMARY])
-    k = read_summary(path).k
-    return [scored_checkpoint(path / f"fold_{fold}") for fold in range(k)], path
+    summary = read_summary(path)
+    own_results(path, summary)
+    return [own_checkpoint(path / f"fold_{fold}") for fold in range(summary.k)], path
+
+
+def own_checkpoint(directory: Path) -> Path:
+    """The checkpoint of a run whose weights were scored, as its result tells it.
+
+    Raises:
+        ArtefactError: where it is another file than the result was written with.
+    """
+    path = scored_checkpoint(directory)
+    told = read_json(directory / RESULT).get("checkpoint_sum") if is_done(directory) else None
+    if told and path.is_file() and told_sum(path) != told:
+        raise ArtefactError(
+            f"{path}: it is not the checkpoint that {RESULT} in {directory} was written with; put it back, or delete "
+            f"{directory} and train it again"
+        )
+    return path
+
+
+def demand_fold_of_folder(checkpoint: Path, fold: int) -> None:
+    """Refuses a member of an ensemble that is another fold's than its folder is called after.
+
+    Raises:
+        CheckpointError: naming both.
+    """
+    folder = checkpoint.parent.parent
+    if folder.name != f"fold_{fold}":
+        raise CheckpointError(f"{checkpoint}: it was trained as fold {fold}; delete {folder}, and run crossval again")
 
 
 def demand_code_of_run(experiment: Experiment, home: Path, verb: str) -> None:
@@ -128,4 +157,6 @@ def read_stamp(checkpoint: Path) -> dict[str, Any]:
             f"--ckpt_path: {checkpoint} cannot be loaded as a checkpoint: {damage(checkpoint) or one_line(error)[:200]}"
         ) from error
     stamp = content.get(STAMP, {}) if isinstance(content, dict) else {}
-    return stamp if isinstance(stamp, dict) else {}
+    if not isinstance(stamp, dict) or not isinstance(stamp.get("fold", 0), int):
+        raise CheckpointError(f"--ckpt_path: {checkpoint} does not say which fold it is of; train again")
+    return stamp

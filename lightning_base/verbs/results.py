@@ -13,7 +13,7 @@ import lightning_base
 from lightning_base.errors import ArtefactError, ConfigError, one_line
 from lightning_base.results import states
 from lightning_base.results.fold_result import RESULT, FoldResult, is_done, read_result
-from lightning_base.results.summary import SUMMARY, Summary, read_summary
+from lightning_base.results.summary import SUMMARY, Summary, read_oof, read_summary
 from lightning_base.results.tables import read_table
 from lightning_base.stats.estimates import Score
 from lightning_base.tools.asked import in_python
@@ -164,7 +164,7 @@ class CrossValidation(Trained):
             ArtefactError: where folds are still to run.
         """
         self._demand_same()
-        return read_table(self.directory / "oof.parquet", ("id", "fold", "repeat"))
+        return read_oof(self.directory, self.summary, ("id", "fold", "repeat"))
 
     def __repr__(self) -> str:
         return super().__repr__() if self.finished else f"{self.title}\n{self.folds.to_string()}"

@@ -18,7 +18,6 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning_base.data.memory import Memory
 from lightning_base.data.pool import Pools
 from lightning_base.errors import ArtefactError, ConfigError, Stopped, one_line, suggest
-from lightning_base.folds.directory import read_saved
 from lightning_base.tools.asked import AS_THEY_ARE, in_python
 from lightning_base.tools.console import Level, level, quiet, speaking
 from lightning_base.tools.files import UNWRITABLE
@@ -26,6 +25,7 @@ from lightning_base.tools.imports import ended
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import changed, demand_importable
 from lightning_base.training.preempt import Preempted
+from lightning_base.training.settings import read_saved
 from lightning_base.verbs import ddp_spawn
 from lightning_base.verbs.opening import as_words, open_files, open_objects
 from lightning_base.verbs.results import Fitted, Trained, demand_path

@@ -1,7 +1,6 @@
 """The verbs fit, validate, test and predict: what they train, read, score, write and print."""
 
 import os
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,7 +21,7 @@ from lightning_base.splitters.split import WHOLE
 from lightning_base.stats import words
 from lightning_base.stats.tables import score_table
 from lightning_base.tools.console import Level, console
-from lightning_base.tools.files import UNWRITABLE, read_json, write_json, write_parquet
+from lightning_base.tools.files import UNWRITABLE, write_json, write_parquet
 from lightning_base.tools.imports import told
 from lightning_base.tools.locks import claiming, hold
 from lightning_base.tools.process import is_main
@@ -30,17 +29,19 @@ from lightning_base.training import evaluate
 from lightning_base.training.beside import sealed
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.fitting import Use, demand_fitting
+from lightning_base.training.fitting import demand_fitting
 from lightning_base.training.preempt import listening
 from lightning_base.training.preflight import preflight
 from lightning_base.training.run import Run, build, close
 from lightning_base.training.run import describe as describe_run
+from lightning_base.training.settings import Use
 from lightning_base.training.train import train
 from lightning_base.training.watch import watch_alone
 from lightning_base.verbs.paths import (
     LOCK,
     RUN,
     demand_code_of_run,
+    demand_fold_of_folder,
     describe,
     fit_directory,
     members_of,
@@ -48,7 +49,8 @@ from lightning_base.verbs.paths import (
     same_data,
 )
 from lightning_base.verbs.results import Fitted, Scored
-from lightning_base.verbs.told import as_json, say, tell_of_others, tell_unseen
+from lightning_base.verbs.tested import demand_file, reads_with, told_of, write_test
+from lightning_base.verbs.told import say, tell_of_others, tell_unchecked, tell_unseen, unchecked
 
 NOTE = 100  # columns of a note, at most
 
@@ -166,11 +168,12 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
         )
     [checkpoint], home = members_of(path, "validate")
     demand_code_of_run(experiment, home, "validate")
-    fold = read_stamp(checkpoint).get("fold", 0)
-    if fold == WHOLE:
+    stamp = read_stamp(checkpoint)
+    if (fold := stamp.get("fold", 0)) == WHOLE:
         raise ConfigError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
     run = open_scored(of_run(experiment, checkpoint), fold, home, checkpoint, "val")
     held_out = evaluate.predict(run, "val", checkpoint)
+    tell_unchecked(unchecked(run, stamp, "val"))
     return report(run, f"{experiment.name}: held-out samples of fold {fold}", held_out, fold=fold)
 
 
@@ -204,53 +207,19 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     demand_code_of_run(experiment, home, "test")
     record = home / "test.json"
     told_of(record)  # one that cannot be read is refused before the samples are
+    demand_file(record, record.with_name("test.parquet"))
     run, predictions, _ = ensemble(experiment, "test", members)
     if predictions.target is None:
         raise ConfigError(f"{predictions.samples.origin}: the test samples have no target; use predict")
     with claiming(record):  # no read is forgotten where two end at once
-        found = _record(experiment, members, record, run, predictions)
+        reads, note = reads_with(told_of(record), predictions.samples.fingerprint)
+        title = f"{experiment.name}: test samples, {describe(members)}"
+        scored = report(run, title, predictions, fold=run.fold if len(members) == 1 else None)
+        found = replace(scored, reads=[time for time, _ in reads])
+        if note:
+            say(note)
+        write_test(record, found, run.model, predictions, reads, len(members))
     tell_of_others(record, predictions.samples.fingerprint)
-    return found
-
-
-def told_of(record: Path) -> dict[str, Any]:
-    """What a test.json tells of the times at which the test samples were read.
-
-    Raises:
-        ArtefactError: where it cannot be read.
-    """
-    return read_json(record, needs={"reads": list}) if record.is_file() else {"reads": []}
-
-
-def _record(
-    experiment: Experiment, members: Sequence[Path], record: Path, run: Run, predictions: evaluate.Predictions
-) -> Scored:
-    """The scores of the test samples, written with the moments at which they were read."""
-    told = told_of(record)
-    same = told.get("data_fingerprint") in (None, predictions.samples.fingerprint)  # else these were never read
-    reads = [*(told["reads"] if same else []), time.strftime("%Y-%m-%dT%H:%M:%S%z")]
-    fold = run.fold if len(members) == 1 else None
-    title = f"{experiment.name}: test samples, {describe(members)}"
-    found = replace(report(run, title, predictions, fold=fold), reads=reads)
-    if len(reads) > 1:
-        say(
-            f"the test samples were read {len(reads)} times for this run, first {reads[0]}: what was chosen in "
-            "between is fitted to them"
-        )
-    write_parquet(record.with_name("test.parquet"), found.predictions)
-    write_json(
-        record,
-        {
-            "metrics": as_json(found, run.model, predictions),
-            "details": evaluate.details(run.model, predictions),
-            "n": found.n,
-            "members": len(members),
-            "interval": words.intervals(found.estimates),
-            "data_fingerprint": predictions.samples.fingerprint,
-            "reads": reads,
-        },
-    )
-    console(Level.QUIET).print(f"results: {record}", soft_wrap=True)
     return found
 
 
@@ -267,6 +236,8 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
     """
     members, home = members_of(path, "predict")
     demand_code_of_run(experiment, home, "predict")
+    written = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
+    demand_file(*([written] if x is None else []))
     run, predictions, ids = ensemble(experiment, "predict", members, x)
     task = run.model
     if ids is not None:
@@ -275,7 +246,6 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
             say(f"{lost} of {len(ids)} samples were left out by cleaning; they have no prediction")
             found = found.set_index("id").reindex(ids).rename_axis("id").reset_index()
         return found
-    written = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
     found = evaluate.frame(task, predictions)
     write_parquet(written, found)
     said = f"{len(found)} samples predicted by {describe(members)}\nresults: {written}"
@@ -296,19 +266,24 @@ def ensemble(
     """
     found, ids, seen = [], None, set[int]()
     unseen: dict[str, Unseen] = {}
+    untold: list[str] = []
     for checkpoint in members:
-        home = checkpoint.parent.parent
-        fold = read_stamp(checkpoint).get("fold", 0)
+        home, stamp = checkpoint.parent.parent, read_stamp(checkpoint)
+        fold = stamp.get("fold", 0)
+        if len(members) > 1:
+            demand_fold_of_folder(checkpoint, fold)
         run = open_scored(tuned(experiment, home), fold, home, checkpoint, "test" if role == "test" else "predict")
         if x is not None:
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))
+        untold = untold or unchecked(run, stamp, role)
         if role == "predict":
             told = run.datamodule.preprocess.unseen(found[-1].samples, found[-1].rows)
             unseen |= {name: one for name, one in told.items() if name not in unseen or one.count > unseen[name].count}
         if run.datamodule.trained_on is not None:
             seen |= set(run.datamodule.trained_on.seen(found[-1].samples, found[-1].rows).tolist())
     tell_unseen(unseen, len(found[0].rows))
+    tell_unchecked(untold)
     if seen:
         of, who = len(found[0].rows), "the model" if len(members) == 1 else "some member of the ensemble"
         say(

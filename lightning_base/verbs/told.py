@@ -1,10 +1,11 @@
 """What no reader of predictions and scores may miss: categories not seen in training, earlier reads of test samples."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning_base.data.pool import Role
 from lightning_base.preprocess.base import Unseen
 from lightning_base.preprocess.table import shown
 from lightning_base.results.sealed_reads import reads_of, records_beside
@@ -12,6 +13,8 @@ from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.asked import python_words
 from lightning_base.tools.console import Level, console, level, warn
 from lightning_base.training import evaluate
+from lightning_base.training.resume import SETTINGS
+from lightning_base.training.run import Run
 from lightning_base.verbs.results import Scored
 
 
@@ -30,6 +33,27 @@ def tell_unseen(unseen: Mapping[str, Unseen], n: int) -> None:
             f"warning: column {name!r}: {one.count} of {n} samples have a category not seen in "
             f"training ({shown(one.names)}): it counts for nothing"
         )
+
+
+def unchecked(run: Run, stamp: Mapping[str, Any], role: Role) -> list[str]:
+    """What could not be compared with a checkpoint's training, since an earlier version wrote it.
+
+    Args:
+        run: that has loaded it.
+        stamp: what it tells of its run.
+        role: of the samples that it predicts.
+    """
+    found = [] if SETTINGS in stamp else ["the settings of its network and its data are"]
+    data = run.datamodule
+    if role == "test" and data.seals and data.trained_on is not None and data.trained_on.sealed is None:
+        found.append("the content of the sealed test samples is")
+    return found
+
+
+def tell_unchecked(what: Sequence[str]) -> None:
+    """Says what an earlier version's checkpoint does not tell."""
+    for one in what:
+        say(f"an earlier version wrote the checkpoint: whether {one} as in training is not told, and not checked")
 
 
 def tell_of_others(record: Path, fingerprint: str) -> None:

@@ -171,6 +171,8 @@ def test_runs_on_different_splits_are_refused(
     oof = pd.read_parquet(spoilt / "oof.parquet")
     oof.loc[7, "target"] = (oof["target"][7] + 1) % 10
     write_parquet(spoilt / "oof.parquet", oof)
+    refused(capsys, ["compare", runs["fast"], spoilt], "oof.parquet: it is not the one that summary.json beside it was")
+    (spoilt / "summary.json").write_text(json.dumps(summary(spoilt) | {"oof_sum": ""}))
     refused(capsys, ["compare", runs["fast"], spoilt], "different samples or targets", "oof.parquet")
 
 
@@ -209,6 +211,10 @@ def test_a_metric_that_a_run_or_a_fold_lacks_is_refused(
     content = summary(spoilt)
     content["metrics"]["auroc"]["folds"][3] = None
     (spoilt / "summary.json").write_text(json.dumps(content))
+    refused(capsys, ["compare", runs["fast"], spoilt], "fold_3/result.json: its scores are not those in")
+    result = read_json(spoilt / "fold_3" / "result.json")
+    result["metrics"]["auroc"] = None
+    (spoilt / "fold_3" / "result.json").write_text(json.dumps(result))
     refused(capsys, ["compare", runs["fast"], spoilt, "--metric", "auroc"], "auroc", "fold_3", "not a number")
 
 
