@@ -20,6 +20,7 @@ from lightning_base.sources.class_folders import (
     list_pool,
     list_test,
     silent_folders,
+    test_folder,
 )
 from lightning_base.sources.patterns import compile_pattern
 from lightning_base.sources.sound import RATES, SUFFIXES, pack_sounds
@@ -78,8 +79,7 @@ class Sound(BaseDataModule):
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""
-        root = Path(self.root)
-        return str(root / "test") if (root / "train").is_dir() and (root / "test").is_dir() else None
+        return test_folder(Path(self.root))
 
     def dataset(self, source: Source) -> Samples:
         """The sounds of a source: Ragged waves of one sample rate, int16 or float32 of its scale."""

@@ -22,6 +22,7 @@ from lightning_base.sources.class_folders import (
     list_pool,
     list_test,
     silent_folders,
+    test_folder,
 )
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.form import EXCEL, JSON_LINES, NA_VALUES, PARQUET, Format
@@ -132,7 +133,7 @@ class Text(BaseDataModule):
             return "data.test_files"
         if self.test_path is not None:
             return f"data.test_path ({self.test_path})"
-        return None if (part := self._part("test")) is None else f"{part}"
+        return None if self.path is None else test_folder(Path(self.path))
 
     def dataset(self, source: Source) -> Samples:
         """The texts of a source as codes of words: Ragged int32."""

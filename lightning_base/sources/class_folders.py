@@ -79,9 +79,12 @@ def list_pool(root: Path, suffixes: tuple[str, ...], key: str) -> Listed:
 
 def list_test(root: Path, suffixes: tuple[str, ...], key: str) -> Listed | None:
     """The files below `test`, where there is a `train` beside it."""
-    if not ((root / "train").is_dir() and (root / "test").is_dir()):
-        return None
-    return list_all(check_inside(root, root / "test"), suffixes, key)
+    return None if test_folder(root) is None else list_all(check_inside(root, root / "test"), suffixes, key)
+
+
+def test_folder(root: Path) -> str | None:
+    """The folder `test`, where there is a `train` beside it."""
+    return str(root / "test") if (root / "train").is_dir() and (root / "test").is_dir() else None
 
 
 def _beside(root: Path) -> pd.DataFrame:
