@@ -10,8 +10,8 @@ from rich.console import Console
 
 from lightning_base.errors import one_line
 from lightning_base.results import states
+from lightning_base.stats.digits import number
 from lightning_base.stats.metrics import headline
-from lightning_base.stats.tables import number
 from lightning_base.training.board import Board, Clock, Pace, Seen, duration
 from lightning_base.training.watch import Watch
 

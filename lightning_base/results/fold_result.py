@@ -18,7 +18,7 @@ class FoldResult:
     Attributes:
         fold: its number, from 0.
         seed: drawn from (seed, fold).
-        n_train, n_val: numbers of samples that trained and that were held out.
+        n_train, n_val: numbers of samples that have trained the scored weights, and that were held out.
         epochs: how many were trained.
         seconds: that training and predicting took.
         resumed: whether it went on from a checkpoint.
@@ -31,6 +31,7 @@ class FoldResult:
         details: vectors and matrices, as lists.
         chosen: the values that a search chose for the fold; None without one.
         search_seconds: that the search's trainings took.
+        n_given: number of samples of its training part, of which fewer may have trained; None in older results.
     """
 
     fold: int
@@ -49,6 +50,7 @@ class FoldResult:
     details: dict[str, Any]
     chosen: dict[str, Any] | None = None
     search_seconds: float = 0.0
+    n_given: int | None = None
 
     def write(self, directory: Path) -> None:
         """Writes it into the fold's directory, which marks the fold as done."""

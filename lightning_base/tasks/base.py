@@ -326,9 +326,9 @@ class BaseModule(LightningModule, ABC):
         scores.reset()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Lightning's hook: rows (B,) and predictions (B, ...) on the CPU."""
+        """Lightning's hook: rows (B,) and predictions (B, ...), float32 or float64, on the CPU."""
         n = (len(batch.rows) if batch.real is None else batch.real) if batch.share else 0
-        return batch.rows.cpu()[:n], self(batch.x).float().cpu()[:n]
+        return batch.rows.cpu()[:n], at_least_float32(self(batch.x)).cpu()[:n]
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook: the optimizer and, where the YAML names one, the scheduler.
@@ -344,6 +344,11 @@ class BaseModule(LightningModule, ABC):
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
         return scheduled(optimizer, self.make_scheduler, every or 1)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """The values as float32, or as float64 where they are that."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _on_host(values: Tensor | Boxes, n: int) -> Any:
