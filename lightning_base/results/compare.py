@@ -15,7 +15,7 @@ from rich.text import Text
 from lightning_base.errors import ArtefactError, ConfigError, suggest
 from lightning_base.results.finished import Finished, check_same_split, load
 from lightning_base.stats.differences import Difference, compare_folds, holm, mcnemar
-from lightning_base.stats.digits import number, together
+from lightning_base.stats.digits import decimals, number, together
 from lightning_base.stats.metrics import compared_first, higher_is_better
 
 DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
@@ -104,7 +104,7 @@ class Comparison:
         return printed.get().rstrip()
 
     def _repr_html_(self) -> str:
-        rows = self.table.to_html(index=False, float_format="{:.4f}".format)
+        rows = self.table.to_html(index=False, float_format=decimals)
         notes = "".join(f"<p>note: {escape(note)}</p>" for note in self.notes)
         return f"<p>{self.k} folds, n = {self.n}</p>{rows}{notes}"
 

@@ -15,6 +15,11 @@ def number(value: float, more: int = 0) -> str:
     return f"{value:.{4 + more}f}" if abs(value) < 10 else f"{value:.{4 + more}g}"
 
 
+def decimals(value: float) -> str:
+    """Four decimals, for columns of a DataFrame; what is not 0 does not read 0."""
+    return f"{value:.4f}" if value == 0 or abs(value) >= 1e-4 else f"{value:.2g}"
+
+
 def more_digits(values: Sequence[float]) -> int:
     """How many digits more than four it takes until numbers that differ read differently, and none but 0 reads 0."""
     there = [value for value in {*values, 0.0} if isfinite(value)]
