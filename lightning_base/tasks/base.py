@@ -18,7 +18,7 @@ from lightning_base.distributed.strategies import clip_norm, data_ranks, forget,
 from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError, UserError
 from lightning_base.samples.batch import Batch, Boxes
-from lightning_base.tasks.losses import EpochLoss, diverged
+from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 from lightning_base.tools.imports import fault
 
@@ -344,11 +344,6 @@ class BaseModule(LightningModule, ABC):
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
         return scheduled(optimizer, self.make_scheduler, every or 1)
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """The values as float32, or as float64 where they are that."""
-    return values if values.dtype == torch.float64 else values.float()
 
 
 def _on_host(values: Tensor | Boxes, n: int) -> Any:

@@ -10,7 +10,8 @@ from torchmetrics import MetricCollection
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
-from lightning_base.tasks.base import BaseModule, Output, at_least_float32
+from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.losses import at_least_float32
 from lightning_base.tasks.scores import Determination, ResidualError
 
 
