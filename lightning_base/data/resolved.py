@@ -26,10 +26,10 @@ def demand_resolved(pool: Samples) -> None:
         raise DataError(f"{pool.origin}: all {len(y):,} targets are {y[0]:.10g}, so that there is nothing to learn")
     with np.errstate(over="ignore", invalid="ignore"):
         step = float(np.sqrt(np.mean(np.spacing(np.abs(y).astype(np.float32)).astype(np.float64) ** 2)))
-    std, middle = float(y.std()), float(np.median(y))
+    std, offset = float(y.std()), f"{float(f'{np.median(y):.3g}'):.15g}"  # a round number near the middle
     if not step <= COARSE * std:
         raise DataError(
-            f"{pool.origin}: the target is about {middle:.6g} and varies by {std:.3g} (standard deviation), where "
+            f"{pool.origin}: the target is about {offset} and varies by {std:.3g} (standard deviation), where "
             f"float32, in which networks compute, has steps of {step:.3g}; subtract an offset from it, as "
-            f"{middle:.6g}, and add it to the predictions, or scale a target that float32 does not reach"
+            f"{offset}, and add it to the predictions, or scale a target that float32 does not reach"
         )
