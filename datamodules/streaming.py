@@ -13,7 +13,7 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, NoSourceError, one_line
-from lightning_base.samples.payload import content_hash
+from lightning_base.samples.payload import content_hash, narrowed
 from lightning_base.sources.shard_index import read_shard_index
 from lightning_base.tools.cache import kept_folder
 
@@ -152,7 +152,7 @@ class Streaming(BaseDataModule):
         table = pd.read_parquet(kept_folder("streams", shards.identity, make) / "rows.parquet")
         hashes = table.pop("hash").to_numpy(dtype=np.uint64)
         if self.class_names is None and "target" in table:
-            table["target"] = table["target"].astype(np.float32)
+            table["target"] = narrowed(table["target"].to_numpy(dtype=np.float64))
         return table, hashes
 
 

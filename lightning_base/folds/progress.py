@@ -10,8 +10,8 @@ from rich.console import Console
 
 from lightning_base.errors import one_line
 from lightning_base.results import states
+from lightning_base.stats.digits import together
 from lightning_base.stats.metrics import headline
-from lightning_base.stats.tables import number
 from lightning_base.training.board import Board, Clock, Pace, Seen, duration
 from lightning_base.training.watch import Watch
 
@@ -125,6 +125,6 @@ def outcome(directory: Path) -> list[str]:
     """What is told of a fold that has ended, from its directory: its first scores, its epochs and its seconds."""
     state = states.read(directory)
     if state["state"] == "done":
-        scores = [f"{name} {number(state['metrics'][name])}" for name in headline(state["metrics"])]
+        scores = [f"{name} {together([state['metrics'][name]])[0]}" for name in headline(state["metrics"])]
         return [*scores, f"{state['epochs']} epochs", f"{state['seconds']:.1f} s"]
     return [f"{state['state']}: {one_line(state.get('error', ''))[:200]}"]

@@ -20,6 +20,7 @@ from lightning_base.tools.process import is_main
 from lightning_base.tools.yaml_file import read_yaml
 from lightning_base.training.board import Board
 from lightning_base.training.checkpoint import drop_earlier, resume_point, told_sum
+from lightning_base.training.counted import trained_samples
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.preflight import preflight
 from lightning_base.training.run import build, close
@@ -117,7 +118,7 @@ def _refit(plan: Plan, board: Board) -> RefitResult:
         trained = learn(run, checkpoint)
         result = RefitResult(
             seed=run.seed,
-            n_train=len(run.datamodule.rows("train")),
+            n_train=trained_samples(run, run.trainer.global_step),
             n_val=0,
             epochs=trained,
             epochs_chosen_by=f"the median over {source} of the epochs of the scored weights",

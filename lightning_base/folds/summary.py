@@ -156,6 +156,7 @@ def summarise(
         trivial=trivial,
         drawn=drawn,
         oof_sum=file_sum(plan.directory / OOF),
+        untrained=words.untrained([one.n_train for one in results], [one.n_given for one in results]) or None,
     )
 
 
@@ -203,9 +204,11 @@ def show(plan: Plan, summary: Summary) -> None:
         out.print(left_out)
     rarest = None if summary.rarest is None else (str(summary.rarest_class), summary.rarest)
     scored = words.counted(summary.n_scored, "samples", rarest, summary.oof_groups)
-    notes.print(f"score: pooled over held-out samples, {scored}; scored: {summary.selection}", width=NOTE)
+    notes.print(f"score: {words.centre(summary.metrics)}, {scored}; scored: {summary.selection}", width=NOTE)
     for note in words.of_two(summary.classes):
         notes.print(note, width=NOTE)
+    if summary.untrained:
+        out.print(f"! {summary.untrained}", width=NOTE)
     if summary.trivial:
         notes.print(f"trivial: {summary.trivial}, on the same folds", width=NOTE)
     if worse := words.no_better(summary.metrics):

@@ -15,6 +15,7 @@ from rich.text import Text
 from lightning_base.errors import ArtefactError, ConfigError, suggest
 from lightning_base.results.finished import Finished, check_same_split, load
 from lightning_base.stats.differences import Difference, compare_folds, holm, mcnemar
+from lightning_base.stats.digits import decimals, number, together
 from lightning_base.stats.metrics import compared_first, higher_is_better
 
 DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
@@ -103,7 +104,7 @@ class Comparison:
         return printed.get().rstrip()
 
     def _repr_html_(self) -> str:
-        rows = self.table.to_html(index=False, float_format="{:.4f}".format)
+        rows = self.table.to_html(index=False, float_format=decimals)
         notes = "".join(f"<p>note: {escape(note)}</p>" for note in self.notes)
         return f"<p>{self.k} folds, n = {self.n}</p>{rows}{notes}"
 
@@ -115,6 +116,9 @@ def compare(
 
     McNemar's test takes the predictions of the first repeat, each sample once. It takes samples as independent and
     the folds' models as given, so it says nothing of other training sets (Dietterich 1998).
+
+    Where the two runs of a pair trained on different numbers of samples, as where one sets some aside for early
+    stopping, the t-tests take the smaller: it gives the larger variance, and the same in either order.
 
     Args:
         directories: two or more, as `crossval` leaves them.
@@ -147,7 +151,8 @@ def compare(
         folds = {label: run.folds(name) for label, run in runs.items()}
         for a, b in combinations(runs, 2):
             width = widths.get(name, widths[None])
-            difference = compare_folds(list(folds[a] - folds[b]), first.n_train, first.n_val, width)
+            n_train = min(runs[a].n_train, runs[b].n_train)
+            difference = compare_folds(list(folds[a] - folds[b]), n_train, first.n_val, width)
             means = float(folds[a].mean()), float(folds[b].mean())
             tests.append(MetricTest(a, b, name, higher_is_better(name), *means, width, difference, difference.p))
     corrected = holm([test.difference.p for test in tests])
@@ -193,6 +198,9 @@ def _notes(runs: Mapping[str, Finished], tests: Sequence[MetricTest]) -> list[st
         notes.append("the runs had different inputs of the same samples (other data fingerprints)")
     if any(other.summary.selection != first.summary.selection for other in others):
         notes += [f"{label} scored: {run.summary.selection}" for label, run in runs.items()]
+    if len({run.n_train for run in runs.values()}) > 1:
+        told = ", ".join(f"{label} {run.n_train:,.0f}" for label, run in runs.items())
+        notes.append(f"the runs trained on different numbers of samples ({told}); the tests of a pair take the smaller")
     for name in dict.fromkeys(test.metric for test in tests if test.higher_is_better is None):
         notes.append(f"whether a higher {name} is better is not known; P(better) takes it that it is")
     if any(test.difference.p != test.difference.p for test in tests):
@@ -216,8 +224,8 @@ def show(found: Comparison, console: Console) -> None:
         row = [
             f"{test.metric}\n{DIRECTIONS[test.higher_is_better]} is better",
             f"{test.a}\n{test.b}",
-            f"{_number(test.mean_a)}\n{_number(test.mean_b)}",
-            f"{_number(d.mean, '+')}\n{_number(d.ci95[0])} … {_number(d.ci95[1])}",
+            "\n".join(together([test.mean_a, test.mean_b])),
+            _difference(d),
             _p(test.p_holm),
             f"{_number(a_better)}\n{_number(b_better)}",
             f"{_number(d.rope)}\n±{test.rope:g}",
@@ -267,9 +275,15 @@ def tables(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], c
     return [table]
 
 
-def _number(value: float, sign: str = "") -> str:
-    """Four decimals, above 10 four significant digits; "-" for none."""
-    return "-" if value != value else f"{value:{sign}.4f}" if abs(value) < 10 else f"{value:{sign}.4g}"
+def _number(value: float) -> str:
+    """Four decimals; "-" for none."""
+    return "-" if value != value else number(value)
+
+
+def _difference(found: Difference) -> str:
+    """The mean difference, signed, and below it its interval."""
+    mean, low, high = together([found.mean, *found.ci95])
+    return f"{'+' if found.mean >= 0 else ''}{mean}\n{low} … {high}"
 
 
 def _p(value: float) -> str:

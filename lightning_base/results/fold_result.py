@@ -21,7 +21,7 @@ class FoldResult:
     Attributes:
         fold: its number, from 0.
         seed: drawn from (seed, fold).
-        n_train, n_val: numbers of samples that trained and that were held out.
+        n_train, n_val: numbers of samples that have trained the scored weights, and that were held out.
         epochs: how many were trained.
         seconds: that training and predicting took.
         resumed: whether it went on from a checkpoint.
@@ -37,6 +37,7 @@ class FoldResult:
         experiment: SHA-256 over the settings of the cross-validation; "" in what earlier versions wrote, as below.
         data_fingerprint: SHA-256 over the content of the pool.
         predictions_sum, checkpoint_sum: SHA-256 of predictions.parquet, and that in the checkpoint's own file.
+        n_given: number of samples of its training part, of which fewer may have trained; None in older results.
     """
 
     fold: int
@@ -59,6 +60,7 @@ class FoldResult:
     data_fingerprint: str = ""
     predictions_sum: str = ""
     checkpoint_sum: str = ""
+    n_given: int | None = None
 
     def write(self, directory: Path) -> None:
         """Writes it into the fold's directory, which marks the fold as done."""

@@ -48,6 +48,7 @@ class Summary:
         trivial: what the trivial model predicts, in words; None where there is none.
         every_sample_once_per_repeat: whether each repeat holds out each sample once.
         k, repeats: folds over all repeats, and repeats.
+        untrained: that not all samples of the training parts have trained, in words; None where all have.
         drawn: whether folds are drawn at random, each a repeat of its own, and do not divide the samples.
         interval, nested, oof_bootstrap: what the intervals are of and how they were computed, in words; nested is None
             without any.
@@ -93,6 +94,7 @@ class Summary:
     trivial: str | None = None
     drawn: bool = False
     oof_sum: str = ""
+    untrained: str | None = None
 
     def write(self, directory: Path) -> None:
         """Writes it into a crossval directory; metrics without a nested estimate have no keys of it."""

@@ -55,7 +55,7 @@ class Batch(NamedTuple):
 
 
 def targets(samples: Samples, rows: Rows) -> Tensor | Boxes | None:
-    """The targets of rows (B,): (B,) values or class numbers, Boxes for detection, None where there are none."""
+    """The targets of rows (B,): (B,) float64 values or int64 class numbers, Boxes for detection; None without any."""
     if samples.boxes is None:
         return None if samples.target is None else torch.from_numpy(samples.target[rows])
     found, counts = samples.boxes.padded(rows)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from lightning_base.samples.batch import Batch, Encoder, targets
 from lightning_base.samples.payload import Rows, gather, mixed
@@ -167,9 +168,10 @@ class BatchLoader:
             x = self.encoder(x)
         if x.dtype == np.float64:  # the source's; what needs its digits, the encoder has taken
             x = x.astype(np.float32)
+        y = targets(self.samples, rows)
         return Batch(
             x=torch.from_numpy(x if x.flags.writeable else x.copy()),
-            y=targets(self.samples, rows),
+            y=y.float() if isinstance(y, Tensor) and y.is_floating_point() else y,
             rows=torch.from_numpy(rows),
             key=torch.from_numpy(self.samples.keys[rows]),
             lengths=None if lengths is None else torch.from_numpy(lengths),

@@ -48,7 +48,8 @@ class Samples:
         inputs: N samples. Images: (N, C, H, W) uint8, or float32 where 8 bits are too few. Tables: (N, F) float64, or
             float32 where it holds them, categories as codes, NaN where missing.
             Sound: Ragged int16. Text: Ragged int32 codes of words.
-        table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers or float32 values),
+        table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers; values as float64, or
+            as float32 where it holds each of them exactly),
             `group`, `time`, `time_end`, `role`, and columns that splitters name.
         classes: names of the classes, in the order of their numbers; empty for regression.
         origin: the file, folder or data set that messages name.
@@ -97,10 +98,10 @@ class Samples:
 
     @cached_property
     def target(self) -> npt.NDArray[Any] | None:
-        """(N,) int64 class numbers, float32 values, or None where the data has no target."""
+        """(N,) int64 class numbers, float64 values, or None where the data has no target."""
         if "target" not in self.table:
             return None
-        return frozen(self.table["target"].to_numpy(dtype=np.int64 if self.classes else np.float32))
+        return frozen(self.table["target"].to_numpy(dtype=np.int64 if self.classes else np.float64))
 
     @cached_property
     def keys(self) -> npt.NDArray[np.int64]:

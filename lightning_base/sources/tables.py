@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
-VERSION = 4  # of what is packed
+VERSION = 5  # of what is packed
 STEP = 0x9E3779B97F4A7C15
 MISSING = int(np.float64(np.nan).view(np.uint64))  # the content hash of a gap, as of a number
 
@@ -124,7 +124,7 @@ def _table(
             bad, want = target < 0, f"none of the classes {', '.join(made.classes[:10])}"
         else:
             target = to_numbers(values, made.target) if made.target != PLAIN else as_numbers(values)
-            target = target.astype(np.float32)
+            target = within_float32(target)  # what a network could be trained on; others are findings
             bad, want = np.isnan(target), "no number"
             if layout.target_range is not None:
                 low, high = layout.target_range
@@ -222,6 +222,13 @@ def schema(made: Plan) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The chunks' sample tables as one, values of a target as float32 where it holds each of them exactly."""
+    table = pd.concat(tables, ignore_index=True)
+    values = "target" in table and table["target"].dtype == np.float64
+    return table.assign(target=narrowed(table["target"].to_numpy())) if values else table
+
+
 def read_records(layout: Layout, records: Records) -> Samples:
     """The samples of records, in memory.
 
@@ -236,7 +243,7 @@ def read_records(layout: Layout, records: Records) -> Samples:
         parts.append(part._replace(x=part.x[:0]))
     return Samples(
         inputs=narrowed(x),
-        table=pd.concat([part.table for part in parts], ignore_index=True),
+        table=_joined([part.table for part in parts]),
         classes=made.classes,
         origin=str(layout.form.path),
         features=made.features,
@@ -287,7 +294,7 @@ def _pack(layout: Layout, records: Records, folder: Path) -> None:
         findings = findings + part.findings
     x.flush()
     np.save(folder / "hashes.npy", np.concatenate(hashes))
-    pd.concat(tables, ignore_index=True).to_parquet(folder / "table.parquet", index=False)
+    _joined(tables).to_parquet(folder / "table.parquet", index=False)
     findings_table(findings).to_parquet(folder / "findings.parquet", index=False)
     schema(made).to_parquet(folder / "schema.parquet", index=False)
     meta = {"classes": made.classes, "features": [[f.name, f.categories, f.written] for f in made.features]}

@@ -9,6 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.stats.intervals import Floats, Rows
+from lightning_base.stats.linear import ranked
+
+MOST = 1_000_000  # probabilities above which areas under the ROC curve are not drawn
 
 
 def oof_intervals(
@@ -25,7 +28,7 @@ def oof_intervals(
     what another training set would change, and is narrower than one of the whole procedure. All lines of a sample are
     drawn together, over all repeats. A draw's score is the mean over folds, each weighted by the share of it that was
     drawn. Scores that cannot be had from weighted lines have no interval: ECE (a bootstrap overstates it), AUROC of
-    more than a million probabilities, and any whose folds' values differ from those reported.
+    more than `MOST` probabilities, and any whose folds' values differ from those reported.
 
     Args:
         oof: one line per prediction (L): id, fold, target, pred and, for classes, prob_0, …
@@ -90,13 +93,13 @@ def _class_scores(oof: pd.DataFrame, fold: Rows, k: int) -> Callable[[Floats], d
     They are accuracy, loss, auroc, and the macro precision, recall and f1 of the classes that a fold has.
     """
     target, pred = oof["target"].to_numpy(dtype=np.int64), oof["pred"].to_numpy(dtype=np.int64)
-    probs = oof.filter(regex=r"^prob_\d+$").to_numpy()  # (L, C)
+    probs = oof.filter(regex=r"^prob_\d+$").to_numpy(dtype=np.float64)  # (L, C)
     classes = probs.shape[1]
     right = (target == pred).astype(np.float64)
-    tiny = np.finfo(np.float32).tiny
-    loss = -np.log(np.maximum(probs[np.arange(len(oof)), target].astype(np.float64), tiny))
+    tiny = np.finfo(np.float64).tiny
+    loss = -np.log(np.maximum(probs[np.arange(len(oof)), target], tiny))
     cell_true, cell_pred = fold * classes + target, fold * classes + pred
-    areas = [_area(probs[:, c], target == c, fold, k) for c in range(classes if probs.size <= 1_000_000 else 0)]
+    areas = [_area(probs[:, c], target == c, fold, k) for c in ranked(classes if probs.size <= MOST else 0)]
 
     def score(weights: Floats) -> dict[str, Floats]:
         total = np.bincount(fold, weights, k)

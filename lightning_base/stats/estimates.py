@@ -78,13 +78,14 @@ def estimate(
         trivial: the same lines as a trivial model predicts them.
     """
     facts = None if lines is None else Facts(lines, design)
-    own = {} if lines is None else known(lines, metrics)
+    pooled = {} if lines is None else terms(lines)
+    own = {} if lines is None else known(pooled, lines, metrics)
     theirs = {} if trivial is None else terms(trivial)
     found = {}
     for name, values in metrics.items():
         mean = _of_folds(name, values, design)
         if facts is None or name not in own:
-            found[name] = replace(mean, interval=why_never(name, design) or "none: another metric of this name")
+            found[name] = replace(mean, interval=why_never(name, design) or why_not_pooled(name, lines, pooled))
             continue
         one = replace(mean, score=float(facts.lines.weight @ own[name]), pooled=True)
         one = with_interval(one, name, own[name], facts)
@@ -95,9 +96,34 @@ def estimate(
     return found
 
 
-def known(lines: Lines, metrics: Mapping[str, Sequence[float]]) -> dict[str, Floats]:
-    """The terms of the metrics whose folds' values are those reported: others of that name are another thing."""
-    found = terms(lines)
+def why_not_pooled(name: str, lines: Lines | None, pooled: Mapping[str, Floats]) -> str:
+    """Why a metric of a known name is no score over all held-out samples, as which alone it would have an interval.
+
+    Args:
+        name: the metric's.
+        lines: the predictions; None where they are no classes or values.
+        pooled: by metric the terms of what they give.
+    """
+    if lines is None:
+        return "none: what one covers was not simulated for such predictions"
+    if name in pooled:
+        return "none: another metric of this name: the predictions give other values of the folds"
+    if name == "r2" and lines.probs is None:
+        return "none: all targets are equal"
+    if name == "auroc" and lines.probs is not None:
+        one = len(np.unique(lines.target)) == 1
+        return "none: all samples are of one class" if one else "none: no fold holds out samples of two classes"
+    return "none: such predictions do not give it"
+
+
+def known(found: Mapping[str, Floats], lines: Lines, metrics: Mapping[str, Sequence[float]]) -> dict[str, Floats]:
+    """The terms of the metrics whose folds' values are those reported: others of that name are another thing.
+
+    Args:
+        found: the terms of all that the predictions give.
+        lines: the predictions.
+        metrics: by name each fold's value.
+    """
     k = len(next(iter(metrics.values()), ()))
     by_fold = [terms(part) | {"_": part.weight} for part in (lines.take(lines.fold == fold) for fold in range(k))]
     same = {}

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lightning_base.stats.intervals import Floats, Rows
 
-MOST = 5_000_000  # probabilities above which areas under the ROC curve are not pooled
+SAME = 8 * float(np.finfo(np.float64).eps)  # of their mean: values that vary by no more are one value
 Terms: TypeAlias = Floats  # (L,) whose mean over samples is the score
 
 
@@ -75,7 +75,7 @@ def terms(lines: Lines) -> dict[str, Terms]:
     if lines.probs is None:
         return _of_values(lines)
     found = _of_counts(lines)
-    if lines.probs.size <= MOST and (areas := auroc_terms(lines)) is not None:
+    if (areas := auroc_terms(lines)) is not None:
         found["auroc"] = areas
     return found
 
@@ -85,8 +85,8 @@ def sample_terms(target: npt.NDArray[Any], pred: npt.NDArray[Any], probs: Floats
     if probs is None:
         error = pred.astype(np.float64) - target
         return {"mse": error**2, "mae": abs(error)}
-    chosen = probs[np.arange(len(target)), target].astype(np.float64)
-    tiny = np.finfo(np.float32).tiny
+    chosen = probs[np.arange(len(target)), target]
+    tiny = np.finfo(np.float64).tiny
     return {"accuracy": (target == pred).astype(np.float64), "loss": -np.log(np.maximum(chosen, tiny))}
 
 
@@ -98,7 +98,7 @@ def _of_values(lines: Lines) -> dict[str, Terms]:
     variance = float(w @ off**2)
     rmse = float(np.sqrt(mse))
     found["rmse"] = rmse + (square - mse) / (2 * rmse) if rmse > 0 else np.zeros_like(square)
-    if variance > 0:
+    if variance > (SAME * float(w @ lines.target)) ** 2:
         found["r2"] = 1 - mse / variance - (square - mse / variance * off**2) / variance
     return found
 
@@ -126,36 +126,37 @@ def auroc_terms(lines: Lines) -> Terms | None:
     """Terms of the area under the ROC curve over the pairs within folds; None where no fold has a pair.
 
     A class's area is the share of its pairs (one sample of the class, one of another, held out by the same fold) that
-    the first wins. With several classes it is the mean over those that have pairs. With folds of one size the terms
-    are the influence curves of LeDell, Petersen & van der Laan 2015, Electronic Journal of Statistics 9.
+    the first wins, by the class's probabilities. With several classes it is the mean over those that have pairs; of
+    two it is the second one's. With folds of one size the terms are the influence curves of LeDell, Petersen & van der
+    Laan 2015, Electronic Journal of Statistics 9.
     """
     assert lines.probs is not None
     parts = [np.flatnonzero(lines.fold == fold) for fold in np.unique(lines.fold)]
-    found = []
-    classes = range(lines.probs.shape[1])
-    for c in classes if len(classes) != 2 else (1,):  # of two classes either gives the same
+    total, count = np.zeros(len(lines.fold)), 0
+    for c in ranked(lines.probs.shape[1]):
         won, against = np.zeros(len(lines.fold)), np.zeros(len(lines.fold))
         for rows in parts:
             won[rows], against[rows] = _pairs(lines.probs[rows, c], lines.target[rows] == c)
         positive = lines.target == c
         if pairs := float(against[positive].sum()):
             value = float(won[positive].sum()) / pairs
-            found.append(value + (won - value * against) / pairs / lines.weight)
-    return np.mean(found, axis=0) if found else None
+            total += value + (won - value * against) / pairs / lines.weight
+            count += 1
+    return total / count if count else None
+
+
+def ranked(classes: int) -> range:
+    """The classes whose areas count: of two the second one's, which is that of both unless probabilities tie."""
+    return range(1, 2) if classes == 2 else range(classes)
 
 
 def _pairs(scores: Floats, positive: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Of each line how many of its pairs are won by the positive one (ties a half), and how many pairs it has."""
-    won, one, other = np.zeros(len(scores)), scores[positive], scores[~positive]
-    won[positive] = _below(np.sort(other), one)
-    won[~positive] = len(one) - _below(np.sort(one), other)
-    return won, np.where(positive, len(other), len(one)).astype(np.float64)
-
-
-def _below(ordered: Floats, scores: Floats) -> Floats:
-    """Of each score how many of the ordered ones are below it, ties as a half."""
-    both: Floats = (np.searchsorted(ordered, scores) + np.searchsorted(ordered, scores, side="right")) / 2
-    return both
+    levels, place = np.unique(scores, return_inverse=True)
+    one, other = (np.bincount(place[mine], minlength=len(levels)) for mine in (positive, ~positive))
+    below_one, below_other = (np.cumsum(count) - count / 2 for count in (one, other))
+    won = np.where(positive, below_other[place], one.sum() - below_one[place])
+    return won, np.where(positive, other.sum(), one.sum()).astype(np.float64)
 
 
 def scores(lines: Lines) -> dict[str, float]:

@@ -8,20 +8,21 @@ from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 
+from lightning_base.stats.digits import more_digits, number, together
 from lightning_base.stats.estimates import Score
-
-
-def number(value: float) -> str:
-    """Four significant digits or four decimals, whichever is shorter."""
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
 
 
 def show_nested(nested: Mapping[str, tuple[float | None, tuple[float, float]]]) -> str:
     """Nested estimates of metrics on one line, each with its interval."""
     return "  ".join(
-        f"{name} {number(nan if mean is None else mean)} ({' … '.join(map(number, interval))})"
+        "{} {} ({} … {})".format(name, *together([nan if mean is None else mean, *interval]))
         for name, (mean, interval) in nested.items()
     )
+
+
+def digits_of(one: Score) -> int:
+    """How many digits more than four its score, its interval and the trivial model's score need to differ."""
+    return more_digits([one.score, *one.ci95, *([] if one.trivial is None else [one.trivial])])
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,14 @@ def fold_table(title: str, scores: Mapping[str, Score], width: int) -> tuple[Tab
     found = list(scores.values())
     columns = [
         Cells("metric", list(scores), right=False),
-        Cells("score", [number(e.score) for e in found]),
+        Cells("score", [number(e.score, digits_of(e)) for e in found]),
         Cells("std", [number(e.std) if len(e.folds) > 1 else "-" for e in found]),
         *_middle(found),
         *_trivial(found),
     ]
     k = max(len(e.folds) for e in found)
-    folds = first_folds([[number(value) for value in e.folds] for e in found], width - boxed(columns) - 3)
+    values = [[number(value, digits_of(e)) for value in e.folds] for e in found]
+    folds = first_folds(values, width - boxed(columns) - 3)
     left = []
     if folds is not None and k > 1:  # a single fold's value is the score
         columns.append(Cells("folds", [text for text, _ in folds], right=False))
@@ -78,7 +80,7 @@ def _middle(found: Sequence[Score]) -> list[Cells]:
             for column in zip(*((e.last, e.trend) for e in found), strict=True)
         )
         return [Cells("last", [number(x) for x in last]), Cells("per window", [f"{x:+.4f}" for x in trend])]
-    return [Cells("95 % interval", [between(e.ci95) for e in found])]
+    return [Cells("95 % interval", [between(e) for e in found])]
 
 
 def _trivial(found: Sequence[Score]) -> list[Cells]:
@@ -87,7 +89,7 @@ def _trivial(found: Sequence[Score]) -> list[Cells]:
         return []
     room = " " if any(e.better is False for e in found) else ""  # so that the numbers stand below each other
     marks = ["!" if e.better is False else room for e in found]
-    values = ["-" if e.trivial is None else number(e.trivial) for e in found]
+    values = ["-" if e.trivial is None else number(e.trivial, digits_of(e)) for e in found]
     return [Cells("trivial", [value + mark for value, mark in zip(values, marks, strict=True)])]
 
 
@@ -106,8 +108,8 @@ def score_table(title: str, scores: Mapping[str, Score], n: int, width: int) -> 
     found = list(scores.values())
     columns = [
         Cells("metric", list(scores), right=False),
-        Cells("value", [number(one.score) for one in found]),
-        Cells("95 % interval", [between(one.ci95) for one in found]),
+        Cells("value", [number(one.score, digits_of(one)) for one in found]),
+        Cells("95 % interval", [between(one) for one in found]),
         *_trivial(found),
         Cells("n", [str(n)] * len(scores)),
     ]
@@ -116,10 +118,10 @@ def score_table(title: str, scores: Mapping[str, Score], n: int, width: int) -> 
     return drawn(title, columns, width)
 
 
-def between(interval: tuple[float, float]) -> str:
-    """An interval's ends; "-" where it has none."""
-    low, high = interval
-    return f"{number(low)} … {number(high)}" if low < high else "-"
+def between(one: Score) -> str:
+    """The ends of a score's interval; "-" where it has none."""
+    (low, high), more = one.ci95, digits_of(one)
+    return f"{number(low, more)} … {number(high, more)}" if low < high else "-"
 
 
 def boxed(columns: Sequence[Cells]) -> int:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from lightning_base.stats.digits import together
 from lightning_base.stats.estimates import ERR, Score
-from lightning_base.stats.tables import number
 
 
 def intervals(scores: Mapping[str, Score], n_train: float | None = None) -> str:
@@ -29,13 +29,43 @@ def intervals(scores: Mapping[str, Score], n_train: float | None = None) -> str:
     return ". ".join(parts)
 
 
+def centre(scores: Mapping[str, Score]) -> str:
+    """What the scores of several folds are: pooled over held-out samples, or the mean over folds."""
+    means = [name for name, one in scores.items() if not one.pooled]
+    if not means:
+        return "pooled over held-out samples"
+    if len(means) == len(scores):
+        return "mean over folds"
+    return f"pooled over held-out samples, but {', '.join(means)}: mean over folds"
+
+
+def untrained(n_train: Sequence[int], given: Sequence[int | None]) -> str:
+    """That not every sample of the training parts (k) has trained, with what limits it; "" where all have.
+
+    Args:
+        n_train: numbers of samples that have trained.
+        given: those of the training parts; None where that is not known.
+    """
+    few = [(n, of) for n, of in zip(n_train, given, strict=True) if of is not None and n < of]
+    if not few:
+        return ""
+    n, of = min(few)
+    where = "" if len(given) == 1 else f" in {len(few)} of {len(given)} folds:"
+    least = "" if len(given) == 1 else " at least"
+    return (
+        f"not all training samples have trained:{where}{least} {n:,} of {of:,} (trainer.limit_train_batches, "
+        "overfit_batches, max_steps or max_time, or data.drop_last)"
+    )
+
+
 def no_better(scores: Mapping[str, Score]) -> str:
     """The metrics that are not shown to be better than the trivial model, with the difference; "" for none."""
     there = []
     for name, one in scores.items():
         if one.better is False and one.gain is not None:
             low, high = one.ci95_gain or (float("nan"),) * 2
-            there.append(f"{name} by {number(one.gain)}" + (f" ({number(low)} … {number(high)})" if low < high else ""))
+            gain, *ends = together([one.gain, low, high])
+            there.append(f"{name} by {gain}" + (f" ({' … '.join(ends)})" if low < high else ""))
     return "; ".join(there)
 
 

@@ -18,7 +18,7 @@ from lightning_base.distributed.strategies import clip_norm, data_ranks, forget,
 from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError, UserError
 from lightning_base.samples.batch import Batch, Boxes
-from lightning_base.tasks.losses import EpochLoss, diverged
+from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 from lightning_base.tools.imports import fault
 
@@ -326,9 +326,9 @@ class BaseModule(LightningModule, ABC):
         scores.reset()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Lightning's hook: rows (B,) and predictions (B, ...) on the CPU."""
+        """Lightning's hook: rows (B,) and predictions (B, ...), float32 or float64, on the CPU."""
         n = (len(batch.rows) if batch.real is None else batch.real) if batch.share else 0
-        return batch.rows.cpu()[:n], self(batch.x).float().cpu()[:n]
+        return batch.rows.cpu()[:n], at_least_float32(self(batch.x)).cpu()[:n]
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook: the optimizer and, where the YAML names one, the scheduler.

@@ -30,11 +30,12 @@ def outputs_key(network: nn.Module) -> str:
 class Classification(BaseModule):
     """Cross-entropy over the network's logits (B, C); predictions are probabilities (B, C).
 
-    Class weights and label smoothing shape the training loss alone: evaluation reports the plain cross-entropy,
-    so that runs which differ in them compare. Metrics: accuracy (of samples), precision, recall and F1 (macro,
-    over the classes that the samples have), AUROC (macro, one against the rest; of two classes neither is "the
-    positive one"), expected calibration error (15 bins; Guo et al. 2017), loss; a class and the confusion matrix in
-    the reports.
+    Class weights and label smoothing shape the training loss alone: evaluation reports the plain cross-entropy, so that
+    runs which differ in them compare. Probabilities are of float64: in float32 those of samples whose logits lie 17
+    apart would all be 1, and none would rank above another. Metrics: accuracy (of samples), precision, recall and F1
+    (macro, over the classes that the samples have), AUROC (macro, one against the rest; of two classes neither is "the
+    positive one", and the area is that of the second one's probabilities), expected calibration error (15 bins; Guo et
+    al. 2017), loss; a class and the confusion matrix in the reports.
 
     Args:
         network: gives logits (B, C) for inputs (B, ...).
@@ -108,8 +109,8 @@ class Classification(BaseModule):
         return target[data.rows("train")]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Probabilities (B, C) float32."""
-        return torch.softmax(self.network(self.inputs(x)).float(), dim=1)
+        """Probabilities (B, C) float64."""
+        return torch.softmax(self.network(self.inputs(x)).double(), dim=1)
 
     def step(self, batch: Batch) -> Output:
         """Cross-entropy (), weighted and smoothed in training alone; probabilities (B, C); targets."""
@@ -127,7 +128,7 @@ class Classification(BaseModule):
                     loss = loss / torch.where(weight > 0, weight, 1)
         else:
             loss = F.cross_entropy(logits, batch.y)
-        return Output(loss, torch.softmax(logits.detach().float(), dim=1), batch.y, weight)
+        return Output(loss, torch.softmax(logits.detach().double(), dim=1), batch.y, weight)
 
     def check(self, batch: Batch) -> None:
         """One forward pass, as BaseModule does it; also that the network gives one logit per class."""

@@ -1,4 +1,4 @@
-"""The training loss of a running epoch: its sum on the device, and at which batch it was no number."""
+"""The training loss of a running epoch: its sum, at which batch it was no number; the precision of what is summed."""
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ class EpochLoss:
         """Adds a batch's mean loss () over n samples; batch_idx is its number in the epoch, from 0."""
         if not (self._steps or self._joined):
             self._first = batch_idx
-        loss = loss if loss.dtype == torch.float64 else loss.float()  # sums of halves overflow
+        loss = at_least_float32(loss)  # sums of halves overflow
         self.total = self.total + loss * n
         self.count += n
         if self.keep:
@@ -44,6 +44,11 @@ class EpochLoss:
         losses = torch.cat([*self._joined, *([torch.stack(self._steps)] if self._steps else [])])
         bad = (~torch.isfinite(losses)).nonzero().flatten()
         return self._first + int(bad[0]) if len(bad) else None
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """The values as float32, or as float64 where they are that."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def diverged(epoch: int, batch: int | None) -> Diverged:

@@ -11,6 +11,7 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.losses import at_least_float32
 from lightning_base.tasks.scores import Determination, ResidualError
 
 
@@ -51,11 +52,11 @@ class Regression(BaseModule):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Values (B,) float32."""
+        """Values (B,) float32; float64 where the network gives that."""
         y: Tensor = self.network(self.inputs(x))
         if y.shape not in ((len(x),), (len(x), 1)):
             raise ValueError(f"it gives {tuple(y.shape)} where regression needs {(len(x), 1)}")
-        return y.reshape(len(x)).float()
+        return at_least_float32(y.reshape(len(x)))
 
     def step(self, batch: Batch) -> Output:
         """The mean error (); values (B,); targets (B,)."""

@@ -7,6 +7,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from lightning_base.stats.linear import SAME
+
 Ratio: TypeAlias = Literal["precision", "recall", "f1"]
 
 
@@ -25,8 +27,8 @@ class CrossEntropy(Metric):
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Adds a batch."""
-        p = preds.gather(1, target[:, None]).clamp_min(torch.finfo(preds.dtype).tiny)
-        self.total += -p.log().double().sum()
+        p = preds.gather(1, target[:, None]).double().clamp_min(torch.finfo(torch.float64).tiny)
+        self.total += -p.log().sum()
         self.count += target.numel()
 
     def compute(self) -> Tensor:
@@ -77,8 +79,10 @@ class ClassRatio(Metric):
 class MacroAUROC(Metric):
     """Mean of the one-against-the-rest areas under the ROC curve, over probabilities (B, C) and targets (B,).
 
-    Classes without a positive or a negative sample have no area and are left out, as in scikit-learn; NaN where no
-    class has one. torchmetrics' own macro average counts a class without positives as 0.
+    Two classes have one area, that of the second one's probabilities: where these are 1.0 for several samples, the
+    first one's may still differ, and its area would be another. Classes without a positive or a negative sample have no
+    area and are left out, as in scikit-learn; NaN where no class has one. torchmetrics' own macro average counts a
+    class without positives as 0.
     """
 
     full_state_update = False
@@ -100,7 +104,8 @@ class MacroAUROC(Metric):
         """The mean, as float32 ()."""
         preds, target = dim_zero_cat(self.preds), dim_zero_cat(self.target)
         count = torch.bincount(target, minlength=preds.shape[1])
-        areas = [area(preds[:, c], target == c) for c in ((count > 0) & (count < len(target))).nonzero().flatten()]
+        there = ((count > 0) & (count < len(target))).nonzero().flatten()
+        areas = [area(preds[:, c], target == c) for c in (there if preds.shape[1] != 2 else there[1:])]
         return torch.stack(areas).mean().float() if areas else torch.tensor(torch.nan, device=preds.device)
 
 
@@ -140,8 +145,9 @@ class ResidualError(Metric):
 class Determination(Metric):
     """R²: 1 - Σ(y - ŷ)² / Σ(y - mean of y)², of values (B,) and targets (B,); NaN where the targets are all the same.
 
-    Squares are summed around the mean, joined over batches and processes as in Chan, Golub & LeVeque 1979: sums of the
-    targets' own squares would lose all digits of a variance that is small beside them.
+    They count as the same where what varies is no more than what rounding their mean leaves. Squares are summed around
+    the mean, joined over batches and processes as in Chan, Golub & LeVeque 1979: sums of the targets' own squares would
+    lose all digits of a variance that is small beside them.
     """
 
     full_state_update = False
@@ -165,8 +171,9 @@ class Determination(Metric):
 
     def compute(self) -> Tensor:
         """R², as float32 ()."""
-        squares = self.moments[2]
-        return torch.where(squares > 0, 1 - self.error / squares, torch.nan).float()
+        count, mean, squares = self.moments
+        varies = squares > count * (SAME * mean).square()
+        return torch.where(varies, 1 - self.error / squares, torch.nan).float()
 
 
 def joined(parts: Tensor) -> Tensor:

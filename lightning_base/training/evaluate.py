@@ -30,7 +30,7 @@ Beside: TypeAlias = Callable[[Lines], tuple[Lines, str] | None]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions (N, ...) float32 of rows (N,) of a source's samples, on the CPU."""
+    """Predictions (N, ...), float32 or float64, of rows (N,) of a source's samples, on the CPU."""
 
     samples: Samples
     rows: Rows
@@ -38,7 +38,7 @@ class Predictions:
 
     @property
     def target(self) -> Tensor | Boxes | None:
-        """(N,) or, for detection, the boxes of N samples; None where the source has no target."""
+        """(N,) float64 or int64, or, for detection, the boxes of N samples; None where the source has no target."""
         return targets(self.samples, self.rows)
 
     def demand_finite(self, what: str) -> None:

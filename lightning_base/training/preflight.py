@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ReduceLROnPlateau
 
 from lightning_base.data.check import try_augmentations
+from lightning_base.data.resolved import demand_resolved
 from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
@@ -44,6 +45,7 @@ def preflight(run: Run) -> None:
         )
     with naming_faults(f"data: {name} fails"):
         data.setup("fit")
+    demand_resolved(pool)
     with naming_faults(f"model: {task} fails"):
         run.model.use(data)
         metrics = dict(run.model.metrics().items())

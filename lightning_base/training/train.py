@@ -11,6 +11,7 @@ from lightning_base.results.fold_result import PREDICTIONS, FoldResult
 from lightning_base.tools.checksums import file_sum
 from lightning_base.tools.files import write_parquet
 from lightning_base.training.checkpoint import drop_earlier, told_sum
+from lightning_base.training.counted import scored_steps, trained_samples
 from lightning_base.training.evaluate import Predictions, details, frame, predict, scores
 from lightning_base.training.kept import settle, take
 from lightning_base.training.rate import find_rate
@@ -47,7 +48,8 @@ def train(run: Run, checkpoint: Path | None = None, chosen: Chosen | None = None
     scored = scored_checkpoint(run)
     counted = scored_epochs(run, scored)
     held_out = predict(run, "val", None if scored == run.last_checkpoint else take(run, scored))
-    trained = Trained(scored, epochs, counted, time.perf_counter() - began, torch.get_num_threads())
+    n_train = trained_samples(run, scored_steps(run, scored))
+    trained = Trained(scored, epochs, counted, n_train, time.perf_counter() - began, torch.get_num_threads())
     result = finish(run, held_out, trained, checkpoint is not None, chosen)
     run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
     return result, held_out
@@ -82,6 +84,7 @@ class Trained:
         scored: the checkpoint whose weights are scored.
         epochs: how many the run has trained.
         counted: how many these weights have.
+        n_train: number of samples that have trained them.
         seconds: what training and predicting took.
         threads: that computed it.
     """
@@ -89,6 +92,7 @@ class Trained:
     scored: Path
     epochs: int
     counted: float
+    n_train: int
     seconds: float
     threads: int
 
@@ -109,7 +113,7 @@ def finish(
     result = FoldResult(
         fold=run.fold,
         seed=run.seed,
-        n_train=len(run.datamodule.rows("train")),
+        n_train=trained.n_train,
         n_val=len(run.datamodule.rows("val")),
         epochs=trained.epochs,
         seconds=trained.seconds,
@@ -127,6 +131,7 @@ def finish(
         data_fingerprint=run.datamodule.samples("pool").fingerprint,
         predictions_sum=file_sum(run.directory / PREDICTIONS),
         checkpoint_sum=told_sum(trained.scored),
+        n_given=len(run.datamodule.rows("train")),
     )
     result.write(run.directory)
     drop_earlier(run.directory)

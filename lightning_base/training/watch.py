@@ -8,8 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 from torch import Tensor
 
+from lightning_base.stats.digits import number
 from lightning_base.stats.metrics import headline
-from lightning_base.stats.tables import number
 from lightning_base.tools.console import console
 from lightning_base.training.board import Board, Seen
 

@@ -15,6 +15,7 @@ from lightning_base.results import states
 from lightning_base.results.fold_result import RESULT, FoldResult, is_done, read_result
 from lightning_base.results.summary import SUMMARY, Summary, read_oof, read_summary
 from lightning_base.results.tables import read_table
+from lightning_base.stats.digits import decimals
 from lightning_base.stats.estimates import Score
 from lightning_base.tools.asked import in_python
 
@@ -38,13 +39,13 @@ class Outcome:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return f"{self.title}\n{self.metrics.to_string(float_format='{:.4f}'.format)}"
+        return f"{self.title}\n{self.metrics.to_string(float_format=decimals)}"
 
     def _repr_html_(self) -> str:
         """The table as a notebook shows it."""
         from html import escape
 
-        return f"<p>{escape(self.title)}</p>{self.metrics.to_html(float_format='{:.4f}'.format)}"
+        return f"<p>{escape(self.title)}</p>{self.metrics.to_html(float_format=decimals)}"
 
 
 @dataclass(frozen=True, repr=False)

@@ -147,6 +147,8 @@ def _fit(experiment: Experiment, path: Path | None, run: Run) -> Fitted:
     close(run)
     report(run, f"{experiment.name}: held-out samples of fold 0", held_out, result.metrics, 0)
     console().print(f"scored: {result.selection}")
+    if few := words.untrained([result.n_train], [result.n_given]):
+        console(Level.QUIET).print(f"! {few}", width=NOTE)
     console(Level.QUIET).print(f"results: {run.directory}", soft_wrap=True)
     return Fitted(run.directory, experiment)
 

@@ -108,6 +108,27 @@ def test_more_than_two_runs_are_corrected_by_holm(runs: dict[str, Path], run: Ru
         assert corrected[high] == pytest.approx(max(p[high], corrected[middle]))
 
 
+def test_the_order_of_two_runs_changes_nothing_but_signs_where_one_trained_on_fewer_samples(
+    runs: dict[str, Path], run: Run, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = copy(runs["fast"], work / "few")
+    for fold in range(4):
+        result = read_json(few / f"fold_{fold}" / "result.json")
+        (few / f"fold_{fold}" / "result.json").write_text(json.dumps(result | {"n_train": 200}))
+    run("compare", runs["slow"], few, "--metric", "loss", "--out", "one.json")
+    assert "trained on different numbers of samples (slow 1,078, few 200)" in " ".join(capsys.readouterr().out.split())
+    run("compare", few, runs["slow"], "--metric", "loss", "--out", "other.json")
+    one, other = (read_json(work / name)["tests"][0] for name in ("one.json", "other.json"))
+    assert one["p_holm"] == other["p_holm"]
+    assert one["difference"]["t"] == -other["difference"]["t"]
+    assert one["difference"]["ci95"] == pytest.approx([-end for end in other["difference"]["ci95"][::-1]])
+    assert one["difference"]["left"] == pytest.approx(other["difference"]["right"])
+    a, b = (np.array(summary(runs[name])["metrics"]["loss"]["folds"]) for name in ("slow", "fast"))
+    held = 1437 / 4  # of the two numbers of training samples the smaller: the larger variance
+    t = stats.ttest_rel(a, b).statistic / np.sqrt(1 + 4 * held / 200)
+    assert one["difference"]["t"] == pytest.approx(t, rel=1e-6)
+
+
 def test_regressions_are_compared_by_r2_and_have_no_mcnemar(
     runs: dict[str, Path], run: Run, capsys: pytest.CaptureFixture[str], work: Path
 ) -> None:

@@ -26,6 +26,7 @@ from lightning_base.stats.facts import Design
 from lightning_base.stats.intervals import corrected_interval
 from lightning_base.stats.linear import Lines, terms
 from lightning_base.stats.trivial import Known, trivial_lines
+from lightning_base.stats.words import centre, untrained
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 MACRO = {"average": "macro", "zero_division": 0}
@@ -192,7 +193,39 @@ def test_a_metric_of_a_known_name_that_is_another_thing_is_not_pooled() -> None:
     table, design = classes(), Design([160] * 5, [40] * 5, [0] * 5)
     found = estimate({"accuracy": [0.1, 0.2, 0.3, 0.4, np.nan]}, design, Lines.of(table))["accuracy"]
     assert (found.score, found.pooled) == (0.25, False)
-    assert found.interval == "none: another metric of this name"
+    assert found.interval == "none: another metric of this name: the predictions give other values of the folds"
+
+
+def test_what_is_not_pooled_says_its_true_reason() -> None:
+    left_out = classes(n=30).assign(fold=np.arange(30))
+    made = Design([29] * 30, [1] * 30, [0] * 30)
+    nothing: dict[str, list[float]] = {"auroc": [np.nan] * 30}
+    assert estimate(nothing, made, Lines.of(left_out))["auroc"].interval == (
+        "none: no fold holds out samples of two classes"
+    )
+    one = classes(n=60).assign(fold=0, target=1)
+    found = estimate({"auroc": [np.nan]}, Design([100], [60], [0]), Lines.of(one))["auroc"]
+    assert found.interval == "none: all samples are of one class"
+    for level in (0.1, 5.0, 1e9 + 0.1):
+        same = numbers(n=60).assign(fold=0, target=level)
+        found = estimate({"r2": [np.nan]}, Design([100], [60], [0]), Lines.of(same))["r2"]
+        assert found.interval == "none: all targets are equal", level
+    boxes = estimate({"recall": [0.5, 0.6]}, Design([9] * 2, [9] * 2, [0] * 2))["recall"]
+    assert boxes.interval == "none: what one covers was not simulated for such predictions"
+
+
+def test_the_caption_names_the_scores_that_are_means_over_folds() -> None:
+    found = of(classes(n=300))
+    assert centre({name: one for name, one in found.items() if name != "ece"}) == "pooled over held-out samples"
+    own = estimate({"dice": [0.8, 0.9], "kappa": [0.7, 0.9]}, Design([9] * 2, [9] * 2, [0] * 2))
+    assert centre(own) == "mean over folds"
+    assert centre({**found, **own}) == "pooled over held-out samples, but dice, kappa: mean over folds"
+
+
+def test_samples_that_have_not_trained_are_told() -> None:
+    assert untrained([80, 80], [80, None]) == ""
+    assert untrained([64], [303]).startswith("not all training samples have trained: 64 of 303 (trainer.limit")
+    assert "in 2 of 3 folds: at least 64 of 303" in untrained([70, 303, 64], [303, 303, 303])
 
 
 def test_windows_over_time_have_a_last_one_and_a_trend() -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from lightning_base.stats.digits import number
 from lightning_base.stats.estimates import Score
 from lightning_base.stats.metrics import headline
-from lightning_base.stats.tables import fold_table, number, score_table
+from lightning_base.stats.tables import fold_table, score_table
 from lightning_base.stats.words import no_better
 
 
@@ -77,6 +78,31 @@ def test_windows_over_time_are_shown_with_the_last_and_the_trend_and_without_an_
     assert "2.0000" in row
     assert "+0.5000" in row
     assert "…" not in row
+
+
+@pytest.mark.parametrize(
+    ("score", "interval", "trivial"),
+    [
+        (1_000_003.2, (1_000_001.9, 1_000_004.1), 1_000_010.0),
+        (1e9 + 1, (1e9 - 1, 1e9 + 2), 1e9 + 5),
+        (0.999996, (0.999991, 0.999999), 0.5),
+        (2e-9, (1e-9, 4e-9), 3e-7),
+        (11.0734, (9.8, 12.4), 13.1),
+    ],
+)
+def test_a_score_its_intervals_ends_and_the_trivial_one_read_differently(
+    score: float, interval: tuple[float, float], trivial: float
+) -> None:
+    one = made(score, interval, (score, interval[0]), trivial=trivial)
+    for table in (fold_table("", {"mse": one}, 160)[0], score_table("", {"mse": one}, 9, 160)):
+        (row,) = [line for line in lines(table, 160) if "mse" in line]
+        shown = [float(text) for text in re.findall(r"\d[\d.e+-]*", row)]
+        for value in (score, *interval, trivial):
+            near = min(shown, key=lambda found: abs(found - value))
+            assert min([score, *interval, trivial], key=lambda known: abs(known - near)) == value, row
+            assert near > 0
+    if score > 11 and score < 12:
+        assert "11.07 " in row
 
 
 @pytest.mark.parametrize("width", [40, 80])

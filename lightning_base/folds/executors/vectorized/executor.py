@@ -20,10 +20,11 @@ from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
 from lightning_base.results.states import note_failure, note_success
-from lightning_base.stats.tables import number
+from lightning_base.stats.digits import number
 from lightning_base.tasks.losses import diverged
 from lightning_base.training.board import Seen
 from lightning_base.training.checkpoint import RESUME, write
+from lightning_base.training.counted import trained_samples
 from lightning_base.training.evaluate import Predictions
 from lightning_base.training.preflight import preflight
 from lightning_base.training.resume import LastCheckpoint
@@ -193,7 +194,8 @@ def leave(run: Run, trained: Stacked) -> None:
         logger.finalize("success")
     held_out = predictions(run)
     seconds = trained.seconds + time.perf_counter() - began
-    finish(run, held_out, Trained(run.last_checkpoint, epochs, epochs, seconds, trained.threads))
+    n_train = trained_samples(run, epochs * trained.steps)
+    finish(run, held_out, Trained(run.last_checkpoint, epochs, epochs, n_train, seconds, trained.threads))
     close(run)
 
 
