@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lightning_base.errors import DataError
 from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen, hash_payload
@@ -38,6 +40,14 @@ class Feature:
 def findings_table(rows: Sequence[tuple[str, str, str]] = ()) -> pd.DataFrame:
     """What reading a source came upon, as a table for `Samples`: id, kind, detail; nothing by default."""
     return pd.DataFrame(list(rows), columns=["id", "kind", "detail"], dtype=str)
+
+
+def rising(ids: "pd.Series[str]") -> bool:
+    """Whether each text is greater than that before it, as row numbers are: then none comes twice."""
+    if not isinstance(ids.dtype, pd.StringDtype) or len(ids) < 2:
+        return False
+    held = pa.array(ids)
+    return bool(pc.all(pc.greater(held.slice(1), held.slice(0, len(held) - 1))).as_py())
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ class Samples:
             raise DataError(f"{self.origin}: no samples")
         if len(self.table) != len(self.inputs):
             raise DataError(f"{self.origin}: {len(self.inputs)} inputs but {len(self.table)} rows of targets")
-        if (twice := self.table["id"].duplicated()).any():
+        if not rising(self.table["id"]) and (twice := self.table["id"].duplicated()).any():
             name = self.table["id"][twice].iloc[0]
             first, second = np.flatnonzero(self.table["id"] == name)[:2] + 1
             raise DataError(

@@ -16,6 +16,7 @@ from lightning_base.sources.columns import TRUTHS, is_whole, spelt
 from lightning_base.sources.form import NA_VALUES
 from lightning_base.tools.cache import kept_folder
 
+MOST_FLOAT32 = float(np.finfo(np.float32).max)
 WHOLE = 2**53  # up to which float64 holds every whole number
 
 
@@ -51,7 +52,9 @@ def numeric(x: npt.NDArray[Any], key: str, path: str) -> npt.NDArray[Any]:
 
 def within_float32(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The values, those beyond float32 infinite, which cleaning finds."""
-    beyond = abs(x) > np.finfo(np.float32).max
+    if x.size and abs(x.min()) <= MOST_FLOAT32 and abs(x.max()) <= MOST_FLOAT32:  # neither so without a gap
+        return x
+    beyond = abs(x) > MOST_FLOAT32
     return np.where(beyond, np.copysign(np.inf, x), x) if beyond.any() else x
 
 

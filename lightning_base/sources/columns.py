@@ -232,10 +232,11 @@ def as_numbers(values: Values) -> npt.NDArray[np.float64]:
     return found
 
 
-def row_ids(start: int, count: int, rows: int) -> npt.NDArray[Any]:
-    """(count,) what `row_id` gives the rows from `start` on."""
+def row_ids(start: int, count: int, rows: int) -> Any:
+    """(count,) what `row_id` gives the rows from `start` on, as pandas keeps text."""
     numbers = pc.cast(pa.array(np.arange(start, start + count)), pa.string())
-    return np.asarray(pc.utf8_lpad(numbers, len(str(max(rows - 1, 0))), "0").to_numpy(zero_copy_only=False))
+    padded = pc.cast(pc.utf8_lpad(numbers, len(str(max(rows - 1, 0))), "0"), pa.large_string())
+    return pd.array(padded, dtype="str")  # type: ignore[call-overload]
 
 
 def row_id(row: int, rows: int) -> str:

@@ -57,11 +57,12 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
         for i, feature in enumerate(made.features):
             values = chunk.columns[feature.name]
             if feature.categories is None:
-                x[:, i] = within_float32(values_of(feature, values))
+                held = within_float32(values_of(feature, values))
+                x[:, i] = held
                 if feature.written:
-                    odd += _odd(feature, values, x[:, i], chunk)
+                    odd += _odd(feature, values, held, chunk)
                 # canonical bits, so that equal rows hash alike in every file
-                hashes = _mix(hashes, np.where(np.isnan(x[:, i]), np.nan, x[:, i] + 0.0).view(np.uint64))
+                hashes = _mix(hashes, _canonical(held).view(np.uint64))
             else:
                 codes, found = distinct(values)
                 known = {name: k for k, name in enumerate(feature.categories)}
@@ -81,6 +82,14 @@ def values_of(feature: Feature, values: Values) -> npt.NDArray[np.float64]:
     if feature.written:
         return to_numbers(values, Notation(*feature.written.removeprefix("number ").split("|")))
     return as_numbers(values)
+
+
+def _canonical(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The numbers with one zero and one NaN, in memory of their own."""
+    found = x + 0.0
+    if (gone := np.isnan(found)).any():
+        found[gone] = np.nan
+    return found
 
 
 def _odd(feature: Feature, values: Values, found: npt.NDArray[np.float64], chunk: Chunk) -> list[tuple[str, str, str]]:
