@@ -236,7 +236,7 @@ def row_ids(start: int, count: int, rows: int) -> Any:
     """(count,) what `row_id` gives the rows from `start` on, as pandas keeps text."""
     numbers = pc.cast(pa.array(np.arange(start, start + count)), pa.string())
     padded = pc.cast(pc.utf8_lpad(numbers, len(str(max(rows - 1, 0))), "0"), pa.large_string())
-    return pd.array(padded, dtype="str")  # type: ignore[call-overload]
+    return pd.array(padded, dtype="str")
 
 
 def row_id(row: int, rows: int) -> str:

@@ -4,18 +4,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from lightning_base.errors import ConfigError, DataError, suggest
 from lightning_base.samples.samples import Feature, Samples
 from lightning_base.sources.columns import MOST_FLOATS
 from lightning_base.sources.form import Format
+from lightning_base.sources.plan import Plan
 from lightning_base.sources.records import Records
 from lightning_base.tools.files import write_text
 from lightning_base.tools.yaml_file import read_yaml
 
 INPUTS = ("number", "boolean", "category", "date", "constant")
 SHOWN = 20  # most categories of a column that the file lists
+
+
+def taken_for(made: Plan) -> pd.DataFrame:
+    """What each column was taken for: name, kind, distinct, missing, examples, becomes, written, input."""
+    rows = []
+    for column in made.columns:
+        tally, feature = column.tally, column.feature
+        rows.append(
+            {
+                "name": column.name,
+                "kind": column.kind,
+                "distinct": -1 if tally is None else tally.distinct,
+                "missing": -1 if tally is None else tally.missing,
+                "examples": "" if tally is None else ", ".join(tally.examples),
+                "becomes": column.becomes,
+                "written": "" if feature is None else feature.written,
+                "input": feature is not None,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def described(samples: Samples, widths: Mapping[str, int]) -> list[dict[str, Any]]:

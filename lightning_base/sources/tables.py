@@ -23,6 +23,7 @@ from lightning_base.sources.form import Values
 from lightning_base.sources.numbers import PLAIN, Notation, distinct, number, to_numbers
 from lightning_base.sources.plan import Plan, plan
 from lightning_base.sources.records import Chunk, Records, is_code
+from lightning_base.sources.schema import taken_for
 from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
 
@@ -211,26 +212,6 @@ def _named_by_index(layout: Layout, records: Records) -> Layout:
     return layout if values.has_duplicates or values.isna().any() else replace(layout, ids=records.index[0])
 
 
-def schema(made: Plan) -> pd.DataFrame:
-    """What each column was taken for: name, kind, distinct, missing, examples, becomes, written, input."""
-    rows = []
-    for column in made.columns:
-        tally, feature = column.tally, column.feature
-        rows.append(
-            {
-                "name": column.name,
-                "kind": column.kind,
-                "distinct": -1 if tally is None else tally.distinct,
-                "missing": -1 if tally is None else tally.missing,
-                "examples": "" if tally is None else ", ".join(tally.examples),
-                "becomes": column.becomes,
-                "written": "" if feature is None else feature.written,
-                "input": feature is not None,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The chunks' sample tables as one, values of a target as float32 where it holds each of them exactly."""
     table = pd.concat(tables, ignore_index=True)
@@ -258,7 +239,7 @@ def read_records(layout: Layout, records: Records) -> Samples:
         features=made.features,
         findings=findings_table(made.findings + [finding for part in parts for finding in part.findings]),
         hashes=np.concatenate([part.hashes for part in parts]),
-        schema=schema(made),
+        schema=taken_for(made),
     )
 
 
@@ -305,6 +286,6 @@ def _pack(layout: Layout, records: Records, folder: Path) -> None:
     np.save(folder / "hashes.npy", np.concatenate(hashes))
     _joined(tables).to_parquet(folder / "table.parquet", index=False)
     findings_table(findings).to_parquet(folder / "findings.parquet", index=False)
-    schema(made).to_parquet(folder / "schema.parquet", index=False)
+    taken_for(made).to_parquet(folder / "schema.parquet", index=False)
     meta = {"classes": made.classes, "features": [[f.name, f.categories, f.written] for f in made.features]}
     (folder / "meta.json").write_text(json.dumps(meta))

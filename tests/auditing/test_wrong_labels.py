@@ -24,8 +24,9 @@ from lightning_base.auditing.wrong_labels import confident_learning, ranked, tru
 from lightning_base.cli.entry import main
 from lightning_base.errors import UserError
 from lightning_base.samples.samples import Samples
-from lightning_base.tools.files import write_parquet
-from tests.helpers import CONFIGS, Run, crossval, refused, run_in
+from lightning_base.tools.checksums import file_sum
+from lightning_base.tools.files import write_json, write_parquet
+from tests.helpers import CONFIGS, Run, crossval, read_json, refused, run_in
 
 DIGITS = load_digits()
 IDS = [f"{i:04d}" for i in range(1797)]
@@ -239,6 +240,8 @@ def diverged(directory: Path) -> None:
     oof = pd.read_parquet(directory / "oof.parquet")
     oof.loc[3, "prob_4"] = np.nan
     write_parquet(directory / "oof.parquet", oof)
+    summary = read_json(directory / "summary.json")
+    write_json(directory / "summary.json", {**summary, "oof_sum": file_sum(directory / "oof.parquet")})
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], list[str], str]] = {

@@ -44,9 +44,10 @@ def nested(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_arrays(path: str, ids: pd.Series | np.ndarray, **columns: np.ndarray) -> None:
-    """These breast cancer samples as an .npz; ids are row numbers."""
+    """These breast cancer samples as an .npz, in float32 as the shipped data set is; ids are row numbers."""
     data, rows = load_breast_cancer(), np.asarray(ids).astype(int)
-    np.savez(path, **{"x": data.data[rows], "y": data.target[rows], "id": ids, "classes": data.target_names, **columns})
+    x = data.data[rows].astype(np.float32)
+    np.savez(path, **{"x": x, "y": data.target[rows], "id": ids, "classes": data.target_names, **columns})
 
 
 @pytest.mark.slow
