@@ -115,7 +115,7 @@ def test_another_held_out_part_changes_nothing_that_is_chosen_or_trained(run: Ru
     ids = np.array([f"{row:03d}" for row in range(569)])
     fold = rng.integers(0, 3, 569)
     held_out = fold == 0
-    other = {"x": data.data.copy(), "y": data.target.copy()}
+    other = {"x": data.data.astype(np.float32), "y": data.target.copy()}
     other["x"][held_out] = rng.normal(scale=1e6, size=(held_out.sum(), 30))
     other["y"][held_out] = 1 - other["y"][held_out]
     found = []
