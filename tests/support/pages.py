@@ -28,7 +28,7 @@ from tests.support.preloaded import Preloaded
 
 BLOCK = re.compile(r"^```(?P<kind>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
-TOLERANCE = 0.05
+TOLERANCE = 0.08
 REST = "…"
 
 
