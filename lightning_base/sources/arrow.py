@@ -6,6 +6,7 @@ import zipfile
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +34,7 @@ def is_number(kind: Any) -> bool:
 
 def as_floats(column: Any) -> Values:
     """(n,) float64 of a column of numbers; NaN where missing."""
-    return np.asarray(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def as_texts(column: Any, na_values: Any) -> Values:
@@ -72,7 +73,7 @@ def arrow_column(name: str, column: "pd.Series[Any]", where: str) -> Any:
         found = pa.array(column, from_pandas=True)
         if not any(known(found.type) for known in KNOWN):
             raise TypeError(f"{found.type}")
-    except (pa.ArrowException, TypeError, OverflowError) as error:
+    except (pa.ArrowException, TypeError, OverflowError, UnicodeError) as error:
         raise DataError(
             f"{where}: column {name!r} holds values of several kinds, or no numbers, text or booleans "
             f"({_unlike(column) or one_line(error)[:100]}); make them so: .astype(str), or pandas.to_numeric"
@@ -90,8 +91,10 @@ def _unlike(column: "pd.Series[Any]") -> str:
     return f"{there.iloc[0]!r} in row {there.index[0]!r}, {there.iloc[at]!r} in row {there.index[at]!r}"
 
 
-def read_sheet(form: Format) -> pd.DataFrame:
-    """The cells of an Excel sheet.
+def read_sheet(form: Format) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """The cells of an Excel sheet, and the row (n,) of each record, from 1.
+
+    Blank rows before the header are left out, as they are of a CSV.
 
     Raises:
         DataError: for a file that is none, several sheets of which none is named, or too large a one.
@@ -99,32 +102,44 @@ def read_sheet(form: Format) -> pd.DataFrame:
     try:
         import openpyxl  # noqa: F401  pandas reads by it
     except ImportError as error:
-        raise DataError(
-            f"{form.key}: {form.path} is Excel, which openpyxl reads: pip install 'openpyxl>=3.1.5'"
-        ) from error
+        mend = "pip install 'openpyxl>=3.1.5'"
+        raise DataError(f"{form.key}: {form.path} is Excel, which openpyxl reads: {mend}") from error
     try:
         with zipfile.ZipFile(form.path) as file:
             size = sum(part.file_size for part in file.infolist())
         if size > MOST_UNPACKED:
             raise DataError(f"{form.path}: unpacks to {size} bytes; save it as CSV or Parquet")
         with pd.ExcelFile(form.path, engine="openpyxl") as book:
-            names = [str(name) for name in book.sheet_names]
-            if form.sheet is not None and form.sheet not in names:
-                raise DataError(f"data.sheet: {form.path} has no sheet {form.sheet!r}, only {', '.join(names[:20])}")
-            if form.sheet is None and len(names) > 1:
-                raise DataError(f"{form.path}: {len(names)} sheets ({', '.join(names[:20])}); name one with data.sheet")
-            frame = pd.read_excel(
+            cells = pd.read_excel(
                 book,
-                sheet_name=form.sheet or 0,
+                sheet_name=_sheet(form, [str(name) for name in book.sheet_names]),
                 dtype=object,
-                header=0 if form.header is True else None,
-                skiprows=form.skip_rows,
+                header=None,
                 na_values=[*form.na_values],
                 keep_default_na=False,
             )
     except NOT_EXCEL as error:
         raise DataError(f"{form.key}: {form.path} is not readable Excel ({one_line(error)}); save it anew") from error
-    return frame.apply(_of_one_kind)
+    cells.index = pd.RangeIndex(1, len(cells) + 1)
+    cells = cells[form.skip_rows :]
+    filled = cells.notna().any(axis=1)
+    cells = cells.loc[filled.idxmax() :] if filled.any() else cells[:0]
+    if form.header is True and len(cells):
+        names = ["" if pd.isna(name) else " ".join(str(name).split()) for name in cells.iloc[0]]
+        cells = cells[1:].set_axis(names, axis=1)
+    rows = cells.index.to_numpy(dtype=np.int64)
+    columns = [_of_one_kind(cells.iloc[:, i].reset_index(drop=True)) for i in range(cells.shape[1])]
+    frame = pd.concat(columns, axis=1) if columns else pd.DataFrame()
+    return frame.set_axis([str(name) for name in cells.columns], axis=1), rows
+
+
+def _sheet(form: Format, names: list[str]) -> str:
+    """The sheet that is to be read."""
+    if form.sheet is not None and form.sheet not in names:
+        raise DataError(f"data.sheet: {form.path} has no sheet {form.sheet!r}, only {', '.join(names[:20])}")
+    if form.sheet is None and len(names) > 1:
+        raise DataError(f"{form.path}: {len(names)} sheets ({', '.join(names[:20])}); name one with data.sheet")
+    return form.sheet or names[0]
 
 
 def _of_one_kind(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -144,13 +159,13 @@ def _of_one_kind(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return pd.Series(texts(column), index=column.index, dtype=object)
 
 
-def read_json_lines(form: Format) -> pd.DataFrame:
-    """The objects of a file of JSON, one a line; a key that an object lacks is a missing value.
+def read_json_lines(form: Format) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """The objects of a file of JSON, one a line, and the line (n,) of each; a key that one lacks is a missing value.
 
     Raises:
         DataError: for a line that is no object, or has a key twice.
     """
-    rows: list[dict[str, Any]] = []
+    rows, lines = list[dict[str, Any]](), list[int]()
     try:
         with open_bytes(form.path) as file:
             for number, line in enumerate(file, start=1):
@@ -163,9 +178,11 @@ def read_json_lines(form: Format) -> pd.DataFrame:
                 if not isinstance(row, dict):
                     raise DataError(f'{form.path}: line {number} is no object; write {{"column": value, …}}')
                 rows.append({key: _plain(value, key, form, number) for key, value in row.items()})
+                lines.append(number)
     except (OSError, *DAMAGED) as error:
         raise DataError(f"{form.key}: {form.path} cannot be read ({one_line(error)}); mend the file") from error
-    return pd.DataFrame(rows, dtype=object).apply(_of_one_kind) if rows else pd.DataFrame()
+    frame = pd.DataFrame(rows, dtype=object).apply(_of_one_kind) if rows else pd.DataFrame()
+    return frame, np.array(lines, dtype=np.int64)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

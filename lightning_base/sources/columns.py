@@ -131,7 +131,8 @@ class Tally:
         """Notes whether values count on."""
         if self.rising and len(number):
             whole = np.append(self.last, number) if not np.isnan(self.last) else number
-            self.rising, self.last = bool((np.diff(whole) == 1).all()), float(number[-1])
+            with np.errstate(invalid="ignore"):  # of infinite values, which cleaning finds
+                self.rising, self.last = bool((np.diff(whole) == 1).all()), float(number[-1])
 
     def _remember(self, values: npt.NDArray[np.float64]) -> None:
         """Takes distinct numbers, as long as they are few."""
@@ -200,6 +201,38 @@ def inputs(layout: Layout, records: Records) -> list[str]:
             f"{layout.form.path}: no columns beside {', '.join(layout.special)}; name inputs in data.columns"
         )
     return names
+
+
+def _continuous(tally: Tally) -> bool:
+    """Whether a target is a value: numbers, but for one in ten, that are not a few whole ones."""
+    assert tally.values is not None
+    few = len(tally.values) <= MOST_CLASSES
+    if tally.odd is None:
+        return not (tally.whole and few)
+    return not few and not tally.coded and tally.numbers > NUMERIC_SHARE * tally.known
+
+
+def apart(layout: Layout, records: Records, names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The columns that are no inputs: name, what they are declared as, what becomes of them."""
+    roles = ("target", "ids", "group", "time", "time_end", "role")
+    found = [(getattr(layout, key), key, f"data.{key}") for key in roles if getattr(layout, key) is not None]
+    found += [(name, "split", "data.split_columns") for name in layout.split_columns]
+    found += [(name, "known_after", "left out: data.known_after") for name in layout.known_after]
+    taken = {name for name, _, _ in found} | set(names)
+    return found + [(name, "unused", "left out: not in data.columns") for name in records.names if name not in taken]
+
+
+def classes_of(layout: Layout, tallies: dict[str, Tally]) -> tuple[str, ...]:
+    """Names of the classes, whole numbers by value, others by alphabet; none for regression."""
+    if layout.target is None or layout.task == "regression":
+        return ()
+    if layout.classes is not None:
+        return tuple(layout.classes)
+    tally = tallies[layout.target]
+    if tally.values is None or (layout.task == "auto" and _continuous(tally)):
+        return ()
+    names = canonical(tally.values)
+    return tuple(sorted(names, key=(lambda v: (int(v), v)) if all(map(is_whole, names)) else None))
 
 
 def is_whole(text: str) -> bool:

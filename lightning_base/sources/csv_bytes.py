@@ -111,6 +111,7 @@ class CsvBytes(io.RawIOBase):
         records: lines, not blank, that begin a record, so far.
         blank: the blank lines' numbers, and how many records came before each.
         extra: lines that begin no record, by the number of the record before which or in which they stand.
+        zeros: whether digits with zeros in front stand in a field, as in postcodes.
         odd: whether quotes stand where a field neither begins nor ends, so that lines must be looked at one by one.
     """
 
@@ -119,7 +120,7 @@ class CsvBytes(io.RawIOBase):
         self.plain = len(separator) == 1
         self.delimiter = separator if self.plain else UNIT
         self.quote = "" if separator == "whitespace" else quote
-        self.records, self.odd = 0, False
+        self.records, self.odd, self.zeros = 0, False, False
         self.blank: list[tuple[int, int]] = []
         self.extra: list[npt.NDArray[np.int64]] = []
         self._line, self._inside, self._comments, self._dropped = skip, False, False, skip
@@ -154,8 +155,17 @@ class CsvBytes(io.RawIOBase):
             if not self.plain:
                 block = self._separated(block)
             if block:
+                self.zeros = self.zeros or self._has_zeros(block)
                 yield self._count(block)
         self.odd |= self._inside
+
+    def _has_zeros(self, block: bytes) -> bool:
+        """Whether a field of a block begins with 0 and a digit."""
+        a = np.frombuffer(block, dtype=np.uint8)
+        before = (a[:-2] == ord(self.delimiter)) | (a[:-2] == 10) | (a[:-2] == ord(self.quote or "\n"))
+        begin = np.flatnonzero(before & (a[1:-1] == 48)) + 2
+        digit = a[begin]
+        return bool(((digit >= 48) & (digit <= 57)).any())
 
     def _skipped(self, block: bytes) -> bytes:
         """The block without lines that are to be left out at the start."""

@@ -148,7 +148,7 @@ def fields(lines: Any, separator: str, quote: str | None) -> Iterator[list[str]]
 
 
 class NotNumbers(Exception):
-    """A column that was to be numbers has a value that is none."""
+    """A column (from 0) that was to be numbers has a value that is none; -1 where any may be one."""
 
     def __init__(self, column: int) -> None:
         super().__init__(column)
@@ -201,6 +201,8 @@ class CsvFile:
 
             try:
                 for batch in self._reader(floats, skip, block or BLOCK):
+                    if floats and self._source.zeros:
+                        raise NotNumbers(-1)  # digits with zeros in front, which pyarrow would take for numbers
                     numbers = _numbers(read, len(batch), [number for number, _ in bad])
                     read = int(numbers[-1]) if len(numbers) else read
                     yield batch, numbers

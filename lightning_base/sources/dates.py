@@ -1,6 +1,6 @@
 """Dates as people write them: which form a column has, and dates as days since 1970."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,8 @@ from lightning_base.sources.numbers import SHARE, distinct
 
 ISO = "ISO8601"
 DAYS = (
-    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y"),
-    *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y"),
+    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d"),  # years of two digits are declared
+    *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y"),
 )
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p")
 FORMS = (ISO, *(day + time for day in DAYS for time in TIMES))
@@ -39,25 +39,32 @@ def form_of(texts: Collection[str]) -> str | None:
     Raises:
         ValueError: where day and month may stand in either order.
     """
-    some = [text for text in list(texts)[:LOOKED_AT] if text]
+    known = sorted(text for text in texts if text)
+    some = known[:: max(len(known) // LOOKED_AT, 1)]
     if not some or sum(_may_be(text) for text in some) < SHARE * len(some):
         return None
-    values = np.array(some, dtype=object)
-    fitting = [form for form in FORMS if (~np.isnan(to_days(values, form))).mean() >= SHARE]
-    if not fitting:
+    forms = _best(np.array(some, dtype=object), FORMS)
+    values = np.array(known, dtype=object)
+    forms = _best(values, forms)
+    if not forms:
         return None
-    all_of = [form for form in fitting if not np.isnan(to_days(values, form)).any()] or fitting[:1]
-    days = [to_days(values, form) for form in all_of]
-    for form, other in zip(all_of[1:], days[1:], strict=True):
+    days = [to_days(values, form) for form in forms]
+    for form, other in zip(forms[1:], days[1:], strict=True):
         if (differ := ~np.isclose(days[0], other, equal_nan=True)).any():
-            text = some[int(np.argmax(differ))]
-            raise ValueError(f"{text!r} may be {all_of[0]} or {form}")
-    return all_of[0]
+            raise ValueError(f"{known[int(np.argmax(differ))]!r} may be {forms[0]} or {form}")
+    return forms[0]
+
+
+def _best(values: Values, forms: Sequence[str]) -> list[str]:
+    """The forms that most texts have, where that is nine in ten or more."""
+    share = {form: float((~np.isnan(to_days(values, form))).mean()) for form in forms}
+    most = max(share.values(), default=0.0)
+    return [form for form in forms if share[form] == most] if most >= SHARE else []
 
 
 def fits(texts: Collection[str], form: str) -> bool:
     """Whether nine in ten or more of a column's distinct texts are dates of that form."""
-    some = np.array(list(texts)[:LOOKED_AT], dtype=object)
+    some = np.array(list(texts), dtype=object)
     return len(some) > 0 and bool((~np.isnan(to_days(some, form))).mean() >= SHARE)
 
 

@@ -34,7 +34,7 @@ class FrameRecords(Records):
 
     def __init__(self, frame: pd.DataFrame, form: Format) -> None:
         self.form, self.findings, self.index = form, [], []
-        self.notation, self._csv = PLAIN, None
+        self.notation, self._csv, self._lines = PLAIN, None, None
         demand_names(frame, str(form.path))
         self._take(frame)
         self._demand_distinct()

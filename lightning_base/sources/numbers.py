@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,9 +41,20 @@ PLAIN = Notation()
 SEPARATORS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", "'"), (".", " "), (",", " "))
 
 
+@cache
+def pattern(form: Notation) -> re.Pattern[str]:
+    """What a number in a notation looks like."""
+    thousands = f"[{BLANKS}]" if form.thousands == " " else re.escape(form.thousands)
+    whole = rf"\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+" if form.thousands else r"\d+"
+    sign = rf"[{re.escape(form.mark)}{BLANKS}]*" if form.mark else ""
+    return re.compile(rf"{sign}[+-]?{sign}(?:{whole})(?:{re.escape(form.decimal)}\d+)?(?:[eE][+-]?\d+)?{sign}")
+
+
 def number(text: str, notation: Notation = PLAIN) -> float:
     """A text as a number; NaN where it is none."""
     text = text.strip()
+    if notation != PLAIN and pattern(notation).fullmatch(text) is None:
+        return math.nan
     if notation.mark:
         text = text.strip(notation.mark + BLANKS)
     if notation.thousands:
@@ -104,22 +116,15 @@ def _mark(texts: Iterable[str]) -> str | None:
     return next(iter(found[0]), "")
 
 
-def _pattern(form: Notation) -> re.Pattern[str]:
-    """What a number in a notation looks like."""
-    thousands = f"[{BLANKS}]" if form.thousands == " " else re.escape(form.thousands)
-    whole = rf"\d+|\d{{1,3}}(?:{thousands}\d{{3}})+" if form.thousands else r"\d+"
-    sign = rf"[{re.escape(form.mark)}{BLANKS}]*" if form.mark else ""
-    return re.compile(rf"{sign}[+-]?{sign}(?:{whole})(?:{re.escape(form.decimal)}\d+)?(?:[eE][+-]?\d+)?{sign}")
-
-
 def _share(texts: Collection[str], form: Notation) -> float:
     """The share of texts that are numbers in a notation."""
-    pattern = _pattern(form)
-    return sum(pattern.fullmatch(text.strip()) is not None for text in texts) / len(texts)
+    if form.thousands == "." and not any(form.decimal in text for text in texts):
+        return 0.0  # groups of digits between points alone are addresses as well
+    return sum(pattern(form).fullmatch(text.strip()) is not None for text in texts) / len(texts)
 
 
 def _differs(text: str, one: Notation, other: Notation) -> bool:
     """Whether both notations take a text for a number, and not for the same."""
     text = text.strip()
-    both = _pattern(one).fullmatch(text) and _pattern(other).fullmatch(text)
+    both = pattern(one).fullmatch(text) and pattern(other).fullmatch(text)
     return bool(both) and number(text, one) != number(text, other)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.samples import Feature
 from lightning_base.sources import dates
-from lightning_base.sources.columns import MOST_CLASSES, MOST_VALUES, Layout, Tally, canonical, inputs, is_whole
-from lightning_base.sources.numbers import PLAIN, Notation, notation_of
+from lightning_base.sources.columns import MOST_VALUES, Layout, Tally, apart, canonical, classes_of, inputs
+from lightning_base.sources.numbers import PLAIN, Notation, notation_of, number
 from lightning_base.sources.records import Records
 
 FEWEST = 30  # values by which a column can be told to name the rows
@@ -82,11 +82,17 @@ def plan(layout: Layout, records: Records) -> Plan:
     features = tuple(column.feature for column in columns if column.feature is not None)
     if not features:
         raise DataError(f"{layout.form.path}: no column is left as an input; name some in data.columns")
+    used = {*layout.special, *(layout.columns or ())}
+    lost = [name for name in records.index if name not in used]
+    findings += [(name, "unused", "pandas' index, which gives rows no names of their own; no input") for name in lost]
     findings += [(name, "known_after", "known only after the target is, so no input") for name in layout.known_after]
     target, classes = _target(layout, records, tallies)
-    apart = [Column(name, kind, becomes, tallies.get(name)) for name, kind, becomes in _apart(layout, records, names)]
+    if layout.target is not None and target != records.notation:
+        odd = tallies[layout.target].odd
+        findings.append((layout.target, "notation", f"{odd and odd[0]!r} is read as a number, written as {target} is"))
+    others = [Column(name, kind, becomes, tallies.get(name)) for name, kind, becomes in apart(layout, records, names)]
     order = {name: i for i, name in enumerate(records.names)}
-    found = sorted([*columns, *apart], key=lambda column: order.get(column.name, -1))
+    found = sorted([*columns, *others], key=lambda column: order.get(column.name, -1))
     return Plan(tuple(found), classes, rows, findings + records.findings, target, features)
 
 
@@ -170,7 +176,19 @@ def _notation(layout: Layout, records: Records, name: str, tally: Tally) -> Nota
             f"{layout.form.path}: column {name!r}: {error}; say which with data.decimal and data.thousands, or "
             "name it in data.categorical"
         ) from error
-    return None if found is None or (found.mark and tally.numbers) else found
+    if found is None or (tally.numbers and not _reads_alike(tally, found, records.notation)):
+        return None  # the odd ones among plain numbers are a finding
+    return found
+
+
+def _reads_alike(tally: Tally, found: Notation, base: Notation) -> bool:
+    """Whether a column's plain numbers are the same in another notation, or so few that they are slips, and told."""
+    if found.mark or tally.values is None:
+        return False
+    if len(tally.words) >= DISTINCT * len(tally.values):
+        return True
+    plain = (value for value in tally.values if value not in tally.words)
+    return all(number(value, found) == number(value, base) for value in plain)
 
 
 def _date_form(layout: Layout, name: str, tally: Tally) -> str | None:
@@ -252,42 +270,23 @@ def _tally(
         for name, tally in tallies.items():
             tally.add(chunk.columns[name], chunk)
         rows += len(chunk)
+    if rows == 0 and records.findings:
+        where, _, detail = records.findings[0]
+        raise DataError(
+            f"{layout.form.path}: no record fits the header; {where}: {detail} ({len(records.findings)} such lines); "
+            "mend the header, or give data.header and data.separator"
+        )
     if rows == 0:
         raise DataError(f"{layout.form.path}: no records; give a file that has some")
     return rows, tallies
 
 
-def _apart(layout: Layout, records: Records, names: Sequence[str]) -> list[tuple[str, str, str]]:
-    """The columns that are no inputs: name, what they are declared as, what becomes of them."""
-    roles = ("target", "ids", "group", "time", "time_end", "role")
-    found = [(getattr(layout, key), key, f"data.{key}") for key in roles if getattr(layout, key) is not None]
-    found += [(name, "split", "data.split_columns") for name in layout.split_columns]
-    found += [(name, "known_after", "left out: data.known_after") for name in layout.known_after]
-    taken = {name for name, _, _ in found} | set(names)
-    return found + [(name, "unused", "left out: not in data.columns") for name in records.names if name not in taken]
-
-
 def _target(layout: Layout, records: Records, tallies: dict[str, Tally]) -> tuple[Notation, tuple[str, ...]]:
     """How the target's numbers are written, and its classes."""
-    classes = _classes(layout, tallies)
+    classes = classes_of(layout, tallies)
     if layout.target is None or layout.task == "classification" or (classes and layout.classes is not None):
         return records.notation, classes
     tally = tallies[layout.target]
     if tally.words and not tally.coded and (found := _notation(layout, records, layout.target, tally)):
         return found, ()
     return records.notation, classes
-
-
-def _classes(layout: Layout, tallies: dict[str, Tally]) -> tuple[str, ...]:
-    """Names of the classes, whole numbers by value, others by alphabet; none for regression."""
-    if layout.target is None or layout.task == "regression":
-        return ()
-    if layout.classes is not None:
-        return tuple(layout.classes)
-    tally = tallies[layout.target]
-    if tally.values is None or (
-        layout.task == "auto" and tally.odd is None and not (tally.whole and len(tally.values) <= MOST_CLASSES)
-    ):
-        return ()
-    names = canonical(tally.values)
-    return tuple(sorted(names, key=(lambda v: (int(v), v)) if all(map(is_whole, names)) else None))

@@ -1,5 +1,6 @@
 """Records: files of tables read a chunk at a time, with the lines that cannot be read as findings."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lightning_base.errors import DataError, near_file, one_line, suggest
@@ -22,6 +24,7 @@ from lightning_base.sources.arrow import (
     read_json_lines,
     read_sheet,
 )
+from lightning_base.sources.csv_bytes import UNIT
 from lightning_base.sources.csv_file import CsvFile, NotNumbers
 from lightning_base.sources.form import EXCEL, JSON_LINES, PACKED, Format, Values
 from lightning_base.sources.numbers import Notation, to_numbers
@@ -80,6 +83,7 @@ class Records:
         self._csv: CsvFile | None = None
         self._kept: tuple[set[str], list[Any]] | None = None  # a CSV's columns of numbers, and its batches
         self._table: dict[str, Any] | None = None  # what was read whole
+        self._lines: npt.NDArray[np.int64] | None = None  # where its records stand in the file
         self.index: list[str] = []  # columns that name rows, by what pandas wrote into the file
         if form.parquet:
             self.names = self._parquet_names()
@@ -95,10 +99,14 @@ class Records:
         if not self.form.path.is_file():
             mend = near_file(str(self.form.path)) or "; mend the path"
             raise DataError(f"{self.form.key}: {self.form.path} cannot be read (no such file){mend}")
-        frame = read_sheet(self.form) if self.form.suffix in EXCEL else read_json_lines(self.form)
+        frame, self._lines = (read_sheet if self.form.suffix in EXCEL else read_json_lines)(self.form)
         if not isinstance(self.form.header, bool) and len(self.form.header) == frame.shape[1]:
             frame.columns = pd.Index(self.form.header)
         return frame
+
+    def _locate(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The lines, or rows of a sheet, that records stand in; their numbers where there are none."""
+        return numbers if self._lines is None else self._lines[numbers - 1]
 
     def _take(self, frame: pd.DataFrame) -> None:
         """Takes a DataFrame's columns."""
@@ -110,21 +118,23 @@ class Records:
         """The columns of a Parquet file, without pandas' index."""
         try:
             schema = pq.read_schema(self.form.path)
+            names = [str(name) for name in schema.names]
             self._kinds = {str(field.name): field.type for field in schema}
             said = schema.pandas_metadata or {}
         except (OSError, ValueError, pa.ArrowException) as error:  # names and metadata may be no UTF-8, or no JSON
             raise DataError(f"{self.form.key}: {self.form.path} is not readable Parquet ({one_line(error)})") from error
         self.index = [name for name in said.get("index_columns", ()) if isinstance(name, str) and name in self._kinds]
-        return [name for name in self._kinds if name not in self.index]
+        return [name for name in names if name not in self.index]
 
     def _demand_distinct(self) -> None:
-        if twice := [name for i, name in enumerate(self.names) if name in self.names[:i]]:
+        if twice := [name for name, n in Counter(self.names).items() if n > 1]:
             raise DataError(f"{self.form.path}: two columns are named {twice[0]!r}; {self.rename}")
 
     def require(self, names: Iterable[str | None], key: str) -> None:
         """Raises a UserError for a name that is no column."""
+        there = {*self.names, *self.index}
         for name in names:
-            if name is not None and name not in (*self.names, *self.index):
+            if name is not None and name not in there:
                 shown = ", ".join(self.names[:20]) + (", …" if len(self.names) > 20 else "")
                 raise DataError(
                     f"{key}: {self.form.path} has no column {name!r}, only {shown}{suggest(name, self.names)}"
@@ -138,10 +148,10 @@ class Records:
             numbers: columns wanted as float64; where not all values of a chunk are numbers, they are strings there.
         """
         self.findings = []
-        wanted = [*text, *numbers]
+        wanted, as_number = [*text, *numbers], set(numbers)
         for batch, rows, locate in ahead(self._batches(wanted, set(numbers))):
             try:
-                columns = {name: self._column(name, batch[name], name in numbers) for name in wanted}
+                columns = {name: self._column(name, batch[name], name in as_number) for name in wanted}
             except (UnicodeDecodeError, pa.ArrowException) as error:
                 raise DataError(f"{self.form.path}: cannot be read ({one_line(error)}); mend the file") from error
             yield Chunk(columns, rows, locate)
@@ -156,7 +166,7 @@ class Records:
             rows = len(next(iter(self._table.values()), ()))
             for start in range(0, rows, CHUNK):
                 part = {name: self._table[name].slice(start, CHUNK) for name in wanted}
-                yield part, np.arange(start + 1, min(start + CHUNK, rows) + 1), _itself
+                yield part, np.arange(start + 1, min(start + CHUNK, rows) + 1), self._locate
         else:
             yield from self._parquet_batches(wanted)
 
@@ -197,7 +207,7 @@ class Records:
                 return
             except NotNumbers as error:
                 tries += 1
-                floats = set() if tries == TRIES else floats - {self.names[error.column]}
+                floats = set() if tries == TRIES or error.column < 0 else floats - {self.names[error.column]}
 
     def _probed(self, numbers: set[str]) -> set[str]:
         """The columns that are numbers, as Python writes them, in the first records."""
@@ -205,10 +215,11 @@ class Records:
         if self.notation.thousands:
             return set()
         found: set[str] = set()
+        place = {name: i for i, name in enumerate(self.names)}
         for whole, _ in islice(self._csv.batches(block=PROBED_BYTES), 1):
             part = whole.slice(0, PROBED)
             for name in numbers:
-                values = as_texts(part.column(self.names.index(name)), self.form.na_values)
+                values = as_texts(part.column(place[name]), self.form.na_values)
                 there = [value for value in pd.unique(values) if value is not None]
                 if not np.isnan(to_numbers(np.array(there, dtype=object), self.notation)).any() and not any(
                     map(is_code, there)
@@ -229,13 +240,27 @@ class Records:
         """(n,) values: float64 where numbers are wanted and held, else texts, booleans as "true" and "false"."""
         if is_number(column.type) and number:
             return as_floats(column)
-        values = self._truths(as_texts(column, self.form.na_values))
+        values = self._truths(as_texts(self._as_written(column), self.form.na_values))
         if not number:
             return values
         found = to_numbers(values, self.notation)
         known = ~pd.isna(values)
         coded = any(is_code(one) for one in pd.unique(values[known])) if known.any() else False
         return values if np.isnan(found[known]).any() or coded else found
+
+    def _as_written(self, column: Any) -> Any:
+        """A column with the separators of several characters that stood within quotes."""
+        separator = self._csv.head.separator if self._csv is not None else ""
+        if len(separator) < 2 or separator == "whitespace":
+            return column
+        return pc.replace_substring(column, UNIT, separator)
+
+    def kind(self, name: str) -> str:
+        """What the file itself says a column is: "number", "moment", or "" where it holds texts or other values."""
+        if self._csv is not None:
+            return ""
+        held = self._kinds[name] if self._table is None else self._table[name].type
+        return "number" if is_number(held) else "moment" if pa.types.is_temporal(held) else ""
 
     def _truths(self, values: Values) -> Values:
         """The texts, those that are declared booleans spelt as such."""

@@ -18,7 +18,7 @@ from lightning_base.samples.reading import read_times, texts
 from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.arrays import within_float32
 from lightning_base.sources.columns import TRUTHS, Layout, as_numbers, row_ids, spelt
-from lightning_base.sources.dates import to_days
+from lightning_base.sources.dates import ISO, to_days
 from lightning_base.sources.form import Values
 from lightning_base.sources.numbers import PLAIN, Notation, distinct, number, to_numbers
 from lightning_base.sources.plan import Plan, plan
@@ -48,6 +48,7 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
     Raises:
         UserError: for a row without an id, a group, a time or a role, or a time that is none.
     """
+    made = replace(made, features=tuple(_as_held(feature, records) for feature in made.features))
     text = [f.name for f in made.features if f.categories is not None or f.written]
     text += [name for name in layout.special if name not in text]
     numbers = [f.name for f in made.features if f.name not in text]
@@ -74,6 +75,14 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
                 hashes = _mix(hashes, np.array([*hashed, MISSING], dtype=np.uint64)[codes])
         yield _table(layout, made, chunk, start, x, hashes, odd)
         start += len(chunk)
+
+
+def _as_held(feature: Feature, records: Records) -> Feature:
+    """A feature as this file holds it: one that holds numbers or moments writes them in no notation."""
+    kind = records.kind(feature.name) if feature.written else ""
+    if kind == "number" and not feature.is_date:
+        return replace(feature, written="")
+    return replace(feature, written=f"date {ISO}") if kind == "moment" and feature.is_date else feature
 
 
 def values_of(feature: Feature, values: Values) -> npt.NDArray[np.float64]:

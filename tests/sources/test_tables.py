@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from datamodules.ratings import Ratings
@@ -430,3 +431,120 @@ def test_json_numbers_beyond_floats_stay_names(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
     found = Table(path=str(tmp_path / "t.jsonl"), target="y", ids="id").dataset("pool")
     assert found.table["id"].tolist() == [str(one) for one in ids]
+
+
+def numbers(tmp_path: Path, values: list[str], **settings: Any) -> Samples:
+    """A column of these texts, and a continuous target."""
+    frame = pd.DataFrame({"a": values, "y": np.arange(len(values)) + 0.5})
+    frame.to_csv(tmp_path / "n.csv", index=False, sep=";")
+    return Table(path=str(tmp_path / "n.csv"), target="y", **settings).dataset("pool")
+
+
+@pytest.mark.parametrize("odd", ["1.234,5", "1,5"])
+def test_one_odd_value_changes_no_plain_one_and_is_told(tmp_path: Path, odd: str) -> None:
+    plain = [f"{i / 1000 + 0.1:.3f}" for i in range(99)]
+    samples = numbers(tmp_path, [*plain, odd])
+    np.testing.assert_array_equal(samples.inputs[np.arange(99)][:, 0], [float(one) for one in plain])
+    assert samples.findings["kind"].tolist() == ["type"]
+    assert f"the first {odd!r} in line 101" in samples.findings["detail"][0]
+
+
+def test_a_value_that_is_grouped_otherwise_is_told(tmp_path: Path) -> None:
+    samples = numbers(tmp_path, [*(f"{i}.234,50" for i in range(1, 40)), "12.5", "1.2.3"])
+    assert samples.inputs[0][0] == 1234.5
+    assert np.isnan(samples.inputs[np.array([39, 40])][:, 0]).all()
+    assert [detail.split(" in line")[0] for detail in samples.findings["detail"]][1:] == ["'12.5'", "'1.2.3'"]
+
+
+@pytest.mark.parametrize(
+    "codes", [["030 123 456", "030 987 654"], ["192.168.101.101", "192.168.101.102"], ["1.1.11", "2.3.13"]]
+)
+def test_phone_numbers_addresses_and_versions_are_no_numbers(tmp_path: Path, codes: tuple[str, ...]) -> None:
+    assert numbers(tmp_path, [*codes] * 20).features[0].categories == tuple(codes)
+
+
+def test_zeros_in_front_count_wherever_they_stand_in_the_file(tmp_path: Path) -> None:
+    codes = [str(10_000 + i % 50) for i in range(2_000)] + ["02134"] * 30
+    for values in (codes, codes[::-1]):
+        found = numbers(tmp_path, values)
+        assert found.features[0].categories == tuple(sorted(set(codes)))
+
+
+def test_the_form_of_dates_is_that_which_most_fit_and_ties_are_asked(tmp_path: Path) -> None:
+    both = [f"{a:02}/{b:02}/2024" for a in range(1, 13) for b in range(1, 13)]
+    telling = numbers(tmp_path, [*both, "03/25/2024", "unknown"])
+    assert telling.features[0].written == "date %m/%d/%Y"
+    with pytest.raises(DataError, match="may be %d/%m/%Y or %m/%d/%Y"):
+        numbers(tmp_path, [*both, "unknown"])
+    days = pd.date_range("2000-01-01", "2019-12-31").strftime("%d/%m/%Y")
+    assert numbers(tmp_path, days.tolist()).features[0].written == "date %d/%m/%Y"
+    names = [f"name {i}" for i in range(8_000)]
+    mixed = numbers(
+        tmp_path, [*pd.date_range("2000-01-01", periods=2_100).strftime("%Y-%m-%d"), *names], categorical=["a"]
+    )
+    assert not mixed.features[0].is_date
+
+
+def test_numbers_and_moments_of_typed_files_are_what_they_are(tmp_path: Path) -> None:
+    """A model is trained on a CSV with decimal commas and days first; Parquet and a DataFrame are predicted."""
+    days = pd.date_range("2024-01-20", periods=40)
+    made = {"a": [f"{i}.234,5" for i in range(1, 41)], "d": days.strftime("%d/%m/%Y"), "y": ["p", "q"] * 20}
+    pd.DataFrame(made).to_csv(tmp_path / "t.csv", index=False, sep=";")
+    asked = pd.DataFrame({"a": [12.5, 1234.5, 0.125], "d": days[:3]})
+    asked.to_parquet(tmp_path / "new.parquet")
+    data = Table(path=str(tmp_path / "t.csv"), target="y", predict=str(tmp_path / "new.parquet"))
+    data.preprocess.fit(data.samples("pool"), np.arange(40))
+    for samples in (data.dataset("predict"), data.given(asked)):
+        found = frame_of(samples)
+        assert found["a"].tolist() == [12.5, 1234.5, 0.125]
+        assert found["d"].tolist() == days[:3].tolist()
+
+
+def test_a_continuous_target_with_a_slip_stays_one_and_the_slip_is_told(tmp_path: Path) -> None:
+    values = [f"{v:.4f}" for v in np.random.default_rng(0).normal(size=100)]
+    pd.DataFrame({"x": range(101), "y": [*values, "-"]}).to_csv(tmp_path / "t.csv", index=False)
+    samples = Table(path=str(tmp_path / "t.csv"), target="y").dataset("pool")
+    assert samples.classes == ()
+    assert samples.findings[["kind", "detail"]].to_numpy().tolist()[-1] == [
+        "target",
+        "line 102 has target -, no number",
+    ]
+
+
+def test_separators_within_quotes_stay_text(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('a::b::y\n"p::q"::2::3.5\nr::4::1.5\n')
+    samples = Table(path=str(tmp_path / "t.csv"), target="y", separator="::").dataset("pool")
+    assert samples.features[0].categories == ("p::q", "r")
+
+
+def test_rows_of_a_sheet_and_lines_of_json_are_named_as_they_stand(tmp_path: Path) -> None:
+    rows = pd.DataFrame([[None] * 3, ["x ", "y", "z"], [1, "a", 5], [2, "b", 6], [3, "c", 7]])
+    rows.to_excel(tmp_path / "t.xlsx", index=False, header=False)
+    with pytest.raises(DataError, match=r"line 5 has target c"):
+        Table(path=str(tmp_path / "t.xlsx"), target="y", class_names=["a", "b"], ids="x").samples("pool")
+    pd.DataFrame([["a", "a", "y"], [1, 2, "p"]]).to_excel(tmp_path / "twice.xlsx", index=False, header=False)
+    with pytest.raises(DataError, match="two columns are named 'a'"):
+        Table(path=str(tmp_path / "twice.xlsx"), target="y").dataset("pool")
+    (tmp_path / "t.jsonl").write_text('{"x": 1, "y": "a"}\n\n\n{"x": 2, "y": "c"}\n{"x": 3, "y": "b"}\n')
+    with pytest.raises(DataError, match=r"line 4 has target c"):
+        Table(path=str(tmp_path / "t.jsonl"), target="y", class_names=["a", "b"]).samples("pool")
+
+
+def test_an_index_that_names_no_row_is_told_and_whole_numbers_of_any_size_are_read(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"a": [2**60, 1, 2, 3], "y": [0.5, 1.5, 2.5, 3.5]}, index=pd.Index(list("ppqq"), name="patient")
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    samples = Table(path=str(tmp_path / "t.parquet"), target="y").dataset("pool")
+    assert ["patient", "unused"] in samples.findings[["id", "kind"]].to_numpy().tolist()
+    assert samples.inputs[0][0] == 2.0**60
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    pa.parquet.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(DataError, match="two columns are named 'a'"):
+        Table(path=str(tmp_path / "twice.parquet"), target="y").dataset("pool")
+
+
+def test_rows_that_all_miss_the_header_say_so(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,y\n1,2,3,\n4,5,6,\n")
+    with pytest.raises(DataError, match=r"no record fits the header; line 2: 4 fields where there are 3 columns"):
+        Table(path=str(tmp_path / "t.csv"), target="y").dataset("pool")

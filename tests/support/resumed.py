@@ -36,7 +36,8 @@ def undisturbed(forks: Forks, directory: Path) -> Path:
 
 def draw_kills(rng: np.random.Generator) -> list[str]:
     """Five kills, "step:moment", in the order in which they can happen; the last one in the run's last steps."""
-    kills = [f"{step}:{rng.choice(MOMENTS)}" for step in np.sort(rng.integers(0, 49, size=4))]
+    # four of them advance the run by twenty steps at most, so that it has not ended when the last one comes
+    kills = [f"{step}:{rng.choice(MOMENTS)}" for step in np.sort(rng.integers(0, 34, size=4))]
     return [*kills, str(rng.choice(["52:whole", "52:renamed", "54:predict", "54:validation"]))]
 
 
