@@ -28,7 +28,7 @@ from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
-VERSION = 5  # of what is packed
+VERSION = 6  # of what is packed
 STEP = 0x9E3779B97F4A7C15
 MISSING = int(np.float64(np.nan).view(np.uint64))  # the content hash of a gap, as of a number
 
