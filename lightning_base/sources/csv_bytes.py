@@ -24,7 +24,7 @@ BLOCK = 1 << 22  # bytes read at a time
 LARGE, MOST_RATIO = 1 << 30, 200  # bytes, above which a packed file is refused that unpacks to so many times its size
 LONGEST = 1 << 28  # bytes of a line
 UNIT = "\x1f"  # stands for separators that pyarrow does not know: of several characters, or runs of blanks
-SPACE, QUOTE_BEFORE = 32, (10, 13)
+SPACE = 32
 
 
 def open_bytes(path: Path) -> IO[bytes]:

@@ -38,6 +38,19 @@ class Notation(NamedTuple):
 
 
 PLAIN = Notation()
+WRITTEN = "number "  # begins what a feature keeps of its notation
+
+
+def written(notation: Notation) -> str:
+    """A notation as a feature keeps it."""
+    return WRITTEN + "|".join(notation)
+
+
+def from_written(text: str) -> Notation:
+    """The notation that `written` made a text of."""
+    return Notation(*text.removeprefix(WRITTEN).split("|"))
+
+
 SEPARATORS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", "'"), (".", " "), (",", " "))
 
 

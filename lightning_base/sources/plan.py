@@ -8,7 +8,7 @@ from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.samples import Feature
 from lightning_base.sources import dates
 from lightning_base.sources.columns import MOST_VALUES, Layout, Tally, apart, canonical, classes_of, inputs
-from lightning_base.sources.numbers import PLAIN, Notation, notation_of, number
+from lightning_base.sources.numbers import PLAIN, WRITTEN, Notation, from_written, notation_of, number, written
 from lightning_base.sources.records import Records
 
 FEWEST = 30  # values by which a column can be told to name the rows
@@ -88,8 +88,7 @@ def plan(layout: Layout, records: Records) -> Plan:
     findings += [(name, "known_after", "known only after the target is, so no input") for name in layout.known_after]
     target, classes = _target(layout, records, tallies)
     if layout.target is not None and target != records.notation:
-        odd = tallies[layout.target].odd
-        findings.append((layout.target, "notation", f"{odd and odd[0]!r} is read as a number, written as {target} is"))
+        findings.append(_read_so(layout.target, tallies[layout.target], target))
     others = [Column(name, kind, becomes, tallies.get(name)) for name, kind, becomes in apart(layout, records, names)]
     order = {name: i for i, name in enumerate(records.names)}
     found = sorted([*columns, *others], key=lambda column: order.get(column.name, -1))
@@ -129,8 +128,8 @@ def _number(layout: Layout, records: Records, name: str, tally: Tally, notation:
     if notation is None and tally.words and not tally.truths:
         notation = _notation(layout, records, name, tally)
     kind = "constant" if tally.distinct < 2 and not tally.words else "number"
-    written = "" if notation is None else "number " + "|".join(notation)
-    return Column(name, kind, "gaps filled, standardised", tally, Feature(name, None, written))
+    kept = "" if notation is None else written(notation)
+    return Column(name, kind, "gaps filled, standardised", tally, Feature(name, None, kept))
 
 
 def _category(layout: Layout, name: str, kind: str, tally: Tally) -> Column:
@@ -241,10 +240,8 @@ def _findings(layout: Layout, column: Column) -> list[tuple[str, str, str]]:
         return [(column.name, "identifier", detail)]
     if feature.categories is not None or tally.truths or tally.odd is None:
         return []
-    if feature.written.startswith("number") and layout.features is None:
-        return [
-            (column.name, "notation", f"{tally.odd[0]!r} is read as a number, written as {notation_said(feature)} is")
-        ]
+    if feature.written.startswith(WRITTEN) and layout.features is None:
+        return [_read_so(column.name, tally, from_written(feature.written))]
     if feature.written:
         return []  # values that are none are told one by one as they are encoded
     value, line = tally.odd
@@ -253,9 +250,10 @@ def _findings(layout: Layout, column: Column) -> list[tuple[str, str, str]]:
     return [(column.name, "type", detail)]
 
 
-def notation_said(feature: Feature) -> str:
-    """A feature's notation, as an example shows it."""
-    return str(Notation(*feature.written.removeprefix("number ").split("|")))
+def _read_so(name: str, tally: Tally, notation: Notation) -> tuple[str, str, str]:
+    """The finding that a column's numbers are read in a notation."""
+    odd = tally.odd and tally.odd[0]
+    return (name, "notation", f"{odd!r} is read as a number, written as {notation} is")
 
 
 def _tally(

@@ -177,7 +177,11 @@ class Records:
         try:
             with pq.ParquetFile(self.form.path) as file:
                 for batch in file.iter_batches(CHUNK, columns=wanted):
-                    yield {name: batch.column(name) for name in wanted}, np.arange(start, start + len(batch)), _itself
+                    yield (
+                        {name: batch.column(name) for name in wanted},
+                        np.arange(start, start + len(batch)),
+                        self._locate,
+                    )
                     start += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.form.path}: cannot be read ({one_line(error)}); mend the file") from error
@@ -273,11 +277,6 @@ class Records:
 def is_code(text: str) -> bool:
     """Whether digits are written as no number is: with zeros in front, as postcodes are."""
     return len(text) > 1 and text[0] == "0" and text.isdecimal()
-
-
-def _itself(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Rows are counted, where there are no lines."""
-    return numbers
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:

@@ -20,7 +20,7 @@ from lightning_base.sources.arrays import within_float32
 from lightning_base.sources.columns import TRUTHS, Layout, as_numbers, row_ids, spelt
 from lightning_base.sources.dates import ISO, to_days
 from lightning_base.sources.form import Values
-from lightning_base.sources.numbers import PLAIN, Notation, distinct, number, to_numbers
+from lightning_base.sources.numbers import PLAIN, distinct, from_written, number, to_numbers
 from lightning_base.sources.plan import Plan, plan
 from lightning_base.sources.records import Chunk, Records, is_code
 from lightning_base.sources.schema import taken_for
@@ -90,7 +90,7 @@ def values_of(feature: Feature, values: Values) -> npt.NDArray[np.float64]:
     if feature.is_date:
         return to_days(values, feature.written.removeprefix("date "))
     if feature.written:
-        return to_numbers(values, Notation(*feature.written.removeprefix("number ").split("|")))
+        return to_numbers(values, from_written(feature.written))
     return as_numbers(values)
 
 
