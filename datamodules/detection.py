@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.data import BaseDataModule, Ragged, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError
-from lightning_base.samples.payload import Ragged
 from lightning_base.sources.annotations import Annotations, Box, problem, read_coco, read_voc
 from lightning_base.sources.image_pack import Pack, pack_images
 from lightning_base.sources.images import Mode, Range, Reading, Size
@@ -173,7 +172,7 @@ class Detection(BaseDataModule):
         )
         return replace(
             samples.take(np.array(list(boxes), dtype=np.int64)),
-            boxes=Ragged.of(list(boxes.values()), np.zeros((0, 5), dtype=np.float32)),
+            targets=Targets(Ragged.of(list(boxes.values()), np.zeros((0, 5), dtype=np.float32)), "boxes"),
             findings=_told(findings, pack.findings(self.image_size is not None), drawn),
         )
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from lightning_base.data.check import try_augmentations
 from lightning_base.data.datamodule import BaseDataModule
@@ -220,6 +221,10 @@ def caption(classes: Sequence[str], batch: Batch, i: int) -> str:
         return ""
     if isinstance(y, Boxes):
         return f"{int((y.labels[i] >= 0).sum())} boxes"
+    if not isinstance(y, Tensor):
+        return f"{int(y.lengths[i])} long"
+    if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != len(classes)):
+        return " × ".join(map(str, y.shape[1:])) if y.ndim > 2 else " ".join(f"{value:.4g}" for value in y[i, :4])
     if y.ndim == 2:
         shares, places = y[i].topk(min(2, y.shape[1]))
         pairs = [(s, p) for s, p in zip(shares.tolist(), places.tolist(), strict=True) if s > 0.005]

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from lightning_base.samples.payload import Derived, Payload, Ragged, Rows, View, gather
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.several import Several
+from lightning_base.samples.targets import Targets
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -103,32 +105,52 @@ class PoisonedRagged(Ragged):
         return self.padded(np.asarray(rows))[0]
 
 
-def poison(samples: Samples, keep: Mask, codes: Array | None) -> Samples:
+def poison(samples: Samples, keep: Mask, codes: Any) -> Samples:
     """The samples with inputs, targets, boxes and hashes of all rows but those of `keep` changed.
 
     Args:
         samples: left as they are.
         keep: (N,) bool.
-        codes: (F,) or (1,), what takes the place of categories and words, as `known_codes` gives it.
+        codes: (F,) or (1,), what takes the place of categories and words, as `known_codes` gives it; by name of several
+            inputs.
     """
-    inputs = samples.inputs
-    if isinstance(inputs, View):  # rows of the base that are not in view are spoiled too
-        below = np.zeros(len(inputs.base), dtype=bool)
-        below[inputs.index[keep]] = True
-        poisoned: Payload = View(_payload(inputs.base, below, codes), inputs.index)
-    else:
-        poisoned = _payload(inputs, keep, codes)
     table = samples.table.copy()
     if samples.target is not None:
         other = (samples.target + 1) % len(samples.classes) if samples.classes else spoil(samples.target, None)
         table["target"] = np.where(keep, samples.target, other)
     return replace(
         samples,
-        inputs=poisoned,
+        inputs=_viewed(samples.inputs, keep, codes),
         table=table,
-        boxes=None if samples.boxes is None else PoisonedRagged(samples.boxes, keep, None),
+        targets=None if samples.targets is None else _targets(samples.targets, keep),
         hashes=np.where(keep, samples.content, ~samples.content),
     )
+
+
+def _targets(targets: Targets, keep: Mask) -> Targets:
+    """The targets of all rows but those of `keep` changed; labels are turned round, so that they stay labels."""
+    payload = targets.payload
+    if targets.kind == "labels":
+        values = np.array(gather(payload, np.arange(len(payload)))[0])
+        values[~keep] = 1 - values[~keep]
+        return replace(targets, payload=values)
+    return replace(targets, payload=_viewed(payload, keep, None))
+
+
+def _viewed(inputs: Payload, keep: Mask, codes: Any) -> Payload:
+    """The payload with all rows but those of `keep` spoiled; of a view also the base's rows that are not in view."""
+    if isinstance(inputs, Several):
+        return Several(
+            {
+                name: replace(part, payload=_viewed(part.payload, keep, (codes or {}).get(name)))
+                for name, part in inputs.parts.items()
+            }
+        )
+    if not isinstance(inputs, View):
+        return _payload(inputs, keep, codes)
+    below = np.zeros(len(inputs.base), dtype=bool)
+    below[inputs.index[keep]] = True
+    return View(_payload(inputs.base, below, codes), inputs.index)
 
 
 def _payload(base: Payload, keep: Mask, codes: Array | None) -> Payload:
@@ -139,11 +161,14 @@ def _payload(base: Payload, keep: Mask, codes: Array | None) -> Payload:
     return np.asarray(poisoned) if isinstance(base, np.ndarray) and base.nbytes <= SMALL else poisoned
 
 
-def known_codes(samples: Samples, train: Rows) -> Array | None:
+def known_codes(samples: Samples, train: Rows) -> Any:
     """A category of each column (F,), or a word (1,), that the training rows have; NaN for numbers; None without any.
 
-    In a known category's place nothing new is learnt, and what only held-out rows have is gone.
+    In a known category's place nothing new is learnt, and what only held-out rows have is gone. By name of several
+    inputs.
     """
+    if isinstance(samples.inputs, Several):
+        return {name: known_codes(samples.part(name), train) for name in samples.inputs.parts}
     if not any(feature.categories for feature in samples.features):
         return None
     values, lengths = gather(samples.inputs, train[:1000])

@@ -8,6 +8,7 @@ from lightning_base.augment.draw import Draw
 from lightning_base.augment.mix import CutMix, MixUp
 from lightning_base.augment.noise import GaussianBlur, GaussianNoise
 from lightning_base.augment.occlude import Cutout, Erase
+from lightning_base.augment.of import Of
 from lightning_base.augment.randaugment import RandAugment
 from lightning_base.augment.shift import Crop, Flip, Translate
 from lightning_base.augment.table import SwapNoise, TableNoise
@@ -28,6 +29,7 @@ __all__ = [
     "GaussianBlur",
     "GaussianNoise",
     "MixUp",
+    "Of",
     "RandAugment",
     "RandomResizedCrop",
     "Rotate",

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_base.augment.arrays import moved
 from lightning_base.augment.base import Augmentation, Context, only, rounded
-from lightning_base.augment.boxes import affine, move
+from lightning_base.augment.boxes import affine
 from lightning_base.augment.draw import Draw
-from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.samples.batch import Batch
 
 Outside = Literal["zeros", "border"]
+How = Literal["bilinear", "nearest"]
 
 
 def centred(a: Tensor, b: Tensor, d: Tensor, e: Tensor, height: int, width: int) -> Tensor:
@@ -22,13 +24,14 @@ def centred(a: Tensor, b: Tensor, d: Tensor, e: Tensor, height: int, width: int)
     return affine(a, b, x - a * x - b * y, d, e, y - d * x - e * y)
 
 
-def warp(x: Tensor, matrix: Tensor, outside: Outside = "zeros") -> Tensor:
-    """(B, C, H, W) images with their pixels moved by the matrix, bilinear, in x's dtype.
+def warp(x: Tensor, matrix: Tensor, outside: Outside = "zeros", how: How = "bilinear") -> Tensor:
+    """(B, C, H, W) images with their pixels moved by the matrix, in x's dtype.
 
     Args:
         x: (B, C, H, W).
         matrix: (B, 2, 3) from old to new pixel coordinates, in which pixel i covers [i, i + 1).
         outside: what lies outside an image: 0, or its border repeated.
+        how: "nearest" mixes no values, as masks need it.
     """
     height, width = x.shape[-2:]
     a, b, c, d, e, f = (part[:, None, None] for part in matrix.flatten(1).unbind(1))
@@ -39,7 +42,7 @@ def warp(x: Tensor, matrix: Tensor, outside: Outside = "zeros") -> Tensor:
     from_y = (a * to_y - d * to_x) / determinant
     grid = torch.stack([from_x * (2 / width) - 1, from_y * (2 / height) - 1], dim=-1)
     values = x if x.dtype in (torch.float32, torch.float64) else x.float()
-    moved = functional.grid_sample(values, grid.to(values.dtype), "bilinear", outside, align_corners=False)
+    moved = functional.grid_sample(values, grid.to(values.dtype), how, outside, align_corners=False)
     return rounded(moved, x)
 
 
@@ -59,8 +62,13 @@ class Affine(Augmentation):
         chosen = draw.chosen(self.p)
         matrix = self.matrix(draw, height, width)
         x = only(chosen, batch.x, lambda x, index: warp(x, matrix[index], self.outside))
-        y = move(batch.y, matrix, chosen, height, width) if isinstance(batch.y, Boxes) else batch.y
+        y = moved(batch.y, batch.x, matrix, chosen, lambda y: self._like(y, chosen, matrix))
         return batch._replace(x=x, y=y)
+
+    def _like(self, y: Tensor, chosen: Tensor, matrix: Tensor) -> Tensor:
+        """Targets (B, C, H, W) moved as the images; whole numbers are classes, and are not mixed."""
+        how: How = "bilinear" if y.is_floating_point() else "nearest"
+        return only(chosen, y, lambda part, index: warp(part, matrix[index], self.outside, how))
 
 
 class Rotate(Affine):

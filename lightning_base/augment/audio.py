@@ -14,8 +14,9 @@ from lightning_base.samples.batch import Batch
 def lengths_of(batch: Batch) -> Tensor:
     """(B,) int64: the true lengths along the last axis; all of it where nothing is padded."""
     size = batch.x.shape[-1]
-    if batch.lengths is not None:
-        return batch.lengths.clamp(max=size)
+    lengths: Tensor | None = batch.lengths
+    if lengths is not None:
+        return lengths.clamp(max=size)
     return torch.full((len(batch.x),), size, device=batch.x.device)
 
 

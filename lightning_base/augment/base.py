@@ -1,8 +1,8 @@
 """What an augmentation is, and how a list of them is applied to a batch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
@@ -24,10 +24,12 @@ class Context:
         num_classes: how many classes targets have; 0 for regression and for data without targets.
         numeric: of tables, how many columns of a preprocessed sample, counted from the first, are continuous; None
             where all are.
+        parts: of several inputs the same by name.
     """
 
     num_classes: int
     numeric: int | None = None
+    parts: Mapping[str, int | None] = field(default_factory=dict)
 
 
 class Augmentation(ABC):

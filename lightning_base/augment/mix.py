@@ -10,7 +10,7 @@ from torch.nn import functional
 from lightning_base.augment.base import Augmentation, Context, Stage, column
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import ConfigError
-from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.samples.batch import Batch, Boxes, Target
 
 
 def padded_alike(x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,10 +70,10 @@ class Mix(Augmentation):
             partner=None,
         )
 
-    def target(self, y: Tensor | Boxes | None, num_classes: int) -> Tensor:
-        """The targets as float32: probabilities (B, num_classes) of classes, values as they are."""
-        if not isinstance(y, Tensor):
-            what = "no targets" if y is None else "boxes"
+    def target(self, y: Target | None, num_classes: int) -> Tensor:
+        """The targets as float32: probabilities (B, num_classes) of classes, values and labels as they are."""
+        if not isinstance(y, Tensor) or y.ndim > 2:
+            what = "boxes" if isinstance(y, Boxes) else "no targets" if y is None else "arrays or sequences"
             raise ConfigError(
                 f"{type(self).__name__} mixes targets that are classes or values, but this data has {what}"
             )

@@ -7,13 +7,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from lightning_base.augment.affine import centred, warp
+from lightning_base.augment.affine import How, centred, warp
+from lightning_base.augment.arrays import moved
 from lightning_base.augment.base import Augmentation, Context, only, rounded
-from lightning_base.augment.boxes import affine, move
+from lightning_base.augment.boxes import affine
 from lightning_base.augment.colour import brightened, contrasted, saturated
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import ConfigError
-from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.samples.batch import Batch
 
 LARGEST = 30.0  # the magnitude at which each op is at its strongest
 OPS = (
@@ -130,5 +131,9 @@ class RandAugment(Augmentation):
                 index = (kind == place).nonzero()[:, 0]
                 if len(index):
                     x = x.index_copy(0, index, change(x[index], signed[index]))
-        y = move(batch.y, matrix, moving, height, width) if isinstance(batch.y, Boxes) else batch.y
-        return batch._replace(x=x, y=y)
+
+        def turned(y: Tensor) -> Tensor:
+            how: How = "bilinear" if y.is_floating_point() else "nearest"
+            return only(moving, y, lambda part, index: warp(part, matrix[index], how=how))
+
+        return batch._replace(x=x, y=moved(batch.y, batch.x, matrix, moving, turned))

@@ -5,11 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lightning_base.augment.arrays import moved
 from lightning_base.augment.base import Augmentation, Context, only
-from lightning_base.augment.boxes import affine, move
+from lightning_base.augment.boxes import affine
 from lightning_base.augment.draw import Draw
 from lightning_base.errors import ConfigError
-from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.samples.batch import Batch
 
 Mode = Literal["zero", "reflect", "edge"]
 
@@ -60,12 +61,13 @@ def shifted(batch: Batch, chosen: Tensor, down: Tensor, right: Tensor, most: tup
     """
     height, width = batch.x.shape[-2:]
     down, right = down * chosen, right * chosen
-    x = windows(pad(batch.x, *most, mode), most[0] - down, most[1] - right, height, width)
-    if not isinstance(batch.y, Boxes):
-        return batch._replace(x=x)
+
+    def change(values: Tensor) -> Tensor:
+        return windows(pad(values, *most, mode), most[0] - down, most[1] - right, height, width)
+
     one, zero = torch.ones_like(down, dtype=torch.float32), torch.zeros_like(down, dtype=torch.float32)
     matrix = affine(one, zero, right.float(), zero, one, down.float())
-    return batch._replace(x=x, y=move(batch.y, matrix, chosen, height, width))
+    return batch._replace(x=change(batch.x), y=moved(batch.y, batch.x, matrix, chosen, change))
 
 
 class Crop(Augmentation):
@@ -138,9 +140,11 @@ class Flip(Augmentation):
         axis = -1 if self.direction == "horizontal" else -2
         # nothing is computed on the way, so there is nothing to keep in the cache
         x = only(chosen, batch.x, lambda x, index: x.flip(axis), chunk=batch.x.numel())
-        if not isinstance(batch.y, Boxes):
-            return batch._replace(x=x)
         height, width = x.shape[-2:]
         rows = [[-1.0, 0.0, width], [0.0, 1.0, 0.0]] if axis == -1 else [[1.0, 0.0, 0.0], [0.0, -1.0, height]]
         matrix = torch.tensor(rows, device=x.device).expand(len(x), 2, 3)
-        return batch._replace(x=x, y=move(batch.y, matrix, chosen, height, width))
+
+        def change(y: Tensor) -> Tensor:
+            return only(chosen, y, lambda part, index: part.flip(axis), chunk=y.numel())
+
+        return batch._replace(x=x, y=moved(batch.y, x, matrix, chosen, change))

@@ -15,9 +15,11 @@ PADDING, UNKNOWN = 0, 1
 
 def inside(batch: Batch) -> Tensor:
     """(B, T) bool: the places of true tokens."""
+    x: Tensor = batch.x
     if batch.lengths is None:
-        return batch.x != PADDING
-    return torch.arange(batch.x.shape[1], device=batch.x.device) < batch.lengths[:, None]
+        return x != PADDING
+    lengths: Tensor = batch.lengths
+    return torch.arange(x.shape[1], device=x.device) < lengths[:, None]
 
 
 class _OfTokens(Augmentation, ABC):

@@ -10,6 +10,7 @@ import pandas as pd
 from lightning_base.errors import ConfigError, suggest
 from lightning_base.samples.payload import Rows, blocks, fitting, gather
 from lightning_base.samples.samples import Samples, findings_table
+from lightning_base.samples.several import Several
 from lightning_base.tools.cache import kept
 
 Bound: TypeAlias = tuple[float | None, float | None]
@@ -29,7 +30,10 @@ def is_table(samples: Samples) -> bool:
 
 
 def targets(samples: Samples) -> pd.DataFrame:
-    """Targets that are missing, no number, or none of the classes' numbers."""
+    """Targets that are missing, no number, or none of the classes' numbers; payloads of which a part is that."""
+    if samples.targets is not None:
+        faults = samples.targets.faults()
+        return listed(samples, np.array([row for row, _ in faults], np.int64), "target", [why for _, why in faults])
     if "target" not in samples.table:
         return findings_table()
     raw = samples.table["target"]
@@ -45,6 +49,11 @@ def targets(samples: Samples) -> pd.DataFrame:
 def non_finite(samples: Samples) -> pd.DataFrame:
     """Inputs that are NaN or infinite; in tables, where NaN is a missing value, infinite ones."""
     inputs = samples.inputs
+    if isinstance(inputs, Several):
+        parts = [(name, non_finite(samples.part(name))) for name in inputs.parts]
+        return pd.concat(
+            [found.assign(detail=found["detail"] + f" ({name})") for name, found in parts]
+        ).drop_duplicates("id", ignore_index=True)
     if not np.issubdtype(inputs.dtype, np.floating):
         return findings_table()
     if samples.hashes is None or int(np.prod(inputs.shape)) * inputs.dtype.itemsize < LARGE:
@@ -137,8 +146,9 @@ def duplicates(samples: Samples) -> pd.DataFrame:
 
 def conflicts(samples: Samples) -> pd.DataFrame:
     """All samples of a content that has more than one target."""
-    target, leaders = samples.target, _leaders(samples)
-    if target is None:
+    leaders = _leaders(samples)
+    target = samples.target if samples.targets is None else samples.targets.content
+    if target is None or (samples.targets is not None and samples.targets.kind == "boxes"):
         return findings_table()
     other = target != target[leaders]
     # of each first, one with another target
@@ -147,6 +157,9 @@ def conflicts(samples: Samples) -> pd.DataFrame:
     ids, details = samples.table["id"].to_numpy(dtype=object), []
     for row in rows:
         rival = int(leaders[row]) if other[row] else rivals[int(leaders[row])]
+        if samples.targets is not None:
+            details.append(f"another target than {ids[rival]!r} of the same content")
+            continue
         mine, its = (samples.classes[int(t)] if samples.classes else f"{t:g}" for t in (target[row], target[rival]))
         details.append(f"target {mine}, and {ids[rival]!r} of the same content has {its}")
     return listed(samples, rows, "conflict", details)

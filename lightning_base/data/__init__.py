@@ -2,7 +2,23 @@
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Role, Source
-from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.samples.batch import Batch, Boxes, Sequences
+from lightning_base.samples.payload import Ragged
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.several import Part, Several
+from lightning_base.samples.targets import Targets, text_values
 
-__all__ = ["BaseDataModule", "Batch", "Boxes", "Role", "Samples", "Source"]
+__all__ = [
+    "BaseDataModule",
+    "Batch",
+    "Boxes",
+    "Part",
+    "Ragged",
+    "Role",
+    "Samples",
+    "Sequences",
+    "Several",
+    "Source",
+    "Targets",
+    "text_values",
+]

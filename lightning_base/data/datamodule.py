@@ -12,14 +12,14 @@ import pandas as pd
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from lightning_base.augment import Augmentation, Context, augment
+from lightning_base.augment import Augmentation, Context, Of, augment
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data.pool import DIVIDING, NEITHER, Division, Pool, Pools, Role, Source, Sources, source_of
 from lightning_base.data.trained import SEALED, TrainedOn, shape_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import CheckpointError, ConfigError, DataError
-from lightning_base.preprocess.base import Preprocess
+from lightning_base.preprocess.base import Preprocess, recoded
 from lightning_base.preprocess.standardize import Normalize, Standardize
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
@@ -105,6 +105,7 @@ class BaseDataModule(LightningDataModule, ABC):
         self._pool: Pool | None = None
         self.trained_on: TrainedOn | None = None  # what the loaded checkpoint says
         self._classes: tuple[str, ...] | None = None
+        self._encoded: dict[Source, tuple[Samples, Samples]] = {}
 
     @abstractmethod
     def dataset(self, source: Source) -> Samples:
@@ -138,6 +139,27 @@ class BaseDataModule(LightningDataModule, ABC):
         """What the fold has fitted, or the checkpoint brought."""
         return self.make_preprocess()
 
+    def make_target_preprocess(self) -> Preprocess | None:
+        """What a subclass fits on the targets of a fold's training role, such as a `Tokenizer`; nothing by default."""
+        return None
+
+    @cached_property
+    def target_preprocess(self) -> Preprocess | None:
+        """What the fold has fitted on targets, or the checkpoint brought; None where nothing is fitted on them."""
+        return self.make_target_preprocess()
+
+    def encoded(self, source: Source) -> Samples:
+        """The samples of a source with inputs and targets as the fold's preprocessing recodes them as a whole.
+
+        Raises:
+            UserError: where the preprocessing is not fitted.
+        """
+        self._need_fit()
+        raw = self.samples(source)
+        if source not in self._encoded or self._encoded[source][0] is not raw:
+            self._encoded[source] = raw, recoded(raw, self.preprocess, self.target_preprocess)
+        return self._encoded[source][1]
+
     def trivial_key(self) -> Any:
         """(N,) what the trivial model that scores are set beside takes means by, of the pool; None for that of all."""
         return None
@@ -169,7 +191,7 @@ class BaseDataModule(LightningDataModule, ABC):
         dividing = {key: settings.get(key) for key in DIVIDING}
         divided_by = (repr(sorted(dividing.items())), self.seed, self.only)
         reader = copy.copy(self)  # what is read outlives this run; its trainer and network need not
-        reader.trainer, reader._pool = None, None
+        reader.trainer, reader._pool, reader._encoded = None, None, {}
         sources = Sources(reader.dataset, self.clean, self.labels, reader.own_test)
         self.pool = pools.find(repr(sorted(reading.items())), divided_by, sources, self._division())
 
@@ -220,7 +242,10 @@ class BaseDataModule(LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         """Splits the pool and fits the preprocessing on this fold's training role, where the stage reads the pool."""
         if stage in ("fit", "validate") and not self.preprocess.fitted:
-            self.preprocess.fit(self.samples("pool"), self.rows("train"))
+            pool, rows = self.samples("pool"), self.rows("train")
+            self.preprocess.fit(pool, rows)
+            if self.target_preprocess is not None:
+                self.target_preprocess.fit(pool.of_targets(), rows)
 
     def rows(self, role: Role) -> Rows:
         """(N,) int64 rows, in the source's sample table, of a role in this fold."""
@@ -244,18 +269,19 @@ class BaseDataModule(LightningDataModule, ABC):
 
     def loader(self, role: Role) -> BatchLoader:
         """The loader of a role: shuffled by (seed, epoch) for "train", in row order and exact for the others."""
-        rows, train, samples = self.rows(role), role == "train", self.samples(source_of(role))
+        rows, train, raw = self.rows(role), role == "train", self.samples(source_of(role))
         size = self.batch_size or len(self.rows("train") if self.pool.is_split else rows)
         if not train:
             size = self.eval_batch_size or (4 * size if on_tpu(self.trainer) else min(4 * size, max(len(rows), 1)))
         self._need_fit()
         if self.trained_on is not None:
-            self.trained_on.demand_shape(samples)
+            self.trained_on.demand_shape(raw)
             if what := {"val": "held-out samples", "test": SEALED if self.seals else ""}.get(role):
-                self.trained_on.demand_unseen(samples, rows, what)
+                self.trained_on.demand_unseen(raw, rows, what)
         ranks = data_ranks(self.trainer)
         if role == "predict" or (role == "test" and not self.seals):
-            self.preprocess.unseen(samples, rows)  # refuses a column that is spelt otherwise throughout
+            self.preprocess.unseen(raw, rows)  # refuses a column that is spelt otherwise throughout
+        samples = self.encoded(source_of(role))
         return BatchLoader(
             samples=samples,
             rows=rows,
@@ -265,16 +291,14 @@ class BaseDataModule(LightningDataModule, ABC):
             drop_last=self.drop_last,
             rank=ranks.rank,
             world_size=ranks.size,
-            encoder=self.preprocess.encoder(samples),
-            longest=self.preprocess.longest,
-            fixed=self.preprocess.fixed or (on_tpu(self.trainer) and self.preprocess.longest is not None),
+            feeds=self.preprocess.feeds(samples, fixed=on_tpu(self.trainer)),
             partners=any(op.mixes for op in self.augment),
             workers=self.workers,
             fill=on_tpu(self.trainer),
         )
 
     def _need_fit(self) -> None:
-        if not self.preprocess.fitted:
+        if not self.preprocess.fitted or (self.target_preprocess is not None and not self.target_preprocess.fitted):
             raise CheckpointError("the data's preprocessing is not fitted: fit, or give a trained run's checkpoint")
 
     def train_dataloader(self) -> BatchLoader:
@@ -315,7 +339,12 @@ class BaseDataModule(LightningDataModule, ABC):
         self._need_fit()
         if epoch is None or not self.augment:
             return self.preprocess.apply(batch._replace(partner=None))
-        context = Context(len(self.classes), self.preprocess.numeric)
+        context = Context(len(self.classes), self.preprocess.numeric, self.preprocess.numeric_parts)
+        if isinstance(batch.x, dict) and (whole := [op for op in self.augment if not isinstance(op, Of)]):
+            raise ConfigError(
+                f"data.augment: samples have several inputs ({', '.join(batch.x)}), and {type(whole[0]).__name__} is "
+                "for one; say which: lightning_base.augment.Of, with its name and the op"
+            )
         batch = augment(batch, self.augment, "raw", self.fold_seed, epoch, context)
         partner = batch.partner
         batch = self.preprocess.apply(batch)._replace(partner=partner and self.preprocess.apply(partner))
@@ -331,6 +360,7 @@ class BaseDataModule(LightningDataModule, ABC):
             return {}
         return {
             "preprocess": self.preprocess.state(),
+            **({} if self.target_preprocess is None else {"targets": self.target_preprocess.state()}),
             "classes": list(self.classes),
             "fold": self.fold,
             "fold_hash": self.folds.fold_hash(self.fold),
@@ -357,4 +387,7 @@ class BaseDataModule(LightningDataModule, ABC):
         if self.pool.is_split:
             self.trained_on.demand_split(self.pool.folds, self.fold, self.samples("pool"))
         self.preprocess.load(state_dict["preprocess"])
+        if self.target_preprocess is not None:
+            self.target_preprocess.load(state_dict["targets"])
+        self._encoded = {}
         self._classes = tuple(state_dict["classes"])

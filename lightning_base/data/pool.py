@@ -15,6 +15,7 @@ from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen
 from lightning_base.samples.reading import typed
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.several import Several
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.split import Split, Splitter, default_splitter, make_split, seal
@@ -68,7 +69,7 @@ class Sources:
             if source == "pool" and self.labels is not None:
                 self.uncorrected, read = read.table, correct(read, self.labels)
             cleaned, self.findings[source] = clean(read, self.policy, pool=source == "pool")
-            self._samples[source] = replace(cleaned, inputs=read_only(cleaned.inputs))
+            self._samples[source] = shared(cleaned)
         return self._samples[source]
 
     def uncorrect(self, sealed: Samples) -> Samples:
@@ -88,12 +89,23 @@ class Sources:
         return replace(sealed, table=table)
 
 
+def shared(samples: Samples) -> Samples:
+    """The samples with inputs and targets that an assignment in place refuses."""
+    targets = samples.targets
+    if targets is not None:
+        targets = replace(targets, payload=read_only(targets.payload))
+    return replace(samples, inputs=read_only(samples.inputs), targets=targets)
+
+
 def read_only(inputs: Payload) -> Payload:
     """The same values, which an assignment in place refuses: what one fold did to them would reach the others."""
     if isinstance(inputs, np.ndarray):
         return frozen(inputs)
     if type(inputs) is View:
         return View(read_only(inputs.base), inputs.index)
+    if isinstance(inputs, Several):
+        parts = {name: replace(part, payload=read_only(part.payload)) for name, part in inputs.parts.items()}
+        return Several(parts)
     if type(inputs) is Ragged and isinstance(inputs.values, np.ndarray):
         return Ragged(frozen(inputs.values), inputs.offsets)
     return inputs
@@ -147,7 +159,7 @@ class Pool:
         """Takes samples for the source "predict" in place of those that are read; they are cleaned as these are."""
         asked = replace(asked, table=typed(asked.table, asked.origin))
         cleaned, self.sources.findings["predict"] = clean(asked, self.sources.policy, pool=False)
-        self._samples["predict"] = replace(cleaned, inputs=read_only(cleaned.inputs))
+        self._samples["predict"] = shared(cleaned)
 
     def samples(self, source: Source) -> Samples:
         """The samples of a source: "pool" without those that are sealed, "test" with them, or "predict".

@@ -19,7 +19,7 @@ def demand_resolved(pool: Samples) -> None:
     Raises:
         DataError: naming the offset to subtract.
     """
-    if pool.classes or pool.boxes is not None or pool.target is None:
+    if pool.classes or pool.target is None:
         return
     y = pool.target
     if (y == y[0]).all():

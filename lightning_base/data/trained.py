@@ -10,6 +10,7 @@ import torch
 from lightning_base.errors import CheckpointError, DataError
 from lightning_base.samples.payload import Rows, is_ragged
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.several import Several
 from lightning_base.splitters.split import Split
 
 SEALED = "test samples"
@@ -142,7 +143,7 @@ class TrainedOn:
 
 def shape_of(samples: Samples) -> tuple[int, ...] | None:
     """The shape that all samples have; None where they differ in length, or columns are found by name."""
-    if samples.features or is_ragged(samples.inputs):
+    if samples.features or is_ragged(samples.inputs) or isinstance(samples.inputs, Several):
         return None
     return tuple(map(int, samples.inputs.shape[1:]))
 

@@ -11,6 +11,7 @@ import pandas as pd
 from lightning_base.folds.own import read_fold
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.search import describe
+from lightning_base.results.arrays import write_predictions
 from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.summary import OOF, MetricSummary, Summary
 from lightning_base.stats import words
@@ -23,7 +24,6 @@ from lightning_base.stats.nested import nested_intervals
 from lightning_base.stats.tables import fold_table, show_nested
 from lightning_base.tools.checksums import file_sum
 from lightning_base.tools.console import Level, console
-from lightning_base.tools.files import write_parquet
 from lightning_base.training.beside import are_windows, held_out
 from lightning_base.training.provenance import git_commit, versions
 
@@ -38,7 +38,7 @@ def collect(plan: Plan) -> Summary:
     trained, parts = read_folds(plan)
     results = trained[: len(plan.data.folds.ordinary)]
     oof = pd.concat(parts[: len(results)], ignore_index=True).sort_values(["repeat", "id"], ignore_index=True)
-    write_parquet(plan.directory / OOF, oof)
+    write_predictions(plan.directory / OOF, oof)
     summary = summarise(plan, trained, oof, *estimates(plan, results, parts, oof))
     summary.write(plan.directory)
     return summary

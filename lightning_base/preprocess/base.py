@@ -1,13 +1,14 @@
 """Preprocessing as fitted state: fitted on a fold's training role, kept in checkpoints, applied alike everywhere."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy.typing as npt
 
 from lightning_base.samples.batch import Batch, Encoder
+from lightning_base.samples.feed import Feed
 from lightning_base.samples.payload import Rows, blocks
 from lightning_base.samples.samples import Samples
 
@@ -31,6 +32,11 @@ class Preprocess(ABC):
     longest: int | None = None  # ragged samples are cut after so many values
     fixed = False  # … and all padded to that length
     numeric: int | None = None  # tables: how many leading columns of a preprocessed sample are continuous
+
+    @property
+    def numeric_parts(self) -> dict[str, int | None]:
+        """`numeric` of several inputs by name."""
+        return {}
 
     @abstractmethod
     def fit(self, samples: Samples, rows: Rows) -> None:
@@ -59,6 +65,30 @@ class Preprocess(ABC):
     def encoder(self, samples: Samples) -> Encoder | None:
         """A function from this source's gathered values (B, ...) to fitted codes; None where nothing is to map."""
         return None
+
+    def recoded(self, samples: Samples) -> Samples:
+        """The samples with inputs that are recoded once per source, as a tokenizer does it; here as they are."""
+        return samples
+
+    def feeds(self, samples: Samples, fixed: bool = False) -> Feed | Mapping[str, Feed]:
+        """How this source's inputs are gathered: one, or several by name.
+
+        Args:
+            samples: as `recoded` gives them.
+            fixed: pad ragged samples to the most that they are cut to, where they are, as a TPU needs it.
+        """
+        return Feed(
+            samples.inputs, self.encoder(samples), self.longest, self.fixed or (fixed and self.longest is not None)
+        )
+
+
+def recoded(samples: Samples, inputs: Preprocess, targets: Preprocess | None) -> Samples:
+    """The samples with inputs, and targets where something is fitted on them, recoded; ids and hashes stay."""
+    found = inputs.recoded(samples)
+    if targets is not None and samples.targets is not None:
+        payload = targets.recoded(samples.of_targets()).inputs
+        found = replace(found, targets=replace(samples.targets, payload=payload))
+    return found if found is samples else replace(found, hashes=samples.content)
 
 
 def inputs_of(samples: Samples, rows: Rows) -> Iterator[npt.NDArray[Any]]:

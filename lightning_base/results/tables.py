@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lightning_base.errors import ArtefactError
+from lightning_base.results.arrays import with_arrays
 from lightning_base.tools.checksums import read_frame
 
 
@@ -17,7 +18,7 @@ def read_table(path: Path, needs: Sequence[str] = ("id",), mend: str = "delete i
     """
     if not path.is_file():
         raise ArtefactError(f"{path} is not there; run the verb that writes it to its end")
-    found = read_frame(path, mend)
+    found = with_arrays(read_frame(path, mend), path, mend)
     if lost := [name for name in needs if name not in found]:
         raise ArtefactError(f"{path}: it has no column {lost[0]!r}; {mend}")
     return found

@@ -1,4 +1,4 @@
-"""What a step gets: Batch, the Boxes of detection, and targets gathered for rows."""
+"""What a step gets: Batch, the Boxes of detection, Sequences, and targets gathered for rows."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lightning_base.samples.payload import Rows
+from lightning_base.samples.payload import Rows, gather
 from lightning_base.samples.samples import Samples
 
 
@@ -24,17 +24,40 @@ class Boxes(NamedTuple):
     labels: Tensor
 
 
+class Sequences(NamedTuple):
+    """Targets or predictions of unequal length, padded with 0 to the longest.
+
+    Attributes:
+        values: (B, T, ...).
+        lengths: (B,) int64 true lengths.
+    """
+
+    values: Tensor
+    lengths: Tensor
+
+    @property
+    def inside(self) -> Tensor:
+        """(B, T) bool, which values are no padding."""
+        return torch.arange(self.values.shape[1], device=self.values.device) < self.lengths[:, None]
+
+
+Inputs: TypeAlias = Any  # Tensor (B, ...), or dict[str, Tensor] where a sample has several inputs
+Lengths: TypeAlias = Any  # Tensor (B,) or None; by the inputs' names where there are several
+
+
 class Batch(NamedTuple):
     """What a step gets.
 
     Attributes:
         x: (B, ...) inputs, in the source's dtype until the data module preprocesses them; samples of different lengths
-            are padded with 0 to (B, T, ...).
-        y: (B,) int64 class numbers or float32 values, (B, C) float32 probabilities where augmentation mixed classes,
-            Boxes for detection; None where the data has no target.
+            are padded with 0 to (B, T, ...). A dictionary of such tensors by name where a sample has several inputs.
+        y: (B,) int64 class numbers or float32 values, (B, C) float32 probabilities where augmentation mixed classes;
+            (B, K) float32 values or labels, (B, ...) arrays in the source's dtype; Sequences; Boxes for detection;
+            None where the data has no target.
         rows: (B,) int64, each sample's row in its source's sample table.
         key: (B,) int64, a hash of each sample's id, which augmentation draws from.
-        lengths: (B,) int64, the true lengths of padded samples along axis 1; None where nothing is padded.
+        lengths: (B,) int64, the true lengths of padded samples along axis 1; None where nothing is padded. Of several
+            inputs by name.
         partner: in training with mixing augmentations, another training sample for each one.
         total: samples of the global batch, over all ranks; None stands for B.
         share: what a mean over this rank's samples counts in the mean over ranks, ranks · B / total, so that the latter
@@ -43,24 +66,46 @@ class Batch(NamedTuple):
         real: how many of the B are samples, where copies of them fill the batch up to its full size; None for all.
     """
 
-    x: Tensor
-    y: Tensor | Boxes | None
+    x: Inputs
+    y: "Target | None"
     rows: Tensor
     key: Tensor | None = None
-    lengths: Tensor | None = None
+    lengths: Lengths = None
     partner: "Batch | None" = None
     total: int | None = None
     share: float = 1.0
     real: int | None = None
 
+    def part(self, name: str) -> "Batch":
+        """The same batch with one of several inputs alone."""
+        partner = None if self.partner is None else self.partner.part(name)
+        return self._replace(x=self.x[name], lengths=(self.lengths or {}).get(name), partner=partner)
 
-def targets(samples: Samples, rows: Rows) -> Tensor | Boxes | None:
-    """The targets of rows (B,): (B,) float64 values or int64 class numbers, Boxes for detection; None without any."""
-    if samples.boxes is None:
+    def having(self, name: str, part: "Batch") -> "Batch":
+        """The batch with one of several inputs, and the target, as a part of it has them."""
+        lengths = {**(self.lengths or {}), name: part.lengths}
+        kept = {key: value for key, value in lengths.items() if value is not None}
+        return self._replace(x={**self.x, name: part.x}, lengths=kept or None, y=part.y)
+
+
+Target: TypeAlias = Tensor | Boxes | Sequences
+
+
+def targets(samples: Samples, rows: Rows) -> Target | None:
+    """The targets of rows (B,), as `Batch.y` has them, but values float64; None without any."""
+    if samples.targets is None:
         return None if samples.target is None else torch.from_numpy(samples.target[rows])
-    found, counts = samples.boxes.padded(rows)
-    labels = np.where(np.arange(found.shape[1]) < counts[:, None], found[:, :, 4], -1)
-    return Boxes(torch.from_numpy(found[:, :, :4].copy()), torch.from_numpy(labels.astype(np.int64)))
+    found, lengths = gather(samples.targets.payload, rows)
+    if samples.boxes is not None:
+        assert lengths is not None
+        labels = np.where(np.arange(found.shape[1]) < lengths[:, None], found[:, :, 4], -1)
+        return Boxes(torch.from_numpy(found[:, :, :4].copy()), torch.from_numpy(labels.astype(np.int64)))
+    if lengths is not None:
+        whole = found.astype(np.int64) if found.dtype.kind in "iu" else np.array(found)
+        return Sequences(torch.from_numpy(whole), torch.from_numpy(lengths))
+    if samples.targets.kind == "values":
+        return torch.from_numpy(found.astype(np.float64))
+    return torch.from_numpy(found.astype(np.float32) if samples.targets.kind == "labels" else np.array(found))
 
 
 Encoder: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]

@@ -1,7 +1,7 @@
 """Batches gathered from payloads, in an order that is a function of (seed, epoch) and of nothing else."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from lightning_base.samples.batch import Batch, Encoder, targets
-from lightning_base.samples.payload import Rows, gather, mixed
+from lightning_base.samples.feed import Feed
+from lightning_base.samples.payload import Rows, mixed
 from lightning_base.samples.samples import Samples
 
 
@@ -74,6 +75,7 @@ class BatchLoader:
         partners: give each sample of a training batch another one of the same rows, drawn from (seed, epoch, id).
         workers: threads that gather (and decode) batches ahead; 0 gathers each when it is asked for.
         fill: in evaluation, fill an incomplete batch up to its full size.
+        feeds: how each of several inputs is gathered, in place of encoder, longest and fixed.
     """
 
     def __init__(
@@ -92,11 +94,12 @@ class BatchLoader:
         partners: bool = False,
         workers: int = 0,
         fill: bool = False,
+        feeds: Feed | Mapping[str, Feed] | None = None,
     ) -> None:
         self.samples, self.batch_size, self.train = samples, batch_size, train
         self.drop_last = drop_last and train and len(rows) >= batch_size
         self.rank, self.world_size = rank, world_size
-        self.encoder, self.longest, self.fixed = encoder, longest, fixed
+        self.feeds = Feed(samples.inputs, encoder, longest, fixed) if feeds is None else feeds
         self.partners, self.workers = partners and train, workers
         self.fill = fill and not train
         blocks = getattr(samples.inputs, "blocks", None)
@@ -163,18 +166,21 @@ class BatchLoader:
 
     def _gather(self, rows: Rows) -> Batch:
         """The batch of these rows, without partners."""
-        x, lengths = gather(self.samples.inputs, rows, self.longest, self.fixed)
-        if self.encoder is not None:
-            x = self.encoder(x)
-        if x.dtype == np.float64:  # the source's; what needs its digits, the encoder has taken
-            x = x.astype(np.float32)
+        x: Any
+        lengths: Any
+        if isinstance(self.feeds, Feed):
+            x, lengths = self.feeds.gather(rows)
+        else:
+            parts = {name: feed.gather(rows) for name, feed in self.feeds.items()}
+            x = {name: part for name, (part, _) in parts.items()}
+            lengths = {name: some for name, (_, some) in parts.items() if some is not None} or None
         y = targets(self.samples, rows)
         return Batch(
-            x=torch.from_numpy(x if x.flags.writeable else x.copy()),
-            y=y.float() if isinstance(y, Tensor) and y.is_floating_point() else y,
+            x=x,
+            y=y.float() if isinstance(y, Tensor) and y.dtype == torch.float64 else y,
             rows=torch.from_numpy(rows),
             key=torch.from_numpy(self.samples.keys[rows]),
-            lengths=None if lengths is None else torch.from_numpy(lengths),
+            lengths=lengths,
         )
 
 

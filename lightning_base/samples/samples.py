@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,28 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lightning_base.errors import DataError
-from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen, hash_payload
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A column of a table, or the words of a text.
-
-    Args:
-        name: the column's.
-        categories: the strings that its codes 0, 1, … stand for; None of numbers and dates.
-        written: how a file writes its numbers or dates, where it is not plainly; what begins with "date" is dates, held
-            as days since 1970-01-01.
-    """
-
-    name: str
-    categories: tuple[str, ...] | None = None
-    written: str = field(default="", repr=False)
-
-    @property
-    def is_date(self) -> bool:
-        """Whether its values are days since 1970-01-01."""
-        return self.written.startswith("date")
+from lightning_base.samples.feature import Feature as Feature
+from lightning_base.samples.payload import Payload, Ragged, Rows, frozen, hash_payload
+from lightning_base.samples.several import Part, Several, viewed
+from lightning_base.samples.targets import Kind, Targets
 
 
 def findings_table(rows: Sequence[tuple[str, str, str]] = ()) -> pd.DataFrame:
@@ -57,14 +39,16 @@ class Samples:
     Args:
         inputs: N samples. Images: (N, C, H, W) uint8, or float32 where 8 bits are too few. Tables: (N, F) float64, or
             float32 where it holds them, categories as codes, NaN where missing.
-            Sound: Ragged int16. Text: Ragged int32 codes of words.
+            Sound: Ragged int16. Text: Ragged int32 codes of words, or Ragged uint8 bytes of UTF-8. `Several` of these
+            by name, where a sample has several inputs.
         table: N rows with `id` (unique strings) and, where known, `target` (int64 class numbers; values as float64, or
             as float32 where it holds each of them exactly),
             `group`, `time`, `time_end`, `role`, and columns that splitters name.
         classes: names of the classes, in the order of their numbers; empty for regression.
         origin: the file, folder or data set that messages name.
         features: a table's columns, or one for a text's words; empty for other payloads.
-        boxes: for detection, a Ragged of rows (x1, y1, x2, y2, class number) float32 in pixels.
+        targets: what is to be predicted, where that is not one value per sample: several values, label sets, arrays,
+            sequences, boxes. The table then has no column `target`.
         findings: what reading the source came upon (id, kind, detail), for `clean` to act on.
         hashes: (N,) uint64 of each sample's content, where the source keeps them.
         looks: (N,) uint64 perceptual hashes of images, where the source keeps them.
@@ -82,7 +66,7 @@ class Samples:
     classes: tuple[str, ...] = ()
     origin: str = "data"
     features: tuple[Feature, ...] = ()
-    boxes: Ragged | None = None
+    targets: Targets | None = None
     findings: pd.DataFrame = field(default_factory=findings_table)
     hashes: npt.NDArray[np.uint64] | None = None
     looks: npt.NDArray[np.uint64] | None = None
@@ -95,6 +79,10 @@ class Samples:
             raise DataError(f"{self.origin}: no samples")
         if len(self.table) != len(self.inputs):
             raise DataError(f"{self.origin}: {len(self.inputs)} inputs but {len(self.table)} rows of targets")
+        if self.targets is not None and len(self.targets) != len(self.table):
+            raise DataError(f"{self.origin}: {len(self.table)} inputs but {len(self.targets)} targets")
+        if self.targets is not None and "target" in self.table:
+            raise DataError(f"{self.origin}: targets beside a column `target`; give one of them")
         if not rising(self.table["id"]) and (twice := self.table["id"].duplicated()).any():
             name = self.table["id"][twice].iloc[0]
             first, second = np.flatnonzero(self.table["id"] == name)[:2] + 1
@@ -108,10 +96,47 @@ class Samples:
 
     @cached_property
     def target(self) -> npt.NDArray[Any] | None:
-        """(N,) int64 class numbers, float64 values, or None where the data has no target."""
+        """(N,) int64 class numbers, float64 values, or None where samples have no target of one value."""
         if "target" not in self.table:
             return None
         return frozen(self.table["target"].to_numpy(dtype=np.int64 if self.classes else np.float64))
+
+    @property
+    def kind(self) -> Kind | Literal["class", "value"] | None:
+        """What is to be predicted of a sample: a class, a value, or what `targets` holds; None for nothing."""
+        if self.targets is not None:
+            return self.targets.kind
+        return None if "target" not in self.table else "class" if self.classes else "value"
+
+    @property
+    def boxes(self) -> Ragged | None:
+        """Rows (x1, y1, x2, y2, class number) of each sample, where the targets are boxes."""
+        found = None if self.targets is None or self.targets.kind != "boxes" else self.targets.payload
+        return found if isinstance(found, Ragged) else None
+
+    def part(self, name: str) -> "Samples":
+        """The same samples with one of several inputs alone."""
+        assert isinstance(self.inputs, Several)
+        one: Part = self.inputs.parts[name]
+        return replace(
+            self,
+            inputs=one.payload,
+            features=one.features,
+            white=one.white,
+            origin=f"{self.origin} ({name})",
+            findings=findings_table(),
+            hashes=None,
+            looks=None,
+            files=None,
+            schema=None,
+        )
+
+    def of_targets(self) -> "Samples":
+        """The same samples with their targets as inputs, for what is fitted on targets."""
+        assert self.targets is not None
+        return replace(
+            self, inputs=self.targets.payload, targets=None, features=(), hashes=None, looks=None, files=None
+        )
 
     @cached_property
     def keys(self) -> npt.NDArray[np.int64]:
@@ -122,43 +147,38 @@ class Samples:
     @cached_property
     def content(self) -> npt.NDArray[np.uint64]:
         """(N,) uint64 hashes of each sample's inputs: equal for exact duplicates."""
-        return hash_payload(self.inputs) if self.hashes is None else self.hashes
+        if self.hashes is not None:
+            return self.hashes
+        return self.inputs.content() if isinstance(self.inputs, Several) else hash_payload(self.inputs)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the content, whatever the order of the rows: every input, the table, the classes, the boxes."""
+        """SHA-256 over the content, whatever the order of the rows: every input, the table, the classes, targets."""
         dtype = self.inputs.dtype
         kind = "float" if dtype in (np.float32, np.float64) else dtype  # a value has one content in both
         form = f"{self.inputs.shape} {kind} {self.classes} {self.features}"
+        if isinstance(self.inputs, Several):
+            form += self.inputs.form
         if dates := [feature.name for feature in self.features if feature.is_date]:
             form += f" {dates}"
         digest = hashlib.sha256(form.encode())
         order = np.argsort(self.table["id"].to_numpy(dtype=object), kind="stable")
         digest.update(self.content[order].tobytes())
         digest.update(self.table.iloc[order].to_csv(index=False).encode())
-        if self.boxes is not None:
-            for row in order:
-                digest.update(np.ascontiguousarray(self.boxes[int(row)]).tobytes() + b";")
+        if self.targets is not None:
+            digest.update(self.targets.form.encode())
+            digest.update(self.targets.content[order].tobytes())
         return digest.hexdigest()
 
     def take(self, rows: Rows) -> "Samples":
         """These samples only, in this order; the payload is not copied."""
-        boxes = self.boxes
-        if boxes is not None:
-            boxes = Ragged.of([boxes[int(row)] for row in rows], boxes.values)
         return replace(
             self,
-            inputs=self.inputs if len(rows) == len(self) and (rows == np.arange(len(self))).all() else view(self, rows),
+            inputs=viewed(self.inputs, rows),
             table=self.table.iloc[rows].reset_index(drop=True),
-            boxes=boxes,
+            targets=None if self.targets is None else self.targets.take(rows),
             findings=findings_table(),
             hashes=None if self.hashes is None and "content" not in self.__dict__ else self.content[rows],
             looks=None if self.looks is None else self.looks[rows],
             files=None if self.files is None else self.files.iloc[rows].reset_index(drop=True),
         )
-
-
-def view(samples: Samples, rows: Rows) -> View:
-    """Rows of the samples' payload, without a view of a view."""
-    inputs = samples.inputs
-    return View(inputs.base, inputs.index[rows]) if isinstance(inputs, View) else View(inputs, rows)

@@ -1,6 +1,5 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -17,8 +16,13 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.strategies import clip_norm, data_ranks, forget, shard, total
 from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError, UserError
-from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.samples.batch import Batch, Inputs, Lengths
+from lightning_base.samples.nested import Nested, mapped, rows_of
+from lightning_base.samples.samples import Samples
+from lightning_base.tasks.columns import table_columns
+from lightning_base.tasks.kinds import demand_kind
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
+from lightning_base.tasks.network import mend, outputs, shape_of
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 from lightning_base.tools.imports import fault
 
@@ -29,13 +33,15 @@ class Output(NamedTuple):
     """What a step returns: the mean loss (), the predictions (B, ...) that metrics take, the targets (B, ...).
 
     Attributes:
+        preds: a tensor (B, ...), Sequences, or a dictionary of these by name.
+        target: likewise, as metrics take it beside the predictions; None where there is none.
         weight: (), what the loss is a mean over, where that is not the samples: the sum of their weights, the number of
             objects. Where it is 0 the loss is divided by 1.
     """
 
     loss: Tensor
-    preds: Tensor
-    target: Tensor | Boxes
+    preds: Nested
+    target: Nested
     weight: Tensor | None = None
 
 
@@ -66,7 +72,7 @@ class BaseModule(LightningModule, ABC):
         UserError: for a penalty that is negative or not finite.
     """
 
-    takes_boxes: ClassVar[bool] = False  # whether the targets it trains on are Boxes
+    takes: ClassVar[tuple[str, ...]] = ()  # kinds of targets, as `Samples.kind` has them, "none" among them; () for any
 
     def __init__(
         self,
@@ -100,8 +106,12 @@ class BaseModule(LightningModule, ABC):
         """Loss, predictions and targets of a batch: a function of the network and the batch alone."""
 
     @abstractmethod
-    def forward(self, x: Tensor) -> Tensor:
-        """The predictions (B, ...) of normalised inputs (B, ...): what metrics, ensembles and exports use."""
+    def forward(self, x: Inputs) -> Nested:
+        """The predictions (B, ...) of preprocessed inputs (B, ...): what metrics, ensembles and exports use."""
+
+    def predictions(self, batch: Batch) -> Nested:
+        """The predictions of a batch: of its inputs alone, by default; for what depends on lengths, of these too."""
+        return self(batch.x)
 
     @abstractmethod
     def metrics(self) -> MetricCollection:
@@ -111,28 +121,56 @@ class BaseModule(LightningModule, ABC):
         """New metrics that are vectors or matrices, for the reports; none by default."""
         return MetricCollection({})
 
-    def scorer(self, preds: Tensor, target: Tensor | Boxes) -> Scorer:
+    def scorer(self, preds: Nested, target: Nested) -> Scorer:
         """The metrics of samples drawn from these, as a function of their rows (n,), which may come more than once."""
-        assert isinstance(target, Tensor)
         metrics = self.metrics()
 
         def score(rows: Tensor) -> dict[str, Tensor]:
             metrics.reset()
-            found: dict[str, Tensor] = metrics(preds[rows], target[rows])
+            found: dict[str, Tensor] = metrics(rows_of(preds, rows), rows_of(target, rows))
             return found
 
         return score
 
-    def combine(self, members: Tensor) -> Tensor:
-        """The ensemble's predictions (N, ...) from its members' (M, N, ...): their mean, by default."""
+    def combine(self, members: Nested) -> Nested:
+        """The ensemble's predictions (N, ...) from its members' (M, N, ...): their mean, by default.
+
+        Args:
+            members: as `lightning_base.samples.nested.stacked` makes them: (M, N, ...) tensors, alone or by name.
+
+        Raises:
+            ConfigError: where predictions are such that they have no mean.
+        """
+        if isinstance(members, dict):
+            return {name: self.combine(part) for name, part in members.items()}
+        if not isinstance(members, Tensor) or not members.is_floating_point():
+            raise ConfigError(
+                f"model: {type(self).__name__} says no way to combine its predictions over folds; give one fold's "
+                "checkpoint as --ckpt_path, or implement `combine`"
+            )
         return members.mean(dim=0)
 
-    def columns(self, preds: Tensor) -> dict[str, npt.NDArray[Any]]:
-        """The columns of a prediction table, from predictions (N, ...): `pred` as they are, by default."""
-        return {"pred": preds.numpy()}
+    def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
+        """The columns of a prediction table, from predictions (N, ...), by default as they are.
+
+        `pred` where they are one tensor or Sequences, else `pred_<name>`: (N,) are values, more are an array per
+        sample. Arrays of two or more axes are kept in a file beside the table.
+        """
+        return table_columns("pred", preds)
+
+    def target_columns(self, target: Nested) -> dict[str, npt.NDArray[Any]]:
+        """The columns that say what was to be predicted; `target` by default, as `columns` has predictions."""
+        return table_columns("target", target)
+
+    def outputs(self, x: Inputs, lengths: Lengths = None) -> Any:
+        """What the network gives of preprocessed inputs: one tensor, or several as keywords of their names.
+
+        A network whose `forward` has a parameter `lengths` (or `<name>_lengths` of several inputs) is given them.
+        """
+        return outputs(self.network, x, lengths, self.inputs)
 
     def inputs(self, x: Tensor) -> Tensor:
-        """The batch in the memory format, and floating inputs in the precision, that the network's weights have."""
+        """An input in the memory format, and a floating one in the precision, that the network's weights have."""
         dtype = self.dtype
         if isinstance(dtype, torch.dtype) and x.is_floating_point():
             x = x.to(dtype)
@@ -141,17 +179,20 @@ class BaseModule(LightningModule, ABC):
     def use(self, data: BaseDataModule) -> None:
         """Takes from the data what the task needs before training (class names, class weights); none by default."""
 
+    def demand_kind(self, samples: Samples) -> None:
+        """Refuses samples whose targets are of a kind that the task does not train on.
+
+        Raises:
+            ConfigError: naming both, and the tasks that do.
+        """
+        demand_kind(type(self).__name__, self.takes, samples)
+
     def check(self, batch: Batch) -> None:
         """One forward pass without gradient, to find a misfit of network and data before anything is written.
 
         Raises:
             UserError: where the network does not take the batch, or gives what the targets do not fit.
         """
-        if isinstance(batch.y, Boxes) != self.takes_boxes:
-            has, take = (
-                ("no boxes", "another task") if self.takes_boxes else ("boxes", "lightning_base.tasks.Detection")
-            )
-            raise ConfigError(f"model: {type(self).__name__} does not fit the data, which has {has}; take {take}")
         was_training = self.training
         self.eval()
         try:
@@ -160,7 +201,7 @@ class BaseModule(LightningModule, ABC):
         except UserError:
             raise
         except Exception as error:  # whatever the user's own network or task does
-            said = f"{tuple(batch.x.shape)}: {fault(error)}; {_mend(self.network, batch.x)}"
+            said = f"{shape_of(batch.x)}: {fault(error)}; {mend(self.network, batch.x)}"
             name = type(self.network).__name__
             raise ConfigError(f"model.network: {name} does not fit the data, whose batch has shape {said}") from error
         finally:
@@ -302,7 +343,8 @@ class BaseModule(LightningModule, ABC):
     def _evaluate(self, name: str, batch: Batch) -> None:
         out = self.step(batch)
         if batch.real is not None:
-            out = Output(out.loss, *(_on_host(value, batch.real) for value in (out.preds, out.target)))
+            first = slice(batch.real)
+            out = Output(out.loss, *(_on_host(value, first) for value in (out.preds, out.target)))
         scores: Any = self.scores[name]
         if batch.share:
             scores.update(out.preds, out.target)
@@ -325,10 +367,10 @@ class BaseModule(LightningModule, ABC):
         self.log_dict(scores.compute(), sync_dist=self.trainer.world_size > 1)
         scores.reset()
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Lightning's hook: rows (B,) and predictions (B, ...), float32 or float64, on the CPU."""
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Nested]:
+        """Lightning's hook: rows (B,) and predictions (B, ...), floating ones float32 or float64, on the CPU."""
         n = (len(batch.rows) if batch.real is None else batch.real) if batch.share else 0
-        return batch.rows.cpu()[:n], at_least_float32(self(batch.x)).cpu()[:n]
+        return batch.rows.cpu()[:n], mapped(self.predictions(batch), lambda tensor: kept(tensor)[:n])
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook: the optimizer and, where the YAML names one, the scheduler.
@@ -346,15 +388,11 @@ class BaseModule(LightningModule, ABC):
         return scheduled(optimizer, self.make_scheduler, every or 1)
 
 
-def _on_host(values: Tensor | Boxes, n: int) -> Any:
-    """The first n on the CPU: there what differs in shape needs no program compiled anew."""
-    return Boxes(*(part.cpu()[:n] for part in values)) if isinstance(values, Boxes) else values.cpu()[:n]
+def kept(values: Tensor) -> Tensor:
+    """The values on the CPU; floating ones as float32, or float64 where they are that."""
+    return (at_least_float32(values) if values.is_floating_point() else values).cpu()
 
 
-def _mend(network: nn.Module, x: Tensor) -> str:
-    """What to do about a network that does not take inputs (B, ...)."""
-    taken = inspect.signature(type(network)).parameters
-    if "in_features" not in taken:
-        return "mend model.network or the data"
-    alone = ", or leave it out" if taken["in_features"].default is None else ""
-    return f"a sample has {x[0].numel()} numbers: set model.network.in_features to that{alone}"
+def _on_host(values: Nested, rows: slice) -> Any:
+    """These rows on the CPU: there what differs in shape needs no program compiled anew."""
+    return None if values is None else mapped(values, lambda tensor: tensor.cpu()[rows])

@@ -14,7 +14,8 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
-from lightning_base.samples.batch import Batch
+from lightning_base.samples.batch import Batch, Inputs, Lengths
+from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule, Output
 from lightning_base.tasks.scores import ClassRatio, CrossEntropy, MacroAUROC
 from lightning_base.tasks.settings import demand_weight
@@ -48,6 +49,8 @@ class Classification(BaseModule):
         UserError: where the logits do not fit the classes, or the weights their number.
     """
 
+    takes = ("class",)
+
     def __init__(
         self,
         network: nn.Module,
@@ -70,11 +73,6 @@ class Classification(BaseModule):
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the class names and, where asked for, balanced weights."""
-        if not data.classes:
-            raise ConfigError(
-                f"{type(data).__name__} has no classes, its target is continuous; Classification needs classes, "
-                "take lightning_base.tasks.Regression, or give whole numbers or text as targets"
-            )
         if self.classes and len(self.classes) != len(data.classes):
             raise ConfigError(
                 f"model.num_classes: {len(self.classes)}, but the data has {len(data.classes)} classes; "
@@ -108,14 +106,18 @@ class Classification(BaseModule):
         assert target is not None
         return target[data.rows("train")]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Inputs, lengths: Lengths = None) -> Tensor:
         """Probabilities (B, C) float64."""
-        return torch.softmax(self.network(self.inputs(x)).double(), dim=1)
+        return torch.softmax(self.outputs(x, lengths).double(), dim=1)
+
+    def predictions(self, batch: Batch) -> Tensor:
+        """Probabilities (B, C) float64."""
+        return self.forward(batch.x, batch.lengths)
 
     def step(self, batch: Batch) -> Output:
         """Cross-entropy (), weighted and smoothed in training alone; probabilities (B, C); targets."""
         assert isinstance(batch.y, Tensor)
-        logits: Tensor = self.network(self.inputs(batch.x))  # (B, C)
+        logits: Tensor = self.outputs(batch.x, batch.lengths)  # (B, C)
         weight = None
         if self.training:
             hard = self.weight is not None and not batch.y.is_floating_point()  # else torch's mean is plain
@@ -135,9 +137,9 @@ class Classification(BaseModule):
         with torch.no_grad():
             super().check(batch._replace(y=torch.zeros_like(batch.y)) if isinstance(batch.y, Tensor) else batch)
             was_training = self.training
-            shape = tuple(self.eval()(batch.x).shape)
+            shape = tuple(self.eval().predictions(batch).shape)
             self.train(was_training)
-        if shape != (want := (len(batch.x), len(self.classes))):
+        if shape != (want := (len(batch.rows), len(self.classes))):
             raise ConfigError(
                 f"model.network: {type(self.network).__name__} gives logits of shape {shape}, the data's "
                 f"{want[1]} classes need {want}; set {outputs_key(self.network)} to {want[1]}"
@@ -173,7 +175,7 @@ class Classification(BaseModule):
             }
         )
 
-    def columns(self, preds: Tensor) -> dict[str, npt.NDArray[Any]]:
+    def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
         """`pred` (the class number) and `prob_0` … `prob_<C-1>`."""
         columns: dict[str, npt.NDArray[Any]] = {"pred": preds.argmax(dim=1).numpy()}
         return columns | {f"prob_{c}": preds[:, c].numpy() for c in range(preds.shape[1])}

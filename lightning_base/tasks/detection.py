@@ -12,7 +12,9 @@ from torchmetrics import MetricCollection
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule, Output, Scorer
+from lightning_base.tasks.columns import objects
 from lightning_base.tasks.detections import AveragePrecision, by_class, fuse, match
 from lightning_base.tasks.settings import demand_weight
 
@@ -46,7 +48,7 @@ class Detection(BaseModule):
         UserError: where the data has no boxes, or the maps do not fit its classes and images.
     """
 
-    takes_boxes = True
+    takes = ("boxes",)
 
     def __init__(
         self,
@@ -176,17 +178,16 @@ class Detection(BaseModule):
             }
         )
 
-    def scorer(self, preds: Tensor, target: Tensor | Boxes) -> Scorer:
+    def scorer(self, preds: Nested, target: Nested) -> Scorer:
         """The metrics of rows (n,) of these detections; they are matched to objects once, whatever is drawn."""
-        assert isinstance(target, Boxes)
         matches = match(preds, target, len(self.classes))
         return lambda rows: {name: each.nanmean() for name, each in by_class(matches.take(rows)).items()}
 
-    def combine(self, members: Tensor) -> Tensor:
+    def combine(self, members: Nested) -> Tensor:
         """The detections (N, top, 6) of several networks' (M, N, top, 6), by weighted boxes fusion."""
         return fuse(members)
 
-    def columns(self, preds: Tensor) -> dict[str, npt.NDArray[Any]]:
+    def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
         """`boxes` (x1, y1, x2, y2 in pixels), `scores` and `labels`: lists, by falling score, without padding."""
         columns: dict[str, npt.NDArray[Any]] = {}
         kept = [image[image[:, 4] > 0].numpy() for image in preds]
@@ -195,6 +196,12 @@ class Detection(BaseModule):
             ("scores", [image[:, 4] for image in kept]),
             ("labels", [image[:, 5].astype(np.int64) for image in kept]),
         ):
-            columns[name] = np.empty(len(kept), dtype=object)
-            columns[name][:] = values
+            columns[name] = objects(values)
         return columns
+
+    def target_columns(self, target: Nested) -> dict[str, npt.NDArray[Any]]:
+        """`target_boxes` and `target_labels`: lists, without padding."""
+        real = target.labels >= 0  # (N, M)
+        boxes = [list(one[mask].numpy()) for one, mask in zip(target.boxes, real, strict=True)]
+        labels = [one[mask].numpy() for one, mask in zip(target.labels, real, strict=True)]
+        return {"target_boxes": objects(boxes), "target_labels": objects(labels)}

@@ -3,36 +3,44 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+import numpy.typing as npt
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import ConfigError
-from lightning_base.samples.batch import Batch
+from lightning_base.samples.batch import Batch, Inputs, Lengths, targets
+from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.columns import named_columns
 from lightning_base.tasks.losses import at_least_float32
 from lightning_base.tasks.scores import Determination, ResidualError
 
 
 class Regression(BaseModule):
-    """Mean squared (or absolute, or Huber) error; predictions are values (B,) in the target's unit.
+    """Mean squared (or absolute, or Huber) error; predictions are values (B,) or (B, K) in the target's unit.
 
-    Metrics: mse, rmse, mae, r2.
+    Metrics: mse, rmse, mae, r2; of K values the means over values of each one's, which stand in the details.
 
     Args:
-        network: gives (B,) or (B, 1) for inputs (B, ...).
-        loss: what training minimises.
+        network: gives (B,) or (B, 1) for inputs (B, ...); (B, K) for K values per sample.
+        loss: what training minimises, a mean over values.
+        scale_target: train on targets that are standardised by mean and deviation of the fold's training role;
+            predictions and metrics are in the target's unit all the same.
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
-        UserError: where the data has classes, or the network gives more than one number per sample.
+        UserError: where the data has classes, or the network gives another number of values per sample.
     """
+
+    takes = ("value", "values")
 
     def __init__(
         self,
         network: nn.Module,
         loss: Literal["mse", "mae", "huber"] = "mse",
+        scale_target: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(network, **kwargs)
@@ -41,36 +49,89 @@ class Regression(BaseModule):
             "mae": F.l1_loss,
             "huber": F.huber_loss,
         }
-        self.criterion = losses[loss]
+        self.criterion, self.scale_target = losses[loss], scale_target
+        self.names: tuple[str, ...] = ()  # of several values
+        self.centre: Tensor
+        self.spread: Tensor
+        self.register_buffer("centre", torch.zeros(1, dtype=torch.float64) if scale_target else None)
+        self.register_buffer("spread", torch.ones(1, dtype=torch.float64) if scale_target else None)
 
     def use(self, data: BaseDataModule) -> None:
-        """Checks that the target is continuous."""
-        if data.classes:
-            raise ConfigError(
-                f"{type(data).__name__} has {len(data.classes)} classes; Regression needs a continuous target, "
-                "take lightning_base.tasks.Classification"
-            )
+        """Takes the names of several values and, to scale by, the training role's mean and deviation."""
+        pool = data.samples("pool")
+        self.names = () if pool.targets is None else pool.targets.names
+        if self.scale_target and self.names and self.centre.shape != (len(self.names),):
+            self.centre, self.spread = (t.repeat(len(self.names)) for t in (self.centre, self.spread))
+        if self.scale_target and self._trainer is not None and self._trainer.state.fn == "fit":
+            y = targets(pool, data.rows("train"))
+            assert isinstance(y, Tensor)
+            mean, std = y.mean(dim=0).reshape(-1), y.std(dim=0, correction=0).reshape(-1)
+            self.centre.copy_(mean)
+            self.spread.copy_(torch.where(std > 0, std, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Values (B,) float32; float64 where the network gives that."""
-        y: Tensor = self.network(self.inputs(x))
-        if y.shape not in ((len(x),), (len(x), 1)):
-            raise ValueError(f"it gives {tuple(y.shape)} where regression needs {(len(x), 1)}")
-        return at_least_float32(y.reshape(len(x)))
+    def values(self, x: Inputs, lengths: Lengths = None) -> Tensor:
+        """What the network gives, (B,) or (B, K), at least float32; standardised, where targets are.
+
+        Raises:
+            ValueError: where it is of another shape.
+        """
+        y: Tensor = self.outputs(x, lengths)
+        n = len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
+        k = max(len(self.names), 1)
+        if y.shape not in ((n, k), *(((n,),) if not self.names else ())):
+            raise ValueError(f"it gives {tuple(y.shape)} where regression needs {(n, k)}")
+        return at_least_float32(y if self.names else y.reshape(n))
+
+    def forward(self, x: Inputs, lengths: Lengths = None) -> Tensor:
+        """Values (B,) or (B, K) float32; float64 where the network gives that, or targets are scaled."""
+        return self.unscaled(self.values(x, lengths))
+
+    def unscaled(self, y: Tensor) -> Tensor:
+        """The network's values in the target's unit."""
+        return y.double() * self.spread + self.centre if self.scale_target else y
+
+    def predictions(self, batch: Batch) -> Tensor:
+        """Values (B,) or (B, K)."""
+        return self.forward(batch.x, batch.lengths)
 
     def step(self, batch: Batch) -> Output:
-        """The mean error (); values (B,); targets (B,)."""
+        """The mean error (); values (B,) or (B, K); targets alike."""
         assert isinstance(batch.y, Tensor)
-        preds = self(batch.x)
-        return Output(self.criterion(preds, batch.y), preds.detach(), batch.y)
+        found = self.values(batch.x, batch.lengths)
+        y = batch.y
+        if self.scale_target:
+            y = ((y.double() - self.centre) / self.spread).to(found.dtype)
+        return Output(self.criterion(found, y), self.unscaled(found.detach()), batch.y)
 
     def metrics(self) -> MetricCollection:
-        """mse, rmse, mae and r2, over values (N,) and targets (N,)."""
+        """mse, rmse, mae and r2, over values (N,) or (N, K) and targets."""
+        k = len(self.names)
         return MetricCollection(
             {
-                "mse": ResidualError("mse"),
-                "rmse": ResidualError("rmse"),
-                "mae": ResidualError("mae"),
-                "r2": Determination(),
+                "mse": ResidualError("mse", k),
+                "rmse": ResidualError("rmse", k),
+                "mae": ResidualError("mae", k),
+                "r2": Determination(k),
             }
         )
+
+    def details(self) -> MetricCollection:
+        """Of K values rmse, mae and r2 of each (K,)."""
+        k = len(self.names)
+        each: dict[str, Metric | MetricCollection] = {
+            "rmse": ResidualError("rmse", k, each=True),
+            "mae": ResidualError("mae", k, each=True),
+            "r2": Determination(k, each=True),
+        }
+        return MetricCollection(each if k else {})
+
+    def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
+        """`pred`, or `pred_<name>` of each of several values."""
+        return self._columns("pred", preds)
+
+    def target_columns(self, target: Nested) -> dict[str, npt.NDArray[Any]]:
+        """`target`, or `target_<name>` of each of several values."""
+        return self._columns("target", target)
+
+    def _columns(self, what: str, values: Nested) -> dict[str, npt.NDArray[Any]]:
+        return named_columns(what, values, self.names)

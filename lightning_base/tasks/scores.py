@@ -117,29 +117,36 @@ def area(scores: Tensor, positive: Tensor) -> Tensor:
 
 
 class ResidualError(Metric):
-    """The mean squared error of values (B,) and targets (B,), its root, or the mean absolute error."""
+    """The mean squared error of values (B,) and targets (B,), its root, or the mean absolute error.
+
+    Args:
+        kind: which.
+        k: K of values (B, K), of which it is the mean of each one's; 0 for (B,).
+        each: give that of each value (K,) instead.
+    """
 
     full_state_update = False
     higher_is_better = False
     total: Tensor
     count: Tensor
 
-    def __init__(self, kind: Literal["mse", "rmse", "mae"]) -> None:
+    def __init__(self, kind: Literal["mse", "rmse", "mae"], k: int = 0, each: bool = False) -> None:
         super().__init__()
-        self.kind = kind
-        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.kind, self.each = kind, each
+        self.add_state("total", torch.zeros((k,) if k else (), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Adds a batch."""
         error = preds.double() - target.double()
-        self.total += (error.abs() if self.kind == "mae" else error.square()).sum()
-        self.count += target.numel()
+        self.total += (error.abs() if self.kind == "mae" else error.square()).sum(dim=0)
+        self.count += len(target)
 
     def compute(self) -> Tensor:
-        """The mean or its root, as float32 ()."""
+        """The mean or its root, as float32 (); of each value (K,)."""
         mean = self.total / self.count
-        return (mean.sqrt() if self.kind == "rmse" else mean).float()
+        found = (mean.sqrt() if self.kind == "rmse" else mean).float()
+        return found if self.each else found.mean()
 
 
 class Determination(Metric):
@@ -148,6 +155,10 @@ class Determination(Metric):
     They count as the same where what varies is no more than what rounding their mean leaves. Squares are summed around
     the mean, joined over batches and processes as in Chan, Golub & LeVeque 1979: sums of the targets' own squares would
     lose all digits of a variance that is small beside them.
+
+    Args:
+        k: K of values (B, K), of which it is the mean of each one's; 0 for (B,).
+        each: give that of each value (K,) instead.
     """
 
     full_state_update = False
@@ -155,30 +166,33 @@ class Determination(Metric):
     error: Tensor
     moments: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, k: int = 0, each: bool = False) -> None:
         super().__init__()
-        self.add_state("error", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("moments", torch.zeros(3, dtype=torch.float64), dist_reduce_fx=joined)
+        self.each, shape = each, (k,) if k else ()
+        self.add_state("error", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("moments", torch.zeros(3, *shape, dtype=torch.float64), dist_reduce_fx=joined)
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Adds a batch."""
         y = target.double()
-        self.error += (preds.double() - y).square().sum()
+        self.error += (preds.double() - y).square().sum(dim=0)
         if len(y):
-            own = torch.stack([torch.tensor(float(len(y)), dtype=y.dtype, device=y.device), y.mean(), y.mean()])
-            own[2] = (y - own[1]).square().sum()
+            mean = y.mean(dim=0)
+            own = torch.stack([torch.full_like(mean, len(y)), mean, (y - mean).square().sum(dim=0)])
             self.moments = joined(torch.stack([self.moments, own]))
 
     def compute(self) -> Tensor:
-        """R², as float32 ()."""
+        """R², as float32 (); of each value (K,)."""
         count, mean, squares = self.moments
         varies = squares > count * (SAME * mean).square()
-        return torch.where(varies, 1 - self.error / squares, torch.nan).float()
+        found = torch.where(varies, 1 - self.error / squares, torch.nan).float()
+        return found if self.each else found.mean()
 
 
 def joined(parts: Tensor) -> Tensor:
-    """Number, mean and sum of squares around it (3,) of all parts' samples, from those of each part (P, 3)."""
+    """Number, mean and sum of squares around it (3, …) of all parts' samples, from those of each part (P, 3, …)."""
     count, mean, squares = parts.unbind(dim=1)
-    whole = count.sum().clamp_min(1)
-    centre = (count * mean).sum() / whole
-    return torch.stack([count.sum(), centre, (squares + count * (mean - centre).square()).sum()])
+    whole = count.sum(dim=0).clamp_min(1)
+    centre = (count * mean).sum(dim=0) / whole
+    spread = (squares + count * (mean - centre).square()).sum(dim=0)
+    return torch.stack([count.sum(dim=0), centre, spread])

@@ -32,7 +32,7 @@ def are_windows(table: pd.DataFrame, folds: Sequence[Fold]) -> bool:
 def known(data: BaseDataModule) -> Known | None:
     """What a trivial model may see of the pool; None where its targets are no classes or values (boxes)."""
     samples, split = data.samples("pool"), data.folds
-    if samples.target is None or samples.boxes is not None:
+    if samples.target is None:
         return None
     forecast = not data.classes and split.temporal and are_windows(samples.table, split.ordinary)
     groups = pd.factorize(samples.table["group"])[0] if forecast and "group" in samples.table else None

@@ -14,7 +14,8 @@ from torch import Tensor
 from lightning_base.data.pool import Role, source_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.errors import ConfigError, Diverged
-from lightning_base.samples.batch import Boxes, targets
+from lightning_base.samples.batch import Target, targets
+from lightning_base.samples.nested import Nested, count, joined, non_finite, rows_of, stacked
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.stats.estimates import Score, estimate
@@ -30,15 +31,15 @@ Beside: TypeAlias = Callable[[Lines], tuple[Lines, str] | None]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions (N, ...), float32 or float64, of rows (N,) of a source's samples, on the CPU."""
+    """Predictions (N, ...), floating ones float32 or float64, of rows (N,) of a source's samples, on the CPU."""
 
     samples: Samples
     rows: Rows
-    preds: Tensor
+    preds: Nested
 
     @property
-    def target(self) -> Tensor | Boxes | None:
-        """(N,) float64 or int64, or, for detection, the boxes of N samples; None where the source has no target."""
+    def target(self) -> Target | None:
+        """The targets of N samples, values float64; None where the source has no target."""
         return targets(self.samples, self.rows)
 
     def demand_finite(self, what: str) -> None:
@@ -50,11 +51,11 @@ class Predictions:
         Raises:
             Diverged: naming the first sample.
         """
-        bad = (~torch.isfinite(self.preds)).flatten(1).any(1) if self.preds.ndim > 1 else ~torch.isfinite(self.preds)
-        if count := int(bad.sum()):
+        bad = non_finite(self.preds)
+        if number := int(bad.sum()):
             first = self.samples.table["id"].iloc[self.rows[int(bad.nonzero()[0])]]
             raise Diverged(
-                f"{what} predicts NaN or infinity for {count} of {len(bad)} samples, the first of which is {first!r}; "
+                f"{what} predicts NaN or infinity for {number} of {len(bad)} samples, the first of which is {first!r}; "
                 "look at its inputs, or train with a smaller model.optimizer.lr"
             )
 
@@ -81,18 +82,20 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
         weights_only=True,
     )
     rows = np.concatenate([index.numpy() for index, _ in batches])
-    preds = torch.cat([values for _, values in batches])
+    preds = joined([values for _, values in batches])
     ranks = data_ranks(run.trainer)
     if ranks.size > 1:
         shares: list[Any] = [None] * ranks.size
         torch.distributed.all_gather_object(shares, (rows, preds), group=ranks.group)
         rows = np.concatenate([share[0] for share in shares])
-        preds = torch.cat([share[1] for share in shares])
+        preds = joined([share[1] for share in shares])
     order = np.argsort(rows, kind="stable")
-    rows, preds = rows[order], preds[torch.from_numpy(order)]
+    rows, preds = rows[order], rows_of(preds, torch.from_numpy(order))
     if not np.array_equal(rows, run.datamodule.rows(role)):
         raise RuntimeError(f"{len(rows)} predictions for {len(run.datamodule.rows(role))} {role} samples")
-    found = Predictions(run.datamodule.samples(source_of(role)), rows, preds)
+    if count(preds) != len(rows):
+        raise RuntimeError(f"{count(preds)} predictions for {len(rows)} {role} samples")
+    found = Predictions(run.datamodule.encoded(source_of(role)), rows, preds)
     found.demand_finite("the network" if checkpoint is None else str(checkpoint))
     return found
 
@@ -126,12 +129,11 @@ def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:
     first = members[0]
     if len(members) == 1:
         return first
-    return Predictions(first.samples, first.rows, task.combine(torch.stack([m.preds for m in members])))
+    return Predictions(first.samples, first.rows, task.combine(stacked([m.preds for m in members])))
 
 
 def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
     """The task's metrics over all predictions at once."""
-    assert predictions.target is not None
     return _numbers(task.metrics()(predictions.preds, predictions.target))
 
 
@@ -142,7 +144,6 @@ def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
 
 def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
     """The task's vectors and matrices (a class's F1, the confusion matrix), as lists."""
-    assert predictions.target is not None
     metrics = task.details()
     if not len(metrics):
         return {}
@@ -179,10 +180,9 @@ def drawn_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tup
     Where every resample scores the same (no error among few samples), a bootstrap knows no interval: NaN.
     """
     target, preds, table = predictions.target, predictions.preds, predictions.samples.table.iloc[predictions.rows]
-    assert target is not None
     score = task.scorer(preds, target)
     group = pd.factorize(table["group"])[0] if "group" in table else None
-    intervals = bootstrap_interval(lambda rows: _numbers(score(torch.from_numpy(rows))), len(preds), groups=group)
+    intervals = bootstrap_interval(lambda rows: _numbers(score(torch.from_numpy(rows))), count(preds), groups=group)
     return {name: (low, high) if low < high else (nan, nan) for name, (low, high) in intervals.items()}
 
 
@@ -190,10 +190,5 @@ def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
     """One line per sample: id, target where there is one, and the task's columns (pred, prob_0, …)."""
     table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})
     target = predictions.target
-    if isinstance(target, Boxes):
-        real = target.labels >= 0  # (N, M)
-        table["target_boxes"] = [list(boxes[mask].numpy()) for boxes, mask in zip(target.boxes, real, strict=True)]
-        table["target_labels"] = [labels[mask].numpy() for labels, mask in zip(target.labels, real, strict=True)]
-    elif target is not None:
-        table["target"] = target.numpy()
-    return table.assign(**task.columns(predictions.preds))
+    found = ({} if target is None else task.target_columns(target)) | task.columns(predictions.preds)
+    return table.assign(**found)

@@ -38,11 +38,7 @@ def preflight(run: Run) -> None:
     with naming_faults(f"data: {name} fails"):
         data.prepare_data()
         data.samples("pool")
-    if (pool := data.samples("pool")).target is None and pool.boxes is None:
-        raise ConfigError(
-            f"data: {pool.origin} has no target, and {type(run.model).__name__} learns one; name it (`y` of an .npz, "
-            "data.target of a table), or give `dataset` a column `target`"
-        )
+    run.model.demand_kind(pool := data.samples("pool"))
     with naming_faults(f"data: {name} fails"):
         data.setup("fit")
     demand_resolved(pool)

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from lightning_base.results.arrays import write_predictions
 from lightning_base.results.fold_result import PREDICTIONS, FoldResult
 from lightning_base.tools.checksums import file_sum
-from lightning_base.tools.files import write_parquet
 from lightning_base.training.checkpoint import drop_earlier, told_sum
 from lightning_base.training.counted import scored_steps, trained_samples
 from lightning_base.training.evaluate import Predictions, details, frame, predict, scores
@@ -109,7 +109,7 @@ def finish(
         resumed: whether the run went on from a checkpoint.
         chosen: what a search chose for it.
     """
-    write_parquet(run.directory / PREDICTIONS, frame(run.model, held_out))
+    write_predictions(run.directory / PREDICTIONS, frame(run.model, held_out))
     result = FoldResult(
         fold=run.fold,
         seed=run.seed,

@@ -17,11 +17,12 @@ from lightning_base.errors import ConfigError, FoldsFailed, UserError
 from lightning_base.folds.search import tuned
 from lightning_base.preprocess.base import Unseen
 from lightning_base.results import states
+from lightning_base.results.arrays import write_predictions
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats import words
 from lightning_base.stats.tables import score_table
 from lightning_base.tools.console import Level, console
-from lightning_base.tools.files import UNWRITABLE, write_json, write_parquet
+from lightning_base.tools.files import UNWRITABLE, write_json
 from lightning_base.tools.imports import told
 from lightning_base.tools.locks import claiming, hold
 from lightning_base.tools.process import is_main
@@ -249,7 +250,7 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
             found = found.set_index("id").reindex(ids).rename_axis("id").reset_index()
         return found
     found = evaluate.frame(task, predictions)
-    write_parquet(written, found)
+    write_predictions(written, found)
     said = f"{len(found)} samples predicted by {describe(members)}\nresults: {written}"
     console(Level.QUIET).print(said, soft_wrap=True)
     return found

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning_base.errors import ArtefactError
+from lightning_base.results.arrays import write_predictions
 from lightning_base.results.sealed_reads import moments
 from lightning_base.stats import words
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, console
-from lightning_base.tools.files import read_json, write_json, write_parquet
+from lightning_base.tools.files import read_json, write_json
 from lightning_base.training import evaluate
 from lightning_base.verbs.results import Scored
 from lightning_base.verbs.told import as_json
@@ -70,7 +71,7 @@ def write_test(
         reads: all moments at which the samples were read.
         members: how many checkpoints predicted.
     """
-    write_parquet(record.with_name("test.parquet"), found.predictions)
+    write_predictions(record.with_name("test.parquet"), found.predictions)
     write_json(
         record,
         {

@@ -21,7 +21,7 @@ from lightning_base.auditing.coverage import coverage, told
 from lightning_base.auditing.gate import tell
 from lightning_base.auditing.report import Leak, show_leaks
 from lightning_base.clean.cleaning import Cleaning
-from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.data import BaseDataModule, Samples, Source, Targets
 from lightning_base.errors import AuditError, DataError, NoSourceError, UserError
 from lightning_base.samples.payload import Ragged
 from lightning_base.splitters import ByColumn, ByFiles
@@ -167,7 +167,7 @@ class RareBox(BaseDataModule):
         boxes = [np.array([[0, 0, 4, 4, 0], [2, 2, 5, 5, 1]], dtype=np.float32)[: 1 + (i == 0)] for i in range(20)]
         x = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
         rows = pd.DataFrame({"id": [f"{i:02d}" for i in range(20)]})
-        return Samples(x, rows, ("a", "b"), boxes=Ragged.of(boxes, boxes[0]))
+        return Samples(x, rows, ("a", "b"), targets=Targets(Ragged.of(boxes, boxes[0]), "boxes"))
 
 
 def test_a_class_whose_boxes_are_in_one_fold_is_found() -> None:

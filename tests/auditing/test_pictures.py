@@ -18,6 +18,7 @@ from lightning_base.errors import UserError
 from lightning_base.preprocess import Preprocess, Vocabulary
 from lightning_base.samples.payload import Ragged
 from lightning_base.samples.samples import Feature
+from lightning_base.samples.targets import Targets
 
 LEFT, TOP, GAP = 120, show.LINE + 6, 6
 
@@ -99,7 +100,7 @@ class OneBox(BaseDataModule):
         x[:, :, 5:15, 2:12] = 255
         box = np.array([[2, 5, 12, 15, 0]], dtype=np.float32)
         table = pd.DataFrame({"id": [f"{i}" for i in range(10)]})
-        return Samples(x, table, ("patch",), boxes=Ragged.of([box] * 10, box))
+        return Samples(x, table, ("patch",), targets=Targets(Ragged.of([box] * 10, box), "boxes"))
 
 
 def test_boxes_are_drawn_round_what_they_hold(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from lightning_base.errors import UserError
 from lightning_base.samples import payload
 from lightning_base.samples.payload import Ragged, hash_payload
 from lightning_base.samples.samples import Feature, Samples
+from lightning_base.samples.targets import Targets
 from tests.helpers import shared
 from tests.support.lookalikes import encoded, image_samples, text_samples
 
@@ -148,7 +149,9 @@ def test_a_target_that_reading_told_of_is_told_once() -> None:
 def test_detection_images_stay_when_boxes_of_theirs_are_left_out() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, 3, 8, 8), dtype=np.uint8)
     boxes = Ragged.of([np.ones((k, 5), np.float32) for k in (2, 0, 1)], np.zeros((0, 5), np.float32))
-    samples = Samples(pixels, pd.DataFrame({"id": ["a", "b", "c"]}), ("cell", "platelet"), boxes=boxes)
+    samples = Samples(
+        pixels, pd.DataFrame({"id": ["a", "b", "c"]}), ("cell", "platelet"), targets=Targets(boxes, "boxes")
+    )
     left, log = clean(told(samples, target="b"), Cleaning(target="drop"))
     assert (len(left), log["action"].tolist()) == (3, ["drop"])
     left, _ = clean(told(samples, size="a"), Cleaning(size="drop"))

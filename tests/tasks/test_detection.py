@@ -224,7 +224,7 @@ DIGITS = ("--config", CONFIGS / "digits_cnn.yaml")
 WRONG: dict[str, tuple[tuple[object, ...], str]] = {
     "classes with the detection task": (
         (*DIGITS, "--model", "lightning_base.tasks.Detection"),
-        "Detection does not fit the data, which has no boxes",
+        "Detection does not fit the data, which has classes; take lightning_base.tasks.Classification",
     ),
     "boxes with the classification task": (
         (*SMALL, "--model", "lightning_base.tasks.Classification", "--model.network", "models.lenet.LeNet"),

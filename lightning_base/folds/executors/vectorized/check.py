@@ -7,11 +7,11 @@ from lightning.pytorch.callbacks import Callback, ModelSummary, ProgressBar, Tim
 from lightning.pytorch.cli import ReduceLROnPlateau
 from lightning.pytorch.core.hooks import CheckpointHooks, DataHooks, ModelHooks
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import Tensor
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.folds.executors.vectorized.stack import ELEMENTWISE, Stack, Step, tensors
-from lightning_base.samples.batch import Boxes
 from lightning_base.tasks.base import BaseModule
 from lightning_base.training.callbacks import Acquaintance
 from lightning_base.training.preempt import Preemption
@@ -83,8 +83,12 @@ def _misfit(run: Run) -> str | None:
     data, task = run.datamodule, run.model
     loader = data.loader("train")
     batch = data.transform(loader.gather(loader.sampler.order()[: loader.batch_size]), 0)
-    if batch.lengths is not None or isinstance(batch.y, Boxes):
+    if not isinstance(batch.x, Tensor):
+        return f"{type(data).__name__} gives several inputs per sample"
+    if batch.lengths is not None or not isinstance(batch.y, Tensor | None):
         return f"{type(data).__name__} gives samples of different lengths"
+    if not task.automatic_optimization:
+        return f"{type(task).__name__} takes its optimizers' steps itself"
     seed = derive_seed(run.seed, 0, 0)
     kind = type(task.network).__name__
     try:

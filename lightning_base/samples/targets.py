@@ -1,0 +1,100 @@
+"""Targets that are not one value per sample: several values, label sets, arrays, sequences, boxes."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lightning_base.errors import DataError
+from lightning_base.samples.payload import Payload, Ragged, Rows, blocks, hash_payload, is_ragged
+from lightning_base.samples.several import viewed
+
+Kind: TypeAlias = Literal["values", "labels", "array", "sequence", "boxes"]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is to be predicted of N samples, beside their inputs, as a payload that batches are gathered from.
+
+    Args:
+        payload: by kind:
+            "values": (N, K) float32 or float64, K numbers per sample.
+            "labels": (N, C) of 0 and 1, which of C labels a sample has.
+            "array": (N, ...) of any type: masks, images, spans.
+            "sequence": Ragged whole numbers, or Ragged uint8 bytes of UTF-8 text that a tokenizer is fitted on.
+            "boxes": Ragged float32 rows (x1, y1, x2, y2, class number) in pixels, x2 and y2 exclusive.
+        kind: which.
+        names: of the K values or the C labels; those of the other kinds have none.
+
+    Raises:
+        DataError: where the payload is not of the kind.
+    """
+
+    payload: Payload
+    kind: Kind
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape, ragged = self.payload.shape, is_ragged(self.payload)
+        if self.kind in ("values", "labels"):
+            if ragged or len(shape) != 2 or len(self.names) != shape[1]:
+                raise DataError(
+                    f"targets: {self.kind} of shape {shape} with {len(self.names)} names; give (N, K) and K names"
+                )
+            if len(set(self.names)) < len(self.names):
+                raise DataError(f"targets: the names {', '.join(self.names)} are not all different; rename one")
+        elif ragged != (self.kind in ("sequence", "boxes")):
+            form = "Ragged" if self.kind != "array" else "an array (N, …)"
+            raise DataError(f"targets: {self.kind} needs {form}, not a {type(self.payload).__name__} of shape {shape}")
+        elif self.kind == "boxes" and shape[1:] != (5,):
+            raise DataError(f"targets: boxes need rows of 5 (x1, y1, x2, y2, class), not of {shape[1:]}")
+
+    def __len__(self) -> int:
+        return len(self.payload)
+
+    @property
+    def content(self) -> npt.NDArray[np.uint64]:
+        """(N,) uint64 hashes of each sample's target."""
+        return hash_payload(self.payload)
+
+    @property
+    def form(self) -> str:
+        """What they are, in words, for fingerprints and messages."""
+        shape = " × ".join(map(str, self.payload.shape[1:]))
+        return f"{self.kind}{f' of shape {shape}' if shape else ''}{f' {self.names}' if self.names else ''}"
+
+    def take(self, rows: Rows) -> "Targets":
+        """Those of these samples, in this order; nothing is copied but boxes, of which there are few."""
+        if self.kind == "boxes":
+            base = self.payload
+            return replace(self, payload=Ragged.of([base[int(row)] for row in rows], base[0]))
+        return replace(self, payload=viewed(self.payload, rows))
+
+    def faults(self) -> list[tuple[int, str]]:
+        """The rows whose target is none, with what is wrong: values that are not finite, labels beside 0 and 1."""
+        found: list[tuple[int, str]] = []
+        if self.kind == "boxes":  # what reading has left out is told there
+            return found
+        for rows, values, lengths in blocks(self.payload, size=256):
+            flat = values.reshape(len(rows), -1)
+            if values.dtype.kind == "f" and self.kind != "labels":
+                bad = ~np.isfinite(flat)
+                what = "is not finite"
+            elif self.kind == "labels":
+                bad, what = (flat != 0) & (flat != 1), "is neither 0 nor 1"
+            else:
+                bad, what = np.zeros((len(rows), 1), dtype=bool), ""
+            for i in np.flatnonzero(bad.any(axis=1)):
+                at = int(np.argmax(bad[i]))
+                name = f" {self.names[at]!r}" if self.names else ""
+                found.append((int(rows[i]), f"target{name} {flat[i, at]} {what}"))
+            if lengths is not None:
+                found += [(int(rows[i]), "its target is empty") for i in np.flatnonzero(lengths == 0)]
+        return found
+
+
+def text_values(texts: list[str]) -> Ragged:
+    """Texts as payload: Ragged uint8 of their UTF-8 bytes, for a tokenizer to be fitted on."""
+    parts = [np.frombuffer(text.encode("utf-8", errors="replace"), dtype=np.uint8) for text in texts]
+    return Ragged.of(parts, np.zeros(0, dtype=np.uint8))

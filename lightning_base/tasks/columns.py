@@ -1,0 +1,52 @@
+"""The columns of prediction tables: values, lists, sequences and arrays, from predictions or targets of any kind."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from lightning_base.samples.batch import Sequences
+from lightning_base.samples.nested import Nested
+
+Column = npt.NDArray[Any]
+
+
+def table_columns(name: str, values: Nested) -> dict[str, Column]:
+    """Columns of N rows: `name` of one tensor or of Sequences, `name_<key>` of several.
+
+    Args:
+        name: of the column.
+        values: (N,) becomes a column of values; (N, K) and Sequences one of arrays (K,); (N, ...) one of arrays.
+    """
+    if isinstance(values, dict):
+        return {
+            key: column for own, part in values.items() for key, column in table_columns(f"{name}_{own}", part).items()
+        }
+    if isinstance(values, Sequences):
+        lengths = values.lengths.tolist()
+        return {name: objects(row[:n] for row, n in zip(values.values.numpy(), lengths, strict=True))}
+    if isinstance(values, Tensor):
+        return {name: values.numpy() if values.ndim == 1 else objects(values.numpy())}
+    return {
+        key: column
+        for own, part in values._asdict().items()
+        for key, column in table_columns(f"{name}_{own}", part).items()
+    }
+
+
+def named_columns(what: str, values: Tensor, names: Sequence[str]) -> dict[str, Column]:
+    """`what` of (N,) values; `<what>_<name>` of (N, K) values or labels that have names."""
+    if not names:
+        return {what: values.numpy()}
+    return {f"{what}_{name}": values[:, i].numpy() for i, name in enumerate(names)}
+
+
+def objects(rows: Iterable[Any]) -> Column:
+    """(N,) objects, one per row, whatever shapes they have."""
+    listed = list(rows)
+    column = np.empty(len(listed), dtype=object)
+    for i, row in enumerate(listed):
+        column[i] = row
+    return column
