@@ -92,7 +92,7 @@ Target: TypeAlias = Tensor | Boxes | Sequences
 
 
 def targets(samples: Samples, rows: Rows) -> Target | None:
-    """The targets of rows (B,), as `Batch.y` has them, but values float64; None without any."""
+    """The targets of rows (B,), as `Batch.y` has them, but values float64 and labels int64; None without any."""
     if samples.targets is None:
         return None if samples.target is None else torch.from_numpy(samples.target[rows])
     found, lengths = gather(samples.targets.payload, rows)
@@ -105,7 +105,7 @@ def targets(samples: Samples, rows: Rows) -> Target | None:
         return Sequences(torch.from_numpy(whole), torch.from_numpy(lengths))
     if samples.targets.kind == "values":
         return torch.from_numpy(found.astype(np.float64))
-    return torch.from_numpy(found.astype(np.float32) if samples.targets.kind == "labels" else np.array(found))
+    return torch.from_numpy(found.astype(np.int64) if samples.targets.kind == "labels" else np.array(found))
 
 
 Encoder: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]

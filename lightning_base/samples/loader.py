@@ -102,6 +102,7 @@ class BatchLoader:
         self.feeds = Feed(samples.inputs, encoder, longest, fixed) if feeds is None else feeds
         self.partners, self.workers = partners and train, workers
         self.fill = fill and not train
+        self._labels = samples.kind == "labels"
         blocks = getattr(samples.inputs, "blocks", None)
         self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=None if blocks is None else blocks[rows])
         self.batch_sampler = None  # Lightning looks for it beside `sampler`
@@ -177,7 +178,7 @@ class BatchLoader:
         y = targets(self.samples, rows)
         return Batch(
             x=x,
-            y=y.float() if isinstance(y, Tensor) and y.dtype == torch.float64 else y,
+            y=y.float() if isinstance(y, Tensor) and (y.dtype == torch.float64 or self._labels) else y,
             rows=torch.from_numpy(rows),
             key=torch.from_numpy(self.samples.keys[rows]),
             lengths=lengths,

@@ -1,0 +1,41 @@
+"""A user's file: which of three properties a handwritten digit has; a task with several labels per sample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MultilabelAveragePrecision, MultilabelExactMatch
+
+from lightning_base.data import BaseDataModule, Batch, Samples, Source, Targets
+from lightning_base.errors import NoSourceError
+from lightning_base.tasks import BaseModule, Output
+
+
+@dataclass(kw_only=True, eq=False)
+class Properties(BaseDataModule):
+    def dataset(self, source: Source) -> Samples:
+        if source == "test":
+            raise NoSourceError("no test samples: seal a share by data.test_size")
+        x, digit = load_digits(return_X_y=True)
+        x, digit = x[:400].astype(np.float32), digit[:400]
+        labels = np.stack([digit % 2 == 0, np.isin(digit, [2, 3, 5, 7]), digit > 4], axis=1).astype(np.uint8)
+        table = pd.DataFrame({"id": [f"{i:04d}" for i in range(len(x))]})
+        return Samples(x, table, targets=Targets(labels, "labels", ("even", "prime", "large")))
+
+
+class Tagging(BaseModule):
+    takes = ("labels",)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outputs(x).sigmoid()
+
+    def step(self, batch: Batch) -> Output:
+        logits = self.outputs(batch.x)
+        return Output(F.binary_cross_entropy_with_logits(logits, batch.y), logits.detach().sigmoid(), batch.y.long())
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection({"match": MultilabelExactMatch(3), "ap": MultilabelAveragePrecision(3)})
