@@ -7,14 +7,16 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.data import BaseDataModule, Samples, Source, Targets
 from lightning_base.data.features import table_features
 from lightning_base.errors import ConfigError, NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
+from lightning_base.samples.feature import Feature
 from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.form import NA_VALUES, Format, demand_separator, demand_written
 from lightning_base.sources.frames import frame_form, read_frame
 from lightning_base.sources.schema import read_schema
+from lightning_base.sources.several_targets import from_columns, from_lists
 from lightning_base.sources.tables import read_table
 
 
@@ -32,7 +34,10 @@ class Table(BaseDataModule):
     Args:
         path: the file: Parquet (.parquet, .pq; pandas' index names the rows, where it is unique), Excel (.xlsx), JSON
             lines (.jsonl, .ndjson), else CSV; CSV and JSON lines may be packed (.gz, .bz2, .xz, .zst).
-        target: the column to predict.
+        target: the column to predict; of several columns of numbers a list: labels where all hold 0 and 1 alone, else
+            values.
+        label_separator: what stands between the labels that each cell of the target column lists, as in "red;large";
+            an empty cell is a sample without a label.
         columns: the inputs; by default every column that is not named as something else.
         categorical: columns that are categories, whatever their values look like.
         numeric: columns that are numbers; values that are none are findings.
@@ -50,8 +55,9 @@ class Table(BaseDataModule):
             inputs, and named among the findings.
         test_path: a file of sealed test rows.
         predict: a file of rows that `predict` reads; it needs no target.
-        task: "auto" takes text, and whole numbers of at most 20 distinct values, as classes.
-        class_names: the classes in the order of their numbers; by default those found, sorted.
+        task: "auto" takes text, and whole numbers of at most 20 distinct values, as classes; of several target columns
+            "regression" takes 0 and 1 as values too.
+        class_names: the classes, or labels, in the order of their numbers; by default those found, sorted.
         target_range: the least and the greatest value that a continuous target can have; others are findings.
         separator: between the fields of a CSV, of one character or several; "whitespace" for runs of it; by default the
             most frequent of tab, comma, semicolon and bar in the first line.
@@ -76,7 +82,8 @@ class Table(BaseDataModule):
     """
 
     path: str
-    target: str
+    target: str | list[str]
+    label_separator: str | None = None
     columns: list[str] | None = None
     categorical: Sequence[str] = ()
     numeric: Sequence[str] = ()
@@ -117,6 +124,10 @@ class Table(BaseDataModule):
             raise ConfigError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
         if self.schema is not None and (self.columns is not None or self.categorical or self.numeric or self.dates):
             raise ConfigError("data.schema: says what columns are; leave columns, categorical, numeric and dates out")
+        if isinstance(self.target, list) and (not self.target or len(set(self.target)) < len(self.target)):
+            raise ConfigError("data.target: an empty list, or a name twice in it; name each column to predict once")
+        if self.label_separator is not None and (isinstance(self.target, list) or not self.label_separator):
+            raise ConfigError("data.label_separator: is for one target column, and not empty; give e.g. ';'")
         demand_separator(self.separator, self.quote)
         demand_written(self.decimal, self.thousands, self.quote, self.comment, self.skip_rows)
 
@@ -132,16 +143,17 @@ class Table(BaseDataModule):
         """The rows of a source: (N, F) numbers, and categories as codes; NaN where missing."""
         if source == "pool":
             form = self._form(self.path, "data.path")
-            return read_table(
+            read = read_table(
                 Layout(
                     form=form,
-                    target=self.target,
-                    columns=self.columns,
+                    target=self._single,
+                    texts=self._listed,
+                    columns=None if self.columns is None else [*self.columns, *self._several],
                     categorical=self.categorical,
-                    numeric=self.numeric,
+                    numeric=[*self.numeric, *(() if self.schema else self._several)],
                     dates=self.dates,
                     date_format=self.date_format,
-                    features=None if self.schema is None else read_schema(self.schema, form),
+                    features=None if self.schema is None else self._with_targets(read_schema(self.schema, form)),
                     ids=self.ids,
                     group=self.group,
                     time=self.time,
@@ -154,16 +166,19 @@ class Table(BaseDataModule):
                     target_range=self.target_range,
                 )
             )
+            return self._with_several(read, None)
         if source == "test":
             if self.test_path is None:
                 raise NoSourceError(
                     f"{self.path} has no test rows; seal a share with data.test_size, e.g. 0.2, or data.test_path"
                 )
-            return read_table(
+            known = self.samples("pool").targets
+            read = read_table(
                 Layout(
                     form=self._form(self.test_path, "data.test_path"),
-                    target=self.target,
-                    features=table_features(self),
+                    target=self._single,
+                    texts=self._listed,
+                    features=self._with_targets(table_features(self)),
                     ids=self.ids,
                     group=self.group,
                     time=self.time,
@@ -174,11 +189,40 @@ class Table(BaseDataModule):
                     target_range=self.target_range,
                 )
             )
+            return self._with_several(read, known)
         if self.predict is None:
             raise NoSourceError("data.predict: not given; name a file of rows")
         return read_table(
             Layout(form=self._form(self.predict, "data.predict"), features=table_features(self), ids=self.ids)
         )
+
+    @property
+    def _single(self) -> str | None:
+        """The target column, where it holds one class or value."""
+        return self.target if isinstance(self.target, str) and self.label_separator is None else None
+
+    @property
+    def _several(self) -> list[str]:
+        """The target columns, where there are several."""
+        return self.target if isinstance(self.target, list) else []
+
+    @property
+    def _listed(self) -> list[str]:
+        """The target column, where its cells list labels."""
+        return [self.target] if isinstance(self.target, str) and self.label_separator is not None else []
+
+    def _with_targets(self, features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+        """The inputs' features with those of several target columns, which are read as numbers likewise."""
+        return (*features, *map(Feature, self._several))
+
+    def _with_several(self, samples: Samples, known: Targets | None) -> Samples:
+        """The samples with several targets of each, taken out of what was read; `known` are the pool's."""
+        if isinstance(self.target, list):
+            return from_columns(samples, self.target, self.task, known)
+        if self.label_separator is None:
+            return samples
+        names = known.names if known is not None else self.class_names
+        return from_lists(samples, self.target, self.label_separator, "data.target", names)
 
     def given(self, x: Any) -> Samples:
         """Samples of a DataFrame that has the columns of the inputs; its index names them where it is unique.
@@ -193,7 +237,8 @@ class Table(BaseDataModule):
 
     def _form(self, path: str, key: str) -> Format:
         """How a file is written; one to predict may lack the target."""
-        lacking = (self.target,) if key == "data.predict" else ()
+        targets = tuple(self.target) if isinstance(self.target, list) else (self.target,)
+        lacking = targets if key == "data.predict" else ()
         return Format(
             path=Path(path),
             separator=self.separator,

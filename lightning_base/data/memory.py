@@ -1,7 +1,7 @@
 """Memory: a data module of arrays or a DataFrame that are in memory, for use from Python."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.features import table_features
 from lightning_base.data.pool import Source
-from lightning_base.data.values import as_inputs, as_vector, beside, demand_values
+from lightning_base.data.values import are_several, as_inputs, as_rows, as_vector, beside, demand_values
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.preprocess.table import TablePreprocess
@@ -18,6 +18,7 @@ from lightning_base.samples.samples import Samples
 from lightning_base.sources.arrays import inputs_alone, to_samples
 from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.frames import demand_names, frame_form, read_frame
+from lightning_base.sources.several_targets import from_array
 
 BESIDE = ("y", "groups", "times")  # what stands beside the inputs, one value per sample
 
@@ -27,12 +28,14 @@ class Memory(BaseDataModule):
     """Inputs and targets that are in memory: an array (N, ...), or a DataFrame of N rows.
 
     Of an array, integers or strings in `y` are classes and floating-point numbers a regression target; images are
-    (N, C, H, W). A DataFrame is read as `datamodules.table.Table` reads a Parquet file of the same columns: numbers and
-    categories, gaps imputed. Its index names the samples where it is unique and not just a count.
+    (N, C, H, W). A target of several columns (N, K), an array or a DataFrame, is labels where it is whole numbers 0 and
+    1 or booleans, and values where it is floating-point numbers; one of more axes (masks) is an array. A DataFrame is
+    read as `datamodules.table.Table` reads a Parquet file of the same columns: numbers and categories, gaps imputed.
+    Its index names the samples where it is unique and not just a count.
 
     Args:
         x: the inputs.
-        y: (N,) the targets; of a DataFrame also the name of a column.
+        y: (N,) the targets, or (N, K) several of each; of a DataFrame also the name of a column, or a list of names.
         groups: (N,) equal values must stay on one side of a split; of a DataFrame also the name of a column.
         times: (N,) what a split must not train beyond; of a DataFrame also the name of a column.
         columns: the inputs among a DataFrame's columns; by default all that are nothing else.
@@ -89,7 +92,10 @@ class Memory(BaseDataModule):
         if isinstance(self.x, pd.DataFrame):
             return self._table()
         x = as_inputs(self.x)
-        arrays = {"x": x, "y": as_vector(self.y, "y", len(x))}
+        several = are_several(self.y)
+        arrays = {"x": x, "y": as_rows(self.y, "y", len(x)) if several else as_vector(self.y, "y", len(x))}
+        if isinstance(self.y, pd.DataFrame):
+            arrays["classes"] = np.array([str(name) for name in self.y.columns])
         for key, values in (("group", self.groups), ("time", self.times)):
             if values is not None:
                 arrays[key] = as_vector(values, f"{key}s", len(x))
@@ -112,11 +118,23 @@ class Memory(BaseDataModule):
 
     def _table(self) -> Samples:
         """The samples of the DataFrame, with what stands beside it as columns of it."""
-        frame = self.x
+        frame, y = self.x, self.y
         demand_names(frame, "x")
+        if isinstance(y, list) and y and all(isinstance(name, str) for name in y) and set(y) <= set(frame.columns):
+            frame, y = frame.drop(columns=y), frame[y]
+        if are_several(y):
+            names = list(map(str, y.columns)) if isinstance(y, pd.DataFrame) else None
+            targets = from_array(as_rows(y, "y", len(frame)), "y", "x", names)
+            if isinstance(y, pd.DataFrame) and not y.index.equals(frame.index):
+                raise DataError("y: its index is not that of x; align them: y.loc[x.index], or give y.to_numpy()")
+            return replace(self._read(frame, None), targets=targets)
+        return self._read(frame, y)
+
+    def _read(self, frame: pd.DataFrame, y: Any) -> Samples:
+        """The samples of a DataFrame with a target of one value, or none."""
         names: dict[str, str | None] = dict.fromkeys(BESIDE)
         for key in BESIDE:
-            values = getattr(self, key)
+            values = y if key == "y" else getattr(self, key)
             if values is None or isinstance(values, str):
                 names[key] = values
                 continue
@@ -124,7 +142,8 @@ class Memory(BaseDataModule):
             if name in map(str, frame.columns):
                 raise DataError(f"{key}: x has a column {name!r} too; take it out of x, or rename one of them")
             frame = frame.assign(**{name: beside(frame, values, key)})
-        kinds = [str(name) for name, kind in self.x.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
+        mine = self.x[[name for name in self.x.columns if name in frame.columns]]
+        kinds = [str(name) for name, kind in mine.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
         return read_frame(
             frame,
             Layout(

@@ -103,6 +103,26 @@ def as_vector(values: Any, key: str, n: int) -> Array:
     return found
 
 
+def are_several(values: Any) -> bool:
+    """Whether targets are several of each sample: two or more columns, or more axes."""
+    shape: tuple[int, ...] = np.shape(values) if not isinstance(values, str) else ()
+    return len(shape) > 2 or (len(shape) == 2 and shape[1] > 1)
+
+
+def as_rows(values: Any, key: str, n: int) -> Array:
+    """(n, ...) targets of several values, or arrays, one row per sample.
+
+    Raises:
+        DataError: where they are not as many, or no numbers.
+    """
+    found = as_array(values, key)
+    if len(found) != n:
+        raise DataError(f"{key}: shape {found.shape} where x has {n} rows; give one row per sample")
+    if found.dtype.kind not in "biuf":
+        raise DataError(f"{key}: shape {found.shape} and type {found.dtype}; several targets per sample are numbers")
+    return found
+
+
 def of_objects(found: Array, key: str) -> Array:
     """Objects of one kind as an array of that kind; others as they are.
 

@@ -14,6 +14,7 @@ from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Samples, findings_table
 from lightning_base.sources.columns import TRUTHS, is_whole, spelt
 from lightning_base.sources.form import NA_VALUES
+from lightning_base.sources.several_targets import from_array
 from lightning_base.tools.cache import kept_folder
 
 MOST_FLOAT32 = float(np.finfo(np.float32).max)
@@ -100,12 +101,16 @@ def to_samples(
     """
     x = numeric(need(arrays, f"x{suffix}", origin), f"x{suffix}", origin)
     y = need(arrays, f"y{suffix}", origin)
-    _demand_rows(y, len(x), f"y{suffix}", f"x{suffix}", origin)
+    several = y.ndim > 1 and len(y) == len(x) and y.shape[1:] != (1,)
+    if not several:
+        _demand_rows(y, len(x), f"y{suffix}", f"x{suffix}", origin)
     columns: dict[str, Any] = {"id": row_ids(len(x))}
     if f"id{suffix}" in arrays:
         columns["id"] = _named(arrays[f"id{suffix}"], len(x), f"id{suffix}", f"x{suffix}", origin)
     declared = None if "classes" not in arrays else _declared(arrays["classes"], origin)
-    columns["target"], classes = _targets(y, f"y{suffix}", declared, classes, origin)
+    targets = from_array(y, f"y{suffix}", origin, _names_of(declared, y)) if several else None
+    if targets is None:
+        columns["target"], named = _targets(y, f"y{suffix}", declared, classes, origin)
     folds = [key for key in arrays if key.startswith("fold") and not suffix]
     for key in ("group", "time", "time_end", *folds):
         if f"{key}{suffix}" in arrays:
@@ -113,11 +118,18 @@ def to_samples(
             _demand_rows(values, len(x), f"{key}{suffix}", f"x{suffix}", origin)
             columns[key] = _column(values, f"{key}{suffix}", origin)
     table = pd.DataFrame(columns)
+    if targets is not None:
+        return Samples(x, table, (), origin, targets=targets, hashes=stored_hashes(x))
     gone = table["id"][table["target"].isna()] if y.dtype.kind in "US" else ()
     findings = findings_table([(str(name), "target", "no target") for name in gone])
     if len(findings):
         table["target"] = table["target"].fillna(-1).astype(np.int64)
-    return Samples(x, table, classes, origin, hashes=stored_hashes(x), findings=findings)
+    return Samples(x, table, named, origin, hashes=stored_hashes(x), findings=findings)
+
+
+def _names_of(declared: tuple[str, ...] | None, y: npt.NDArray[Any]) -> tuple[str, ...] | None:
+    """The declared names, where they are those of the columns of y."""
+    return declared if declared is not None and y.ndim == 2 and len(declared) == y.shape[1] else None
 
 
 def _column(values: npt.NDArray[Any], key: str, origin: str) -> "pd.Series[Any]":

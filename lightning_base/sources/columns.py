@@ -41,6 +41,7 @@ class Layout:
         ids, group, time, time_end, role: columns that the sample table takes under these names, ids as `id`.
         needed: inputs that no row may lack, by the option that names each.
         split_columns: columns that splitters alone read.
+        texts: columns that the sample table has as they are written, missing ones as None.
         known_after: columns that are known only after the target is: no inputs, and a finding each.
         task: whether the target is a class; "auto" looks at its values.
         classes: the classes' names; None for those that are found.
@@ -62,6 +63,7 @@ class Layout:
     role: str | None = None
     needed: Mapping[str, str] = field(default_factory=dict)
     split_columns: Sequence[str] = ()
+    texts: Sequence[str] = ()
     known_after: Sequence[str] = ()
     task: Task = "auto"
     classes: Sequence[str] | None = None
@@ -71,7 +73,7 @@ class Layout:
     def special(self) -> list[str]:
         """The columns of ids, groups, times and roles, the target, and those that only splitters read."""
         named = (self.target, self.ids, self.group, self.time, self.time_end, self.role, *self.split_columns)
-        return [name for name in named if name is not None]
+        return [*(name for name in named if name is not None), *self.texts]
 
 
 @dataclass
@@ -173,6 +175,7 @@ def inputs(layout: Layout, records: Records) -> list[str]:
     """
     for key in ("target", "ids", "group", "time", "time_end", "role"):
         records.require([getattr(layout, key)], f"data.{key}")
+    records.require(layout.texts, "data.target")
     for key in ("columns", "categorical", "numeric", "dates", "split_columns", "known_after"):
         records.require(getattr(layout, key) or (), f"data.{key}")
     for key in ("columns", "categorical", "numeric", "dates"):
@@ -217,6 +220,7 @@ def apart(layout: Layout, records: Records, names: Sequence[str]) -> list[tuple[
     roles = ("target", "ids", "group", "time", "time_end", "role")
     found = [(getattr(layout, key), key, f"data.{key}") for key in roles if getattr(layout, key) is not None]
     found += [(name, "split", "data.split_columns") for name in layout.split_columns]
+    found += [(name, "target", "data.target, a list of labels") for name in layout.texts]
     found += [(name, "known_after", "left out: data.known_after") for name in layout.known_after]
     taken = {name for name, _, _ in found} | set(names)
     return found + [(name, "unused", "left out: not in data.columns") for name in records.names if name not in taken]

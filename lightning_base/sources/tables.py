@@ -135,6 +135,8 @@ def _table(
         if key in columns:
             where = f"data.{key}: {layout.form.path}: column {getattr(layout, key)!r}"
             columns[key] = to_time(columns[key], where, chunk.lines)
+    for name in layout.texts:
+        columns[name] = chunk.columns[name]
     if layout.target is not None:
         values = chunk.columns[layout.target]
         if made.classes:

@@ -1,0 +1,112 @@
+"""MultiLabel: trains any network that gives one logit per label, of which a sample may have several or none."""
+
+from typing import Any
+
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import ConfigError
+from lightning_base.samples.batch import Batch, Inputs, Lengths
+from lightning_base.samples.nested import Nested
+from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.columns import named_columns
+from lightning_base.tasks.label_scores import LabelCounts, LabelEntropy, LabelRanking
+
+
+class MultiLabel(BaseModule):
+    """Binary cross-entropy of each label; predictions are probabilities (B, C), each label's by itself.
+
+    A label is predicted where its probability is above `threshold`. Metrics: loss (mean over labels), accuracy (of
+    single labels), exact (samples all of whose labels are right), f1 (mean over labels that some sample has), micro_f1
+    (over all labels together), auroc and average_precision (means over labels that some samples have and others have
+    not); each label's own in the details.
+
+    Args:
+        network: gives logits (B, C) for inputs (B, ...).
+        threshold: the probability above which a label is predicted, between 0 and 1.
+        **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
+
+    Raises:
+        UserError: where the data has no labels, or the logits do not fit them.
+    """
+
+    takes = ("labels",)
+
+    def __init__(self, network: nn.Module, threshold: float = 0.5, **kwargs: Any) -> None:
+        super().__init__(network, **kwargs)
+        if not 0 < threshold < 1:
+            raise ConfigError(f"model.threshold: {threshold} is not between 0 and 1; give a probability, e.g. 0.5")
+        self.threshold = threshold
+        self.labels: tuple[str, ...] = ()
+
+    def use(self, data: BaseDataModule) -> None:
+        """Takes the labels' names."""
+        targets = data.samples("pool").targets
+        assert targets is not None
+        self.labels = targets.names
+
+    def logits(self, x: Inputs, lengths: Lengths = None) -> Tensor:
+        """What the network gives (B, C).
+
+        Raises:
+            ValueError: where it is of another shape.
+        """
+        found: Tensor = self.outputs(x, lengths)
+        if found.ndim != 2 or found.shape[1] != len(self.labels):
+            raise ValueError(f"it gives {tuple(found.shape)}; {len(self.labels)} labels need one logit each")
+        return found
+
+    def forward(self, x: Inputs, lengths: Lengths = None) -> Tensor:
+        """Probabilities (B, C) float64."""
+        return self.logits(x, lengths).double().sigmoid()
+
+    def predictions(self, batch: Batch) -> Tensor:
+        """Probabilities (B, C) float64."""
+        return self.forward(batch.x, batch.lengths)
+
+    def step(self, batch: Batch) -> Output:
+        """The mean cross-entropy (); probabilities (B, C); labels (B, C)."""
+        assert isinstance(batch.y, Tensor)
+        logits = self.logits(batch.x, batch.lengths)
+        loss = F.binary_cross_entropy_with_logits(logits, batch.y.to(logits.dtype))
+        return Output(loss, logits.detach().double().sigmoid(), batch.y)
+
+    def metrics(self) -> MetricCollection:
+        """loss, accuracy, exact, f1, micro_f1, auroc and average_precision, over probabilities and labels (N, C)."""
+        c, at = len(self.labels), self.threshold
+        return MetricCollection(
+            {
+                "loss": LabelEntropy(),
+                "accuracy": LabelCounts(c, "accuracy", at),
+                "exact": LabelCounts(c, "exact", at),
+                "f1": LabelCounts(c, "f1", at),
+                "micro_f1": LabelCounts(c, "micro_f1", at),
+                "auroc": LabelRanking("auroc"),
+                "average_precision": LabelRanking("average_precision"),
+            }
+        )
+
+    def details(self) -> MetricCollection:
+        """Each label's precision, recall, f1, auroc and average precision (C,); NaN where it has none."""
+        c, at = len(self.labels), self.threshold
+        each: dict[str, Metric | MetricCollection] = {
+            "precision": LabelCounts(c, "precision", at, each=True),
+            "recall": LabelCounts(c, "recall", at, each=True),
+            "f1": LabelCounts(c, "f1", at, each=True),
+            "auroc": LabelRanking("auroc", each=True),
+            "average_precision": LabelRanking("average_precision", each=True),
+        }
+        return MetricCollection(each)
+
+    def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
+        """`pred_<label>` 0 or 1, and `prob_<label>`."""
+        chosen = (preds > self.threshold).to(torch.int64)
+        return named_columns("pred", chosen, self.labels) | named_columns("prob", preds, self.labels)
+
+    def target_columns(self, target: Nested) -> dict[str, npt.NDArray[Any]]:
+        """`target_<label>` 0 or 1."""
+        return named_columns("target", target, self.labels)
