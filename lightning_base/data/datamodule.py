@@ -1,7 +1,7 @@
 """BaseDataModule: one abstract `dataset(source)`; train and validation are two views of one pool."""
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from lightning_base.augment import Augmentation, Context, Of, augment
+from lightning_base.augment import Augmentation, Context
 from lightning_base.clean.cleaning import Cleaning
+from lightning_base.data.loading import Loading, transformed
 from lightning_base.data.pool import DIVIDING, NEITHER, Division, Pool, Pools, Role, Source, Sources, source_of
 from lightning_base.data.trained import SEALED, TrainedOn, shape_of
 from lightning_base.distributed.strategies import data_ranks
@@ -33,7 +33,7 @@ from lightning_base.tools.choices import demand_choices
 
 
 @dataclass(kw_only=True, eq=False)
-class BaseDataModule(LightningDataModule, ABC):
+class BaseDataModule(Loading):
     """Collecting, cleaning, splitting, fitted preprocessing, augmentation and exact loaders over any source.
 
     A subclass implements `dataset` alone; as a dataclass it only names what it needs beside the arguments here.
@@ -154,7 +154,7 @@ class BaseDataModule(LightningDataModule, ABC):
         Raises:
             UserError: where the preprocessing is not fitted.
         """
-        self._need_fit()
+        self.need_fit()
         raw = self.samples(source)
         if source not in self._encoded or self._encoded[source][0] is not raw:
             self._encoded[source] = raw, recoded(raw, self.preprocess, self.target_preprocess)
@@ -273,7 +273,7 @@ class BaseDataModule(LightningDataModule, ABC):
         size = self.batch_size or len(self.rows("train") if self.pool.is_split else rows)
         if not train:
             size = self.eval_batch_size or (4 * size if on_tpu(self.trainer) else min(4 * size, max(len(rows), 1)))
-        self._need_fit()
+        self.need_fit()
         if self.trained_on is not None:
             self.trained_on.demand_shape(raw)
             if what := {"val": "held-out samples", "test": SEALED if self.seals else ""}.get(role):
@@ -297,38 +297,14 @@ class BaseDataModule(LightningDataModule, ABC):
             fill=on_tpu(self.trainer),
         )
 
-    def _need_fit(self) -> None:
+    def need_fit(self) -> None:
+        """Refuses to go on without fitted preprocessing.
+
+        Raises:
+            CheckpointError: where nothing was fitted, and no checkpoint brought it.
+        """
         if not self.preprocess.fitted or (self.target_preprocess is not None and not self.target_preprocess.fitted):
             raise CheckpointError("the data's preprocessing is not fitted: fit, or give a trained run's checkpoint")
-
-    def train_dataloader(self) -> BatchLoader:
-        """The training role's batches (Lightning's hook)."""
-        return self.loader("train")
-
-    def val_dataloader(self) -> BatchLoader:
-        """Lightning's hook: the held-out samples, or the slice of the training part that `inner_val` names."""
-        return self.loader("val" if self.inner_val is None else "inner")
-
-    def test_dataloader(self) -> BatchLoader:
-        """Lightning's hook; the only one that reads the sealed test source."""
-        return self.loader("test")
-
-    def predict_dataloader(self) -> BatchLoader:
-        """Lightning's hook: the role that `predict_role` names."""
-        return self.loader(self.predict_role)
-
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Lightning's hook: for a TPU batches are made ready on the host, so that each has one shape there."""
-        return self._ready(batch) if on_tpu(self.trainer) else batch
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Lightning's hook: for other devices batches are made ready there."""
-        return batch if on_tpu(self.trainer) else self._ready(batch)
-
-    def _ready(self, batch: Batch) -> Batch:
-        """Augments a training batch, and preprocesses any."""
-        training = self.trainer is not None and self.trainer.training
-        return self.transform(batch, self.trainer.current_epoch if training and self.trainer else None)
 
     def transform(self, batch: Batch, epoch: int | None = None) -> Batch:
         """The batch as the network takes it; augmented where an epoch (from 0) is given.
@@ -336,19 +312,9 @@ class BaseDataModule(LightningDataModule, ABC):
         Raises:
             UserError: where the preprocessing is not fitted.
         """
-        self._need_fit()
-        if epoch is None or not self.augment:
-            return self.preprocess.apply(batch._replace(partner=None))
+        self.need_fit()
         context = Context(len(self.classes), self.preprocess.numeric, self.preprocess.numeric_parts)
-        if isinstance(batch.x, dict) and (whole := [op for op in self.augment if not isinstance(op, Of)]):
-            raise ConfigError(
-                f"data.augment: samples have several inputs ({', '.join(batch.x)}), and {type(whole[0]).__name__} is "
-                "for one; say which: lightning_base.augment.Of, with its name and the op"
-            )
-        batch = augment(batch, self.augment, "raw", self.fold_seed, epoch, context)
-        partner = batch.partner
-        batch = self.preprocess.apply(batch)._replace(partner=partner and self.preprocess.apply(partner))
-        return augment(batch, self.augment, "ready", self.fold_seed, epoch, context)
+        return transformed(batch, self.preprocess, self.augment, self.fold_seed, epoch, context)
 
     def forget_checkpoint(self) -> None:
         """Lets the preprocessing be fitted anew, on any split."""

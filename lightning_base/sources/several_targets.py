@@ -88,7 +88,9 @@ def from_columns(samples: Samples, names: Sequence[str], task: str, known: Targe
     if schema is not None:
         mine = schema["name"].isin(names)
         becomes = schema["becomes"].where(~mine, f"target, one of {len(names)} {kind}")
-        schema = schema.assign(becomes=becomes, kind=schema["kind"].where(~mine, "target"))
+        schema = schema.assign(
+            becomes=becomes, kind=schema["kind"].where(~mine, "target"), input=schema["input"] & ~mine
+        )
     return replace(
         samples,
         inputs=picked(samples.inputs, rest),

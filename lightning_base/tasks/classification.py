@@ -16,7 +16,8 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
-from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.scores import ClassRatio, CrossEntropy, MacroAUROC
 from lightning_base.tasks.settings import demand_weight
 

@@ -13,9 +13,10 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Boxes
 from lightning_base.samples.nested import Nested
-from lightning_base.tasks.base import BaseModule, Output, Scorer
+from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import objects
 from lightning_base.tasks.detections import AveragePrecision, by_class, fuse, match
+from lightning_base.tasks.predictor import Output, Scorer
 from lightning_base.tasks.settings import demand_weight
 
 SPREAD = 0.54 / 6  # of a target's Gaussian, in widths of its box: Liu et al. 2020 (TTFNet), section 3.2

@@ -12,9 +12,10 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
-from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
 from lightning_base.tasks.label_scores import LabelCounts, LabelEntropy, LabelRanking
+from lightning_base.tasks.predictor import Output
 
 
 class MultiLabel(BaseModule):

@@ -12,9 +12,10 @@ from torchmetrics import Metric, MetricCollection
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.samples.batch import Batch, Inputs, Lengths, targets
 from lightning_base.samples.nested import Nested
-from lightning_base.tasks.base import BaseModule, Output
+from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
 from lightning_base.tasks.losses import at_least_float32
+from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.scores import Determination, ResidualError
 
 

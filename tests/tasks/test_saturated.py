@@ -15,7 +15,7 @@ from lightning_base.stats.estimates import estimate
 from lightning_base.stats.facts import Design
 from lightning_base.stats.linear import Lines, auroc_terms
 from lightning_base.tasks import Classification
-from lightning_base.tasks.base import Output
+from lightning_base.tasks.predictor import Output
 from tests.helpers import CONFIGS, Run, crossval, read_json
 
 SURE = (

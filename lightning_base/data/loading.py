@@ -1,0 +1,92 @@
+"""How samples become batches: Lightning's hooks for loaders, and what is done to a batch before a network sees it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from lightning.pytorch import LightningDataModule
+
+from lightning_base.augment import Augmentation, Context, Of, augment
+from lightning_base.data.pool import Role
+from lightning_base.distributed.tpu import on_tpu
+from lightning_base.errors import ConfigError
+from lightning_base.preprocess.base import Preprocess
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.loader import BatchLoader
+
+
+class Loading(LightningDataModule, ABC):
+    """Lightning's hooks of a data module whose roles have loaders.
+
+    Attributes:
+        inner_val: share of the training role that validation during training sees; None for the held-out samples.
+        predict_role: the role that Lightning's predict reads.
+    """
+
+    inner_val: float | None
+    predict_role: Role
+
+    @abstractmethod
+    def loader(self, role: Role) -> BatchLoader:
+        """The loader of a role."""
+
+    @abstractmethod
+    def transform(self, batch: Batch, epoch: int | None = None) -> Batch:
+        """The batch as the network takes it; augmented where an epoch (from 0) is given."""
+
+    def train_dataloader(self) -> BatchLoader:
+        """The training role's batches (Lightning's hook)."""
+        return self.loader("train")
+
+    def val_dataloader(self) -> BatchLoader:
+        """Lightning's hook: the held-out samples, or the slice of the training part that `inner_val` names."""
+        return self.loader("val" if self.inner_val is None else "inner")
+
+    def test_dataloader(self) -> BatchLoader:
+        """Lightning's hook; the only one that reads the sealed test source."""
+        return self.loader("test")
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Lightning's hook: the role that `predict_role` names."""
+        return self.loader(self.predict_role)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Lightning's hook: for a TPU batches are made ready on the host, so that each has one shape there."""
+        return self._ready(batch) if on_tpu(self.trainer) else batch
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Lightning's hook: for other devices batches are made ready there."""
+        return batch if on_tpu(self.trainer) else self._ready(batch)
+
+    def _ready(self, batch: Batch) -> Batch:
+        """Augments a training batch, and preprocesses any."""
+        training = self.trainer is not None and self.trainer.training
+        return self.transform(batch, self.trainer.current_epoch if training and self.trainer else None)
+
+
+def transformed(
+    batch: Batch, preprocess: Preprocess, ops: Sequence[Augmentation], seed: int, epoch: int | None, context: Context
+) -> Batch:
+    """The batch as the network takes it.
+
+    Args:
+        batch: as it was gathered.
+        preprocess: fitted.
+        ops: what changes training batches.
+        seed: of the order and of what is drawn.
+        epoch: from 0, of a training batch; None for others, which are not changed at random.
+        context: what the operations need to know of the data.
+
+    Raises:
+        ConfigError: for an operation on one input where samples have several.
+    """
+    if epoch is None or not ops:
+        return preprocess.apply(batch._replace(partner=None))
+    if isinstance(batch.x, dict) and (whole := [op for op in ops if not isinstance(op, Of)]):
+        raise ConfigError(
+            f"data.augment: samples have several inputs ({', '.join(batch.x)}), and {type(whole[0]).__name__} is for "
+            "one; say which: lightning_base.augment.Of, with its name and the op"
+        )
+    batch = augment(batch, ops, "raw", seed, epoch, context)
+    partner = batch.partner
+    batch = preprocess.apply(batch)._replace(partner=partner and preprocess.apply(partner))
+    return augment(batch, ops, "ready", seed, epoch, context)

@@ -1,0 +1,159 @@
+"""Predictor: what a task gives of a batch, how that is scored, combined and written, and what it refuses."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy.typing as npt
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import ConfigError, UserError
+from lightning_base.samples.batch import Batch, Inputs, Lengths
+from lightning_base.samples.nested import Nested, rows_of
+from lightning_base.samples.samples import Samples
+from lightning_base.tasks.columns import table_columns
+from lightning_base.tasks.kinds import demand_kind
+from lightning_base.tasks.network import mend, outputs, shape_of
+from lightning_base.tools.imports import fault
+
+Scorer: TypeAlias = Callable[[Tensor], dict[str, Tensor]]
+
+
+class Output(NamedTuple):
+    """What a step returns: the mean loss (), the predictions (B, ...) that metrics take, the targets (B, ...).
+
+    Attributes:
+        preds: a tensor (B, ...), Sequences, or a dictionary of these by name.
+        target: likewise, as metrics take it beside the predictions; None where there is none.
+        weight: (), what the loss is a mean over, where that is not the samples: the sum of their weights, the number of
+            objects. Where it is 0 the loss is divided by 1.
+    """
+
+    loss: Tensor
+    preds: Nested
+    target: Nested
+    weight: Tensor | None = None
+
+
+class Predictor(LightningModule, ABC):
+    """What every task says of its predictions; `BaseModule` is what trains it.
+
+    Attributes:
+        takes: the kinds of targets that it trains on, as `Samples.kind` has them, "none" among them; () for any.
+        network: any nn.Module.
+        channels_last: whether image batches are held in channels-last memory.
+    """
+
+    takes: ClassVar[tuple[str, ...]] = ()
+    network: nn.Module
+    channels_last: bool
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Output:
+        """Loss, predictions and targets of a batch: a function of the network and the batch alone."""
+
+    @abstractmethod
+    def forward(self, x: Inputs) -> Nested:
+        """The predictions (B, ...) of preprocessed inputs (B, ...): what metrics, ensembles and exports use."""
+
+    def predictions(self, batch: Batch) -> Nested:
+        """The predictions of a batch: of its inputs alone, by default; for what depends on lengths, of these too."""
+        return self(batch.x)
+
+    @abstractmethod
+    def metrics(self) -> MetricCollection:
+        """New metrics of one number each, over (preds, target)."""
+
+    def details(self) -> MetricCollection:
+        """New metrics that are vectors or matrices, for the reports; none by default."""
+        return MetricCollection({})
+
+    def scorer(self, preds: Nested, target: Nested) -> Scorer:
+        """The metrics of samples drawn from these, as a function of their rows (n,), which may come more than once."""
+        metrics = self.metrics()
+
+        def score(rows: Tensor) -> dict[str, Tensor]:
+            metrics.reset()
+            found: dict[str, Tensor] = metrics(rows_of(preds, rows), rows_of(target, rows))
+            return found
+
+        return score
+
+    def combine(self, members: Nested) -> Nested:
+        """The ensemble's predictions (N, ...) from its members' (M, N, ...): their mean, by default.
+
+        Args:
+            members: as `lightning_base.samples.nested.stacked` makes them: (M, N, ...) tensors, alone or by name.
+
+        Raises:
+            ConfigError: where predictions are such that they have no mean.
+        """
+        if isinstance(members, dict):
+            return {name: self.combine(part) for name, part in members.items()}
+        if not isinstance(members, Tensor) or not members.is_floating_point():
+            raise ConfigError(
+                f"model: {type(self).__name__} says no way to combine its predictions over folds; give one fold's "
+                "checkpoint as --ckpt_path, or implement `combine`"
+            )
+        return members.mean(dim=0)
+
+    def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
+        """The columns of a prediction table, from predictions (N, ...), by default as they are.
+
+        `pred` where they are one tensor or Sequences, else `pred_<name>`: (N,) are values, more are an array per
+        sample. Arrays of two or more axes are kept in a file beside the table.
+        """
+        return table_columns("pred", preds)
+
+    def target_columns(self, target: Nested) -> dict[str, npt.NDArray[Any]]:
+        """The columns that say what was to be predicted; `target` by default, as `columns` has predictions."""
+        return table_columns("target", target)
+
+    def outputs(self, x: Inputs, lengths: Lengths = None) -> Any:
+        """What the network gives of preprocessed inputs: one tensor, or several as keywords of their names.
+
+        A network whose `forward` has a parameter `lengths` (or `<name>_lengths` of several inputs) is given them.
+        """
+        return outputs(self.network, x, lengths, self.inputs)
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """An input in the memory format, and a floating one in the precision, that the network's weights have."""
+        dtype = self.dtype
+        if isinstance(dtype, torch.dtype) and x.is_floating_point():
+            x = x.to(dtype)
+        return x.contiguous(memory_format=torch.channels_last) if self.channels_last and x.ndim == 4 else x
+
+    def use(self, data: BaseDataModule) -> None:
+        """Takes from the data what the task needs before training (class names, class weights); none by default."""
+
+    def demand_kind(self, samples: Samples) -> None:
+        """Refuses samples whose targets are of a kind that the task does not train on.
+
+        Raises:
+            ConfigError: naming both, and the tasks that do.
+        """
+        demand_kind(type(self).__name__, self.takes, samples)
+
+    def check(self, batch: Batch) -> None:
+        """One forward pass without gradient, to find a misfit of network and data before anything is written.
+
+        Raises:
+            UserError: where the network does not take the batch, or gives what the targets do not fit.
+        """
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                self.step(batch)
+        except UserError:
+            raise
+        except Exception as error:  # whatever the user's own network or task does
+            said = f"{shape_of(batch.x)}: {fault(error)}; {mend(self.network, batch.x)}"
+            name = type(self.network).__name__
+            raise ConfigError(f"model.network: {name} does not fit the data, whose batch has shape {said}") from error
+        finally:
+            self.train(was_training)
