@@ -25,7 +25,10 @@ def run_verb(arguments: Sequence[str]) -> None:
 def call(asked: Asked) -> None:
     """Calls the function that a verb is."""
     experiment, options = asked.experiment, asked.options
-    if asked.verb in ("validate", "test", "predict"):
+    if asked.verb == "predict":
+        more = {"out": options["out"], "overwrite": options["overwrite"]}
+        functions.predict(options["ckpt_path"], config=experiment, **more)
+    elif asked.verb in ("validate", "test"):
         getattr(functions, asked.verb)(options["ckpt_path"], config=experiment)
     else:
         getattr(functions, asked.verb)(experiment, **options)

@@ -19,7 +19,7 @@ EXAMPLES = {
     "fit": "--config configs/digits_cnn.yaml --trainer.max_epochs 3",
     "validate": "--ckpt_path runs/digits_cnn/fit/version_0/checkpoints/last.ckpt",
     "test": "--ckpt_path runs/digits_cnn/crossval",
-    "predict": "--ckpt_path runs/digits_cnn/crossval --data.predict new.npz",
+    "predict": "--ckpt_path runs/digits_cnn/crossval --data.predict new.npz --out new.csv",
     "crossval": "--config configs/digits_cnn.yaml --trainer.max_epochs 3",
 }
 COMMON = {  # what every verb takes, shorter than the parser has it

@@ -177,9 +177,20 @@ class Classification(BaseModule):
         )
 
     def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
-        """`pred` (the class number) and `prob_0` … `prob_<C-1>`."""
+        """`pred` (the class number), `pred_class` (its name) and `prob_0` … `prob_<C-1>`."""
         columns: dict[str, npt.NDArray[Any]] = {"pred": preds.argmax(dim=1).numpy()}
+        columns["pred_class"] = np.array(self.classes, dtype=object)[columns["pred"]]
         return columns | {f"prob_{c}": preds[:, c].numpy() for c in range(preds.shape[1])}
+
+    def target_columns(self, target: Nested) -> dict[str, npt.NDArray[Any]]:
+        """`target` (the class number) and `target_class` (its name)."""
+        return {"target": target.numpy(), "target_class": np.array(self.classes, dtype=object)[target.numpy()]}
+
+    def answer_columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
+        """`pred` (the class's name) and `prob_<name>` of each class."""
+        names = np.array(self.classes, dtype=object)
+        columns: dict[str, npt.NDArray[Any]] = {"pred": names[preds.argmax(dim=1).numpy()]}
+        return columns | {f"prob_{name}": preds[:, c].numpy() for c, name in enumerate(self.classes)}
 
 
 def _numbers(values: Any) -> bool:

@@ -200,6 +200,12 @@ class Detection(BaseModule):
             columns[name] = objects(values)
         return columns
 
+    def answer_columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
+        """`boxes`, `scores` and `labels`, these by the classes' names."""
+        columns = self.columns(preds)
+        names = np.array(self.classes, dtype=object)
+        return columns | {"labels": objects(names[found] for found in columns["labels"])}
+
     def target_columns(self, target: Nested) -> dict[str, npt.NDArray[Any]]:
         """`target_boxes` and `target_labels`: lists, without padding."""
         real = target.labels >= 0  # (N, M)

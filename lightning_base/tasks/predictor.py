@@ -109,6 +109,10 @@ class Predictor(LightningModule, ABC):
         """
         return table_columns("pred", preds)
 
+    def answer_columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
+        """The columns that `predict` gives: those of `columns`, by default, with names where there are some."""
+        return self.columns(preds)
+
     def target_columns(self, target: Nested) -> dict[str, npt.NDArray[Any]]:
         """The columns that say what was to be predicted; `target` by default, as `columns` has predictions."""
         return table_columns("target", target)

@@ -186,6 +186,12 @@ def drawn_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tup
     return {name: (low, high) if low < high else (nan, nan) for name, (low, high) in intervals.items()}
 
 
+def answers(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
+    """One line per sample for a reader: id, and the task's predictions with names (pred, prob_yes, …)."""
+    table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})
+    return table.assign(**task.answer_columns(predictions.preds))
+
+
 def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
     """One line per sample: id, target where there is one, and the task's columns (pred, prob_0, …)."""
     table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})

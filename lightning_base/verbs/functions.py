@@ -7,6 +7,7 @@ random states of the process are left as they were. The command line calls the s
 from __future__ import annotations  # torch's and our own classes are named here before they are imported
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -202,6 +203,8 @@ def predict(
     run: Directory | None,
     x: Any = None,
     *,
+    out: str | PathLike[str] | None = None,
+    overwrite: bool = False,
     config: Config | None = None,
     overrides: Settings = NOTHING,
     verbose: bool = False,
@@ -212,13 +215,15 @@ def predict(
         run: a checkpoint, or the directory or result of a fit or of a finished cross-validation.
         x: the samples: a DataFrame with the columns of the inputs, or an array (N, ...). By default those that the
             configuration names (`overrides={"data.predict": "new.csv"}`); their predictions are written too.
+        out: a file ending in .csv, .parquet or .jsonl that the predictions are written to.
+        overwrite: replace `out` where it is there.
         config: by default the configuration saved with the run.
         overrides: values by dotted key.
         verbose: print what the command line prints.
 
     Returns:
         One row per sample, in the order of `x` and with its index where it is a DataFrame: id, and the task's columns,
-        which are pred and, for classes, prob_0 ….
+        which are pred and, for classes, the probability of each by its name: prob_yes ….
 
     Raises:
         UserError: where the samples cannot be read, or the run is not finished.
@@ -227,7 +232,7 @@ def predict(
 
     with running.guarded(verbose, RUN):
         experiment, path = running.reopened("predict", run, config, overrides)
-        found = scoring.predict(experiment, path, x)
+        found = scoring.predict(experiment, path, x, None if out is None else Path(out), overwrite)
         return found if x is None else running.as_given(found, x)
 
 

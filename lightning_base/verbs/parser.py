@@ -35,7 +35,7 @@ CKPT_PATH = {  # the help of --ckpt_path
     "the sealed test samples.",
     "predict": "The checkpoint, run folder, or finished crossval directory (then its folds' ensemble) that predicts.",
 }
-MORE_HIDDEN = {"validate": {"verbose"}, "test": {"verbose"}, "predict": {"return_predictions"}}
+MORE_HIDDEN = {"validate": {"verbose"}, "test": {"verbose"}}
 
 
 @dataclass(frozen=True)

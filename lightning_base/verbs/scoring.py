@@ -17,7 +17,7 @@ from lightning_base.errors import ConfigError, FoldsFailed, UserError
 from lightning_base.folds.search import tuned
 from lightning_base.preprocess.base import Unseen
 from lightning_base.results import states
-from lightning_base.results.arrays import write_predictions
+from lightning_base.results.written import demand_out, write_out
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats import words
 from lightning_base.stats.tables import score_table
@@ -226,13 +226,18 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     return found
 
 
-def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.DataFrame:
+def predict(
+    experiment: Experiment, path: Path | None, x: Any = None, out: Path | None = None, overwrite: bool = False
+) -> pd.DataFrame:
     """The predictions of new samples, by a checkpoint or a crossval directory's ensemble.
 
     Args:
         experiment: the configuration that was trained with.
         path: a checkpoint, or the directory of a fit or a cross-validation.
         x: the samples, as the data module takes them; None for its predict source, whose predictions are also written.
+        out: where they are written, as CSV, Parquet or JSON lines by its ending; by default, of the predict source,
+            into the run's directory.
+        overwrite: replace a file that is there.
 
     Raises:
         UserError: where the path names none, or the samples cannot be read.
@@ -240,17 +245,20 @@ def predict(experiment: Experiment, path: Path | None, x: Any = None) -> pd.Data
     members, home = members_of(path, "predict")
     demand_code_of_run(experiment, home, "predict")
     written = home / ("ensemble.parquet" if len(members) > 1 else "predict.parquet")
-    demand_file(*([written] if x is None else []))
+    if out is not None:
+        demand_out(out, overwrite)
+        written = out
+    elif x is None:
+        demand_file(written)
     run, predictions, ids = ensemble(experiment, "predict", members, x)
-    task = run.model
+    found = evaluate.answers(run.model, predictions)
     if ids is not None:
-        found = evaluate.frame(task, predictions)
         if lost := len(ids) - len(found):
             say(f"{lost} of {len(ids)} samples were left out by cleaning; they have no prediction")
             found = found.set_index("id").reindex(ids).rename_axis("id").reset_index()
-        return found
-    found = evaluate.frame(task, predictions)
-    write_predictions(written, found)
+        if out is None:
+            return found
+    write_out(written, found)
     said = f"{len(found)} samples predicted by {describe(members)}\nresults: {written}"
     console(Level.QUIET).print(said, soft_wrap=True)
     return found

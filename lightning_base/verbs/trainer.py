@@ -1,5 +1,7 @@
 """The Trainer of the command line: Lightning's own, plus the declaration of the verbs that Lightning lacks."""
 
+from pathlib import Path
+
 import lightning.pytorch as pl
 from lightning.pytorch import LightningDataModule, LightningModule
 
@@ -40,6 +42,27 @@ class Trainer(pl.Trainer):
             slurm: what slurm asks of the cluster.
         """
         raise NotImplementedError("crossval is a verb of the command line: lightning_base.folds.loop does the work")
+
+    def predict(  # type: ignore[override]
+        self,
+        model: LightningModule | None = None,
+        datamodule: LightningDataModule | None = None,
+        ckpt_path: str | Path | None = None,
+        out: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Predict new samples with a checkpoint, or with the ensemble of a crossval directory.
+
+        Their file is named as the data module has it: --data.predict new.csv. Each line has the sample's id, its
+        prediction by name, and for classes the probability of each.
+
+        Args:
+            ckpt_path: see CKPT_PATH.
+            out: the file that predictions are written to, by its ending CSV (.csv), Parquet (.parquet) or JSON lines
+                (.jsonl); by default predict.parquet, or of an ensemble ensemble.parquet, in the run's directory.
+            overwrite: replace the file that out names where it is there.
+        """
+        raise NotImplementedError("predict is a verb of the command line: lightning_base.verbs.scoring does the work")
 
     def prepare(self, model: LightningModule | None, datamodule: LightningDataModule) -> None:
         """Fetch, clean, pack and split the data, and show what was found; later verbs need no network.
