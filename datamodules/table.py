@@ -152,6 +152,7 @@ class Table(BaseDataModule):
                     task=self.task,
                     classes=self.class_names,
                     target_range=self.target_range,
+                    schema=self.schema,
                 )
             )
         if source == "test":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.samples import Feature
 from lightning_base.sources import dates
+from lightning_base.sources.before import demand_as_before, form_of
 from lightning_base.sources.columns import MOST_VALUES, Layout, Tally, apart, canonical, classes_of, inputs
 from lightning_base.sources.numbers import PLAIN, WRITTEN, Notation, from_written, notation_of, number, written
 from lightning_base.sources.records import Records
@@ -75,7 +76,9 @@ def plan(layout: Layout, records: Records) -> Plan:
     columns, findings = [], list[tuple[str, str, str]]()
     for name in names:
         one = (
-            _as_before(layout, tallies[name], given[name]) if given else _decided(layout, records, name, tallies[name])
+            _as_before(layout, records, tallies[name], given[name])
+            if given
+            else _decided(layout, records, name, tallies[name])
         )
         columns.append(one)
         findings += _findings(layout, one)
@@ -214,20 +217,15 @@ def _date_form(layout: Layout, name: str, tally: Tally) -> str | None:
     return form
 
 
-def _as_before(layout: Layout, tally: Tally, feature: Feature) -> Column:
+def _as_before(layout: Layout, records: Records, tally: Tally, feature: Feature) -> Column:
     """A column read as another file's is."""
     name = feature.name
+    demand_as_before(layout, records, tally, feature)
     if feature.categories is not None:
-        return _category(layout, name, "category", tally)
-    if not feature.written and tally.odd is not None and not tally.truths and not tally.numbers:
-        value, line = tally.odd
-        raise DataError(
-            f"{layout.form.path}: column {name!r} was numbers in training and holds none here, the first value "
-            f"is {value!r} in line {line}; give numbers, or leave the values empty"
-        )
-    return Column(
-        name, "date" if feature.is_date else "number", "as in training", tally, Feature(name, None, feature.written)
-    )
+        return _category(layout, name, "boolean" if tally.truths else "category", tally)
+    if feature.is_date:
+        return _date(name, tally, form_of(feature))
+    return Column(name, "number", "gaps filled, standardised", tally, Feature(name, None, feature.written))
 
 
 def _findings(layout: Layout, column: Column) -> list[tuple[str, str, str]]:

@@ -19,7 +19,7 @@ from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.preprocess import TablePreprocess
 from lightning_base.sources.schema import described as described_columns
-from lightning_base.sources.schema import write_schema
+from lightning_base.sources.schema import rows_of, write_schema
 from lightning_base.tools.console import Level, console
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build
@@ -51,7 +51,7 @@ def prepare(experiment: Experiment) -> Prepared:
         out.print("\n".join(lines), soft_wrap=True, markup=False)
     if isinstance(data.preprocess, TablePreprocess) and data.samples("pool").schema is not None:
         widths = data.preprocess.widths()
-        out.print(schema_table(described_columns(data.samples("pool"), widths)))
+        out.print(schema_table(described_columns(data.samples("pool"), widths), rows_of(data.samples("pool"))))
         write_schema(directory / "schema.yaml", data.samples("pool"), widths)
     write_split(directory, data)
     found = findings(data)
@@ -88,9 +88,9 @@ def described(data: BaseDataModule) -> list[str]:
     return lines
 
 
-def schema_table(columns: Sequence[Mapping[str, Any]]) -> Table:
-    """What each column was taken for, a line each."""
-    table = Table(title="columns", title_justify="left")
+def schema_table(columns: Sequence[Mapping[str, Any]], rows: int) -> Table:
+    """What each column was taken for, a line each; counts are over so many rows."""
+    table = Table(title=f"columns, over all {counted(rows, 'row', 'rows')}", title_justify="left")
     for heading in ("column", "taken for"):
         table.add_column(heading, overflow="fold")
     for heading in ("distinct", "missing"):

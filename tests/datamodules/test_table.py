@@ -369,5 +369,5 @@ def test_categories_that_training_has_not_seen_are_counted_and_a_column_of_them_
     assert data.preprocess.unseen(data.given(frame), np.arange(4)) == {"colour": Unseen(2, ("pink",))}
     with pytest.raises(DataError, match=r"'colour': none of its values \('RED'\).*'blue', 'red'; spell them so"):
         data.preprocess.unseen(data.given(frame.assign(colour="RED")), np.arange(4))
-    with pytest.raises(DataError, match=r"'price' was numbers in training and holds none here, .*'cheap'"):
+    with pytest.raises(DataError, match=r"'price' was numbers before and holds none here, .*'cheap'"):
         data.given(frame.assign(price="cheap"))
