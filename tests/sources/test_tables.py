@@ -420,6 +420,16 @@ def test_the_schema_says_it_in_yaml_and_a_file_that_does_not_fit_is_refused(tmp_
             Table(path=str(path), target="y", schema=str(tmp_path / "schema.yaml")).samples("pool")
 
 
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [("t.xls", "save it as .xlsx"), ("t.json", r"as \.jsonl"), ("t.zip", "unpack it"), ("t.pkl", "Parquet")],
+)
+def test_a_table_of_another_format_is_named_and_not_taken_for_text(tmp_path: Path, name: str, mend: str) -> None:
+    (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0")
+    with pytest.raises(UserError, match=rf"data\.path: .*{name} is .*{mend}"):
+        Table(path=str(tmp_path / name), target="y").samples("pool")
+
+
 def test_a_file_held_to_a_schema_has_that_very_schema(tmp_path: Path) -> None:
     frame = FRAME.assign(
         when=pd.date_range("2024-01-01", periods=N).strftime("%d.%m.%Y"), price="1.234,5", flag=np.arange(N) % 2 == 0
