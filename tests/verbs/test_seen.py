@@ -134,4 +134,4 @@ def test_a_spelling_that_training_has_not_seen_is_told_by_predict(work: Path) ->
     with pytest.raises(
         DataError, match=r"data\.clean\.type: fix to make the odd values missing ones, when training too"
     ):
-        run.predict(asked.assign(n=["many", *asked["n"][1:]]))
+        run.predict(asked.assign(n=["many", *asked["n"][1:].astype(str)]))
