@@ -71,7 +71,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 
 def described(data: BaseDataModule) -> list[str]:
-    """A line on the pool's classes with their samples, and one on how many numbers a network gets of a table's row."""
+    """Lines on the classes with their samples or boxes, the groups, and how many numbers a network gets of a row."""
     pool, lines = data.samples("pool"), []
     if pool.classes and pool.target is not None and len(pool.classes) <= SHOWN:
         count = np.bincount(pool.target, minlength=len(pool.classes))
@@ -79,6 +79,11 @@ def described(data: BaseDataModule) -> list[str]:
         lines.append(f"{len(pool.classes)} classes: {named}")
     elif pool.classes:
         lines.append(f"{len(pool.classes)} classes")
+    if pool.boxes is not None:
+        count = np.bincount(pool.boxes.values[:, 4].astype(np.int64), minlength=len(pool.classes))
+        lines[-1] += ": " + ", ".join(f"{name} {n} boxes" for name, n in zip(pool.classes, count, strict=True))
+    if "group" in pool.table:
+        lines.append(counted(pool.table["group"].nunique(), "group", "groups"))
     if isinstance(data.preprocess, TablePreprocess):
         data.setup("fit")
         width = data.transform(data.loader("train").gather(data.rows("train")[:1])).x.shape[1]
