@@ -244,7 +244,7 @@ def _findings(layout: Layout, column: Column) -> list[tuple[str, str, str]]:
         return []  # values that are none are told one by one as they are encoded
     value, line = tally.odd
     count = tally.known - tally.numbers
-    detail = f"a column with {count} values that are no numbers, the first {value!r} in line {line}"
+    detail = f"a column of {tally.known} values, {count} of them no numbers, the first {value!r} in line {line}"
     return [(column.name, "type", detail)]
 
 
@@ -278,11 +278,20 @@ def _tally(
 
 
 def _target(layout: Layout, records: Records, tallies: dict[str, Tally]) -> tuple[Notation, tuple[str, ...]]:
-    """How the target's numbers are written, and its classes."""
+    """How the target's numbers are written, and its classes.
+
+    Raises:
+        ConfigError: for one of names or dates, which no model could learn.
+    """
     classes = classes_of(layout, tallies)
     if layout.target is None or layout.task == "classification" or (classes and layout.classes is not None):
         return records.notation, classes
     tally = tallies[layout.target]
     if tally.words and not tally.coded and (found := _notation(layout, records, layout.target, tally)):
         return found, ()
+    if layout.task == "auto" and tally.known >= FEWEST and len(classes) >= DISTINCT * tally.known:
+        raise ConfigError(
+            f"data.target: column {layout.target!r} of {layout.form.path} has another value in nearly every row, "
+            f"{tally.examples[0]!r} for one: no classes, and no numbers; name another column, or give data.task"
+        )
     return records.notation, classes

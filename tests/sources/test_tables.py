@@ -430,6 +430,15 @@ def test_a_table_of_another_format_is_named_and_not_taken_for_text(tmp_path: Pat
         Table(path=str(tmp_path / name), target="y").samples("pool")
 
 
+@pytest.mark.parametrize("kind", ["names", "dates"])
+def test_a_target_of_names_or_dates_is_refused(tmp_path: Path, kind: str) -> None:
+    days = pd.date_range("2024-01-01", periods=N)
+    frame = FRAME.assign(y=[f"K{i:03}" for i in range(N)] if kind == "names" else days.strftime("%Y-%m-%d"))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UserError, match=r"data\.target: column 'y' of .* has another value in nearly every row, '"):
+        Table(path=str(tmp_path / "t.csv"), target="y").samples("pool")
+
+
 def test_a_file_held_to_a_schema_has_that_very_schema(tmp_path: Path) -> None:
     frame = FRAME.assign(
         when=pd.date_range("2024-01-01", periods=N).strftime("%d.%m.%Y"), price="1.234,5", flag=np.arange(N) % 2 == 0
