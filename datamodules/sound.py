@@ -162,8 +162,8 @@ class Sound(BaseDataModule):
         for name in listed.files["name"]:
             if (match := self._pattern.fullmatch(listed.within(name))) is None:
                 raise DataError(
-                    f"{listed.folder / name}: it does not fit data.pattern {self.pattern!r}; mend the name or the "
-                    "pattern"
+                    f"{listed.folder}: {listed.within(name)!r} does not fit data.pattern {self.pattern!r}; mend the "
+                    "name, the pattern or data.root"
                 )
             names.append(match.groupdict())
         return names

@@ -164,6 +164,7 @@ class Table(BaseDataModule):
                     task=self.task,
                     classes=self.class_names,
                     target_range=self.target_range,
+                    schema=self.schema,
                 )
             )
             return self._with_several(read, None)

@@ -90,10 +90,17 @@ def near_file(path: str) -> str:
     """`"; did you mean 'x'?"` for the file or folder nearest in name to one that is not there, in the same folder."""
     folder, name = os.path.split(path)
     try:
-        found = suggest(name, os.listdir(folder or "."))
+        there = os.listdir(folder or ".")
     except OSError:
         return ""
+    stem = name.partition(".")[0]  # an ending alone makes no names alike
+    found = suggest(name, [one for one in there if alike(stem, one.partition(".")[0])])
     return found.replace("'", f"'{folder}{os.sep}", 1) if found and folder else found
+
+
+def alike(word: str, other: str) -> bool:
+    """Whether two words are near enough for one to be meant by the other, case aside."""
+    return bool(difflib.get_close_matches(word.casefold(), [other.casefold()], cutoff=0.6))
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

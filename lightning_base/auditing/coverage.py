@@ -50,7 +50,7 @@ def _against(pool: Samples, test: Samples, near: bool) -> Iterator[Line]:
 
 
 def _no_near(near: bool) -> str:
-    return "images of 16 pixels a side and more, and texts, have them" if near else "not asked for"
+    return "images of 8 bits and 16 pixels a side or more, and texts, have them" if near else "not asked for"
 
 
 def told(lines: list[Line]) -> tuple[str, str]:

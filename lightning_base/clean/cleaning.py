@@ -166,7 +166,7 @@ def clean(samples: Samples, policy: Cleaning, pool: bool = True) -> tuple[Sample
 
     def act(samples: Samples, found: pd.DataFrame, low: Any = None, high: Any = None) -> Samples:
         log.append(_acted(found, policy))
-        _fail(samples, log[-1])
+        _fail(samples, log[-1], pool)
         return _drop(_fix(samples, log[-1], low, high), log[-1])
 
     told = set(samples.findings["id"][samples.findings["kind"] == "target"])
@@ -201,7 +201,7 @@ def _acted(found: pd.DataFrame, policy: Cleaning) -> pd.DataFrame:
     return found.assign(action=pd.Series([getattr(policy, kind) for kind in found["kind"]], dtype=str))
 
 
-def _fail(samples: Samples, found: pd.DataFrame) -> None:
+def _fail(samples: Samples, found: pd.DataFrame, pool: bool) -> None:
     """Raises for the first finding that is to fail."""
     failing = found[found["action"] == "fail"]
     if failing.empty:
@@ -213,7 +213,7 @@ def _fail(samples: Samples, found: pd.DataFrame) -> None:
     where = f"{name}: {detail}" if told else f"{'column' if kind in COLUMN_KINDS else 'row'} {name!r} has {detail}"
     raise DataError(
         f"{samples.origin}: {one_line(where)} ({count[kind]} of kind {kind}{others}); mend the data, or set "
-        f"data.clean.{kind}: {MENDS.get(kind, 'drop to leave them out')}"
+        f"data.clean.{kind}: {MENDS.get(kind, 'drop to leave them out')}" + ("" if pool else ", when training too")
     )
 
 

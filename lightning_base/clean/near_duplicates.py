@@ -86,7 +86,7 @@ def _table(ids: Sequence[str], others: Sequence[str], scores: Sequence[float]) -
 
 
 def comparable(samples: Samples) -> bool:
-    """Whether near duplicates can be looked for among these samples: images of 16 pixels a side and more, or texts."""
+    """Whether near duplicates can be looked for among these samples: 8-bit images of 16 pixels a side, or texts."""
     return _are_images(samples) or _are_texts(samples)
 
 

@@ -121,12 +121,17 @@ class Checked:
         Raises:
             ConfigError: for what is missing, not there, or no key.
         """
+        stray = stray_words(self.words)
         if not self.files and not any(name.partition(".")[0] == "data" for name, _ in options(self.words)):
+            if stray:  # a file's name without --config, most likely
+                raise ConfigError(stray_word(stray[0]))
+            if verb in ("validate", "test", "predict"):
+                raise ConfigError("--ckpt_path: missing; name what a run left, as runs/NAME/crossval")
             raise ConfigError(missing("data"))
         for key in ("data",) if verb in ("prepare", "audit") else ("model", "data"):
             if self.empty.get(key):
                 raise ConfigError(missing(key))
-        if stray := stray_words(self.words):
+        if stray:
             raise ConfigError(stray_word(stray[0]))
         if self.unknown:
             raise ConfigError(no_key(self.unknown[0], self.files, self.known, self.words))

@@ -185,10 +185,12 @@ class TablePreprocess(Preprocess):
             # of a few rows a share says little, and codes have one for what is new, as new users are
             most = MOST_UNSEEN if self.encode == "onehot" and total >= FEWEST else 1 - 1e-9
             if total > 1 and sum(strange.values()) > most * total:
-                what = "none" if sum(strange.values()) == total else f"only {total - sum(strange.values())} of {total}"
+                n = sum(strange.values())
+                what = "none of its values" if n == total else f"of its {total} values {n}"
+                was = "was seen" if n == total else "were not seen"
                 raise DataError(
-                    f"{samples.origin}: column {feature.name!r}: {what} of its values ({shown(strange)}) was seen in "
-                    f"training, where they were {shown(fitted)}; spell them so, or leave them empty"
+                    f"{samples.origin}: column {feature.name!r}: {what} ({shown(strange)}) {was} in training, where "
+                    f"they were {shown(fitted)}; spell them so, or leave them empty"
                 )
             if lost:
                 found[feature.name] = Unseen(sum(lost.values()), tuple(lost))

@@ -46,6 +46,7 @@ class Layout:
         task: whether the target is a class; "auto" looks at its values.
         classes: the classes' names; None for those that are found.
         target_range: the least and the greatest value of a continuous target; others are findings.
+        schema: the file that `features` were read from; None where they are a model's, or another source's.
     """
 
     form: Format
@@ -68,6 +69,7 @@ class Layout:
     task: Task = "auto"
     classes: Sequence[str] | None = None
     target_range: tuple[float, float] | None = None
+    schema: str | None = None
 
     @property
     def special(self) -> list[str]:

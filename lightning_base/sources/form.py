@@ -13,6 +13,21 @@ Values: TypeAlias = npt.NDArray[Any]  # (n,) object of str, None where missing; 
 PARQUET = (".parquet", ".pq")
 EXCEL = (".xlsx", ".xlsm")
 JSON_LINES = (".jsonl", ".ndjson")
+OTHERS = {  # endings of tables that are none of these and no text, and what they are
+    ".xls": "old Excel; save it as .xlsx",
+    ".xlsb": "binary Excel; save it as .xlsx",
+    ".ods": "OpenDocument; save it as .xlsx or CSV",
+    ".json": "JSON; write a line an object, as .jsonl",
+    ".zip": "a zip archive; unpack it, or have data.fetch unpack it",
+    ".7z": "an archive; unpack it",
+    ".tar": "an archive; unpack it, or have data.fetch unpack it",
+    ".tgz": "an archive; unpack it, or have data.fetch unpack it",
+    **dict.fromkeys((".feather", ".arrow", ".orc", ".avro"), "not read; write it as Parquet or CSV"),
+    **dict.fromkeys((".pkl", ".pickle"), "pickled Python, which is not read safely; write it as Parquet or CSV"),
+    **dict.fromkeys((".h5", ".hdf5"), "HDF5; write it as Parquet or CSV"),
+    **dict.fromkeys((".dta", ".sav", ".sas7bdat", ".rds"), "another program's; write it as Parquet or CSV"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "a database; write the table as Parquet or CSV"),
+}
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 NA_VALUES = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.samples import Feature
 from lightning_base.sources import dates
+from lightning_base.sources.before import demand_as_before, form_of
 from lightning_base.sources.columns import MOST_VALUES, Layout, Tally, apart, canonical, classes_of, inputs
 from lightning_base.sources.numbers import PLAIN, WRITTEN, Notation, from_written, notation_of, number, written
 from lightning_base.sources.records import Records
@@ -75,7 +76,9 @@ def plan(layout: Layout, records: Records) -> Plan:
     columns, findings = [], list[tuple[str, str, str]]()
     for name in names:
         one = (
-            _as_before(layout, tallies[name], given[name]) if given else _decided(layout, records, name, tallies[name])
+            _as_before(layout, records, tallies[name], given[name])
+            if given
+            else _decided(layout, records, name, tallies[name])
         )
         columns.append(one)
         findings += _findings(layout, one)
@@ -214,20 +217,15 @@ def _date_form(layout: Layout, name: str, tally: Tally) -> str | None:
     return form
 
 
-def _as_before(layout: Layout, tally: Tally, feature: Feature) -> Column:
+def _as_before(layout: Layout, records: Records, tally: Tally, feature: Feature) -> Column:
     """A column read as another file's is."""
     name = feature.name
+    demand_as_before(layout, records, tally, feature)
     if feature.categories is not None:
-        return _category(layout, name, "category", tally)
-    if not feature.written and tally.odd is not None and not tally.truths and not tally.numbers:
-        value, line = tally.odd
-        raise DataError(
-            f"{layout.form.path}: column {name!r} was numbers in training and holds none here, the first value "
-            f"is {value!r} in line {line}; give numbers, or leave the values empty"
-        )
-    return Column(
-        name, "date" if feature.is_date else "number", "as in training", tally, Feature(name, None, feature.written)
-    )
+        return _category(layout, name, "boolean" if tally.truths else "category", tally)
+    if feature.is_date:
+        return _date(name, tally, form_of(feature))
+    return Column(name, "number", "gaps filled, standardised", tally, Feature(name, None, feature.written))
 
 
 def _findings(layout: Layout, column: Column) -> list[tuple[str, str, str]]:
@@ -246,7 +244,7 @@ def _findings(layout: Layout, column: Column) -> list[tuple[str, str, str]]:
         return []  # values that are none are told one by one as they are encoded
     value, line = tally.odd
     count = tally.known - tally.numbers
-    detail = f"a column with {count} values that are no numbers, the first {value!r} in line {line}"
+    detail = f"a column of {tally.known} values, {count} of them no numbers, the first {value!r} in line {line}"
     return [(column.name, "type", detail)]
 
 
@@ -280,11 +278,20 @@ def _tally(
 
 
 def _target(layout: Layout, records: Records, tallies: dict[str, Tally]) -> tuple[Notation, tuple[str, ...]]:
-    """How the target's numbers are written, and its classes."""
+    """How the target's numbers are written, and its classes.
+
+    Raises:
+        ConfigError: for one of names or dates, which no model could learn.
+    """
     classes = classes_of(layout, tallies)
     if layout.target is None or layout.task == "classification" or (classes and layout.classes is not None):
         return records.notation, classes
     tally = tallies[layout.target]
     if tally.words and not tally.coded and (found := _notation(layout, records, layout.target, tally)):
         return found, ()
+    if layout.task == "auto" and tally.known >= FEWEST and len(classes) >= DISTINCT * tally.known:
+        raise ConfigError(
+            f"data.target: column {layout.target!r} of {layout.form.path} has another value in nearly every row, "
+            f"{tally.examples[0]!r} for one: no classes, and no numbers; name another column, or give data.task"
+        )
     return records.notation, classes

@@ -26,7 +26,7 @@ from lightning_base.sources.arrow import (
 )
 from lightning_base.sources.csv_bytes import UNIT
 from lightning_base.sources.csv_file import CsvFile, NotNumbers
-from lightning_base.sources.form import EXCEL, JSON_LINES, PACKED, Format, Values
+from lightning_base.sources.form import EXCEL, JSON_LINES, OTHERS, PACKED, Format, Values
 from lightning_base.sources.numbers import Notation, to_numbers
 
 CHUNK = 50_000  # records
@@ -89,6 +89,8 @@ class Records:
             self.names = self._parquet_names()
         elif form.suffix in (*EXCEL, *JSON_LINES):
             self._take(self._whole_frame())
+        elif form.suffix in OTHERS and form.path.is_file():
+            raise DataError(f"{form.key}: {form.path} is {OTHERS[form.suffix]}")
         else:
             self._csv = CsvFile(form)
             self.names, self.rename = self._csv.names, "give names with data.header: [...]"

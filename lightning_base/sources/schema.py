@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from lightning_base.errors import ConfigError, DataError, suggest
+from lightning_base.errors import ConfigError, DataError, near_file, suggest
 from lightning_base.samples.samples import Feature, Samples
 from lightning_base.sources.columns import MOST_FLOATS
 from lightning_base.sources.form import Format
@@ -21,7 +21,7 @@ SHOWN = 20  # most categories of a column that the file lists
 
 
 def taken_for(made: Plan) -> pd.DataFrame:
-    """What each column was taken for: name, kind, distinct, missing, examples, becomes, written, input."""
+    """What each column was taken for: name, kind, distinct, missing, known, examples, becomes, written, input."""
     rows = []
     for column in made.columns:
         tally, feature = column.tally, column.feature
@@ -31,6 +31,7 @@ def taken_for(made: Plan) -> pd.DataFrame:
                 "kind": column.kind,
                 "distinct": -1 if tally is None else tally.distinct,
                 "missing": -1 if tally is None else tally.missing,
+                "known": -1 if tally is None else tally.known,
                 "examples": "" if tally is None else ", ".join(tally.examples),
                 "becomes": column.becomes,
                 "written": "" if feature is None else feature.written,
@@ -62,20 +63,27 @@ def described(samples: Samples, widths: Mapping[str, int]) -> list[dict[str, Any
         gone = row["input"] and feature is None
         found["becomes"] = "left out by data.clean" if gone else row["becomes"]
         found["width"] = int(widths.get(row["name"], 0))
-        if found["becomes"] == "spread out" and found["width"] == 1 < found["distinct"]:
+        if found["becomes"] == "spread out" and found["width"] == 1 < row["distinct"]:
             found["becomes"] = "a number for each"
         rows.append(found)
     return rows
 
 
+def rows_of(samples: Samples) -> int:
+    """The rows that a schema's counts are over: all that were read, those sealed or dropped later among them."""
+    assert samples.schema is not None
+    counted = samples.schema[samples.schema["distinct"] >= 0]
+    return int((counted["known"] + counted["missing"]).max())
+
+
 def write_schema(path: Path, samples: Samples, widths: Mapping[str, int]) -> None:
     """Writes the schema of a table, whole or not at all."""
-    content = {"rows": len(samples), "width": sum(widths.values()), "columns": described(samples, widths)}
+    content = {"rows": rows_of(samples), "width": sum(widths.values()), "columns": described(samples, widths)}
     write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
 
 
 def read_schema(path: str, form: Format) -> tuple[Feature, ...]:
-    """The inputs that a schema names, for a file whose columns fit it.
+    """The inputs that a schema names, with the categories that it lists, for a file whose columns fit it.
 
     Args:
         path: of the YAML.
@@ -86,6 +94,8 @@ def read_schema(path: str, form: Format) -> tuple[Feature, ...]:
         DataError: for a column that the schema has and the file has not, or the reverse.
     """
     where = f"data.schema: {path}"
+    if not Path(path).is_file():
+        raise ConfigError(f"{where}: no such file{near_file(path) or '; give the schema.yaml that prepare writes'}")
     columns = read_yaml(Path(path)).get("columns")
     if not isinstance(columns, list) or not all(
         isinstance(one, dict) and {"name", "kind"} <= one.keys() for one in columns
@@ -99,5 +109,6 @@ def read_schema(path: str, form: Format) -> tuple[Feature, ...]:
     for one in columns:
         if one["kind"] in INPUTS and one.get("width", 1):
             categories = one["kind"] in ("boolean", "category") or "categories" in one
-            features.append(Feature(str(one["name"]), () if categories else None, str(one.get("written", ""))))
+            known = tuple(str(name) for name in one.get("categories") or ()) if categories else None
+            features.append(Feature(str(one["name"]), known, str(one.get("written", ""))))
     return tuple(features)

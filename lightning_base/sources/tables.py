@@ -17,8 +17,9 @@ from lightning_base.samples.payload import content_hash, mixed, narrowed
 from lightning_base.samples.reading import read_times, texts
 from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.arrays import within_float32
+from lightning_base.sources.before import as_held
 from lightning_base.sources.columns import TRUTHS, Layout, as_numbers, row_ids, spelt
-from lightning_base.sources.dates import ISO, to_days
+from lightning_base.sources.dates import to_days
 from lightning_base.sources.form import Values
 from lightning_base.sources.numbers import PLAIN, distinct, from_written, number, to_numbers
 from lightning_base.sources.plan import Plan, plan
@@ -28,7 +29,7 @@ from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
-VERSION = 6  # of what is packed
+VERSION = 7  # of what is packed
 STEP = 0x9E3779B97F4A7C15
 MISSING = int(np.float64(np.nan).view(np.uint64))  # the content hash of a gap, as of a number
 
@@ -48,7 +49,7 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
     Raises:
         UserError: for a row without an id, a group, a time or a role, or a time that is none.
     """
-    made = replace(made, features=tuple(_as_held(feature, records) for feature in made.features))
+    made = replace(made, features=tuple(as_held(feature, records) for feature in made.features))
     text = [f.name for f in made.features if f.categories is not None or f.written]
     text += [name for name in layout.special if name not in text]
     numbers = [f.name for f in made.features if f.name not in text]
@@ -75,14 +76,6 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
                 hashes = _mix(hashes, np.array([*hashed, MISSING], dtype=np.uint64)[codes])
         yield _table(layout, made, chunk, start, x, hashes, odd)
         start += len(chunk)
-
-
-def _as_held(feature: Feature, records: Records) -> Feature:
-    """A feature as this file holds it: one that holds numbers or moments writes them in no notation."""
-    kind = records.kind(feature.name) if feature.written else ""
-    if kind == "number" and not feature.is_date:
-        return replace(feature, written="")
-    return replace(feature, written=f"date {ISO}") if kind == "moment" and feature.is_date else feature
 
 
 def values_of(feature: Feature, values: Values) -> npt.NDArray[np.float64]:

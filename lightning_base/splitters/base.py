@@ -95,6 +95,8 @@ def _groups(groups: Any, target: Any, size: float, seed: int) -> Rows:
         splitter: Any = GroupKFold(min(20, n_groups), shuffle=True, random_state=seed)
     else:
         parts = min(20, n_groups, int(np.bincount(target).max()))
+        if parts < 2:
+            raise ValueError("no class has two samples")
         splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # of a class with fewer samples than parts, which is no matter for a share
         warnings.simplefilter("ignore", UserWarning)

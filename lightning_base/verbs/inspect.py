@@ -19,7 +19,7 @@ from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.preprocess import TablePreprocess
 from lightning_base.sources.schema import described as described_columns
-from lightning_base.sources.schema import write_schema
+from lightning_base.sources.schema import rows_of, write_schema
 from lightning_base.tools.console import Level, console
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build
@@ -51,7 +51,7 @@ def prepare(experiment: Experiment) -> Prepared:
         out.print("\n".join(lines), soft_wrap=True, markup=False)
     if isinstance(data.preprocess, TablePreprocess) and data.samples("pool").schema is not None:
         widths = data.preprocess.widths()
-        out.print(schema_table(described_columns(data.samples("pool"), widths)))
+        out.print(schema_table(described_columns(data.samples("pool"), widths), rows_of(data.samples("pool"))))
         write_schema(directory / "schema.yaml", data.samples("pool"), widths)
     write_split(directory, data)
     found = findings(data)
@@ -71,7 +71,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 
 def described(data: BaseDataModule) -> list[str]:
-    """A line on the pool's classes with their samples, and one on how many numbers a network gets of a table's row."""
+    """Lines on the classes with their samples or boxes, the groups, and how many numbers a network gets of a row."""
     pool, lines = data.samples("pool"), []
     if pool.classes and pool.target is not None and len(pool.classes) <= SHOWN:
         count = np.bincount(pool.target, minlength=len(pool.classes))
@@ -79,6 +79,11 @@ def described(data: BaseDataModule) -> list[str]:
         lines.append(f"{len(pool.classes)} classes: {named}")
     elif pool.classes:
         lines.append(f"{len(pool.classes)} classes")
+    if pool.boxes is not None:
+        count = np.bincount(pool.boxes.values[:, 4].astype(np.int64), minlength=len(pool.classes))
+        lines[-1] += ": " + ", ".join(f"{name} {n} boxes" for name, n in zip(pool.classes, count, strict=True))
+    if "group" in pool.table:
+        lines.append(counted(pool.table["group"].nunique(), "group", "groups"))
     if isinstance(data.preprocess, TablePreprocess):
         data.setup("fit")
         width = data.transform(data.loader("train").gather(data.rows("train")[:1])).x.shape[1]
@@ -88,9 +93,9 @@ def described(data: BaseDataModule) -> list[str]:
     return lines
 
 
-def schema_table(columns: Sequence[Mapping[str, Any]]) -> Table:
-    """What each column was taken for, a line each."""
-    table = Table(title="columns", title_justify="left")
+def schema_table(columns: Sequence[Mapping[str, Any]], rows: int) -> Table:
+    """What each column was taken for, a line each; counts are over so many rows."""
+    table = Table(title=f"columns, over all {counted(rows, 'row', 'rows')}", title_justify="left")
     for heading in ("column", "taken for"):
         table.add_column(heading, overflow="fold")
     for heading in ("distinct", "missing"):

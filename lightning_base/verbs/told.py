@@ -21,7 +21,7 @@ from lightning_base.verbs.results import Scored
 def say(text: str) -> None:
     """Prints a line that no reader of the numbers may miss; a warning where nothing is printed."""
     if level() == Level.SILENT:
-        warn(python_words(text))
+        warn(python_words(text.removeprefix("warning: ")))
     else:
         console(Level.QUIET).print(text)
 

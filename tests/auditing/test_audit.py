@@ -220,8 +220,8 @@ def test_the_audit_says_what_it_looked_for_and_what_not(tmp_path: Path) -> None:
         "duplicates in the test source"
     )
     assert left == (
-        "not looked for: near duplicates (images of 16 pixels a side and more, and texts, have them), future (the data "
-        "has no `time`), groups of the test source (it has no `group`)"
+        "not looked for: near duplicates (images of 8 bits and 16 pixels a side or more, and texts, have them), future "
+        "(the data has no `time`), groups of the test source (it has no `group`)"
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 import lightning_base as lb
 from lightning_base.cli import early, entry
 from lightning_base.cli.described import table
-from lightning_base.errors import ConfigError, FoldsFailed, suggest
+from lightning_base.errors import ConfigError, FoldsFailed, near_file, suggest
 from lightning_base.tools.places import MORE, OF_ALL, POOL
 from lightning_base.training.config_errors import needs, popular
 from lightning_base.training.known_names import POPULAR
@@ -192,6 +192,13 @@ def test_what_a_class_lacks_is_named_by_its_key() -> None:
     said = needs("model.network", "models.x.X", ["in_features"], [DIGITS], ["--model.network", "models.x.X"])
     assert said.startswith("model.network: models.x.X needs in_features (command line); give model.network.in_features")
     assert "`prepare` prints" in said
+
+
+def test_a_file_is_not_suggested_for_its_ending(tmp_path: Path) -> None:
+    (tmp_path / "kunden.csv").touch()
+    (tmp_path / "customers.csv").touch()
+    assert near_file(str(tmp_path / "nope.csv")) == ""
+    assert near_file(str(tmp_path / "custmers.cvs")) == f"; did you mean '{tmp_path / 'customers.csv'}'?"
 
 
 def test_no_suggestion_is_what_was_refused() -> None:

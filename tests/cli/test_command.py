@@ -82,6 +82,7 @@ def test_a_mistake_in_the_file_is_one_line_that_names_key_file_and_mend(
 OPTIONS = {
     "no such file": (["--config", "nope.yaml"], "nope.yaml", "give the path"),
     "no config": ([], "data: missing", "give --config"),
+    "a file without --config": ([DIGITS], "stands alone", f"did you mean --config {DIGITS}?"),
     "an unknown option": (
         ["--config", DIGITS, "--trainer.max_epoch", "3"],
         "trainer.max_epoch:",
@@ -128,6 +129,11 @@ def test_a_mistake_in_the_options_is_one_line_and_writes_nothing(
 
 def test_an_unknown_verb_is_answered_with_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, ["croscal"], "croscal", "did you mean 'crossval'")
+
+
+@pytest.mark.parametrize("verb", ["test", "predict", "validate"])
+def test_a_verb_that_reads_a_run_asks_for_one(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, [verb], "--ckpt_path: missing", "runs/NAME/crossval")
 
 
 @pytest.mark.parametrize("verb", ["test", "predict", "validate"])

@@ -420,7 +420,7 @@ def test_class_folders_test_folders_and_predict(tmp_path: Path) -> None:
         ({"pattern": None}, r"high_ann_0\.wav: it is in no class's folder; move it into one, or give data\.pattern"),
         ({"pattern": "{group}.wav"}, r"data\.pattern: '\{group\}\.wav' has no \{target\}"),
         ({"pattern": "{target}_{target}"}, r"data\.pattern: .* there twice"),
-        ({"pattern": "{target}-{group}.wav"}, r"high_ann_0\.wav: it does not fit data\.pattern"),
+        ({"pattern": "{target}-{group}.wav"}, r"high_ann_0\.wav' does not fit data\.pattern"),
         ({"class_names": ["low", "middle"]}, r"high_ann_0\.wav: target high, none of the classes low, middle"),
         ({"mels": 500}, r"data\.mels: 500 filters"),
         ({"seconds": 0}, r"data\.seconds: 0 is not positive"),

@@ -397,11 +397,19 @@ def test_the_schema_says_it_in_yaml_and_a_file_that_does_not_fit_is_refused(tmp_
     assert said["plan"] == ("category", 0, 3)
     given = Table(path=str(path), target="y", schema=str(tmp_path / "schema.yaml"))
     assert given.samples("pool").fingerprint == samples.fingerprint
-    assert read_schema(str(tmp_path / "schema.yaml"), Format(path))[-1].categories == ()
+    assert read_schema(str(tmp_path / "schema.yaml"), Format(path))[-1].categories == tuple(f"0{i}" for i in range(5))
     for changed, message in (
         (frame.drop(columns="plan"), r"data\.schema: .*has no column 'plan'"),
         (frame.assign(more=1), r"data\.schema: .*has no column 'more', which .*has"),
-        (frame.assign(amount="lots"), r"column 'amount' was numbers in training and holds none here"),
+        (frame.assign(amount="lots"), r"column 'amount' was numbers before and holds none here"),
+        (
+            frame.assign(when=pd.to_datetime(frame["when"], dayfirst=True).dt.strftime("%Y/%m/%d")),
+            r"column 'when' was dates such as %d\.%m\.%Y before and holds none here, .*'2024/01/01' in line 2",
+        ),
+        (
+            frame.assign(zip=frame["zip"] + "x"),
+            r"data\.schema: .*column 'zip': none of its values \('00x', .* is one of the categories there \('00', ",
+        ),
         (
             frame.assign(when=frame["when"].mask(frame.index == 7, "soon")),
             r"when: 'soon' in line \d+, which is no date",
@@ -410,6 +418,48 @@ def test_the_schema_says_it_in_yaml_and_a_file_that_does_not_fit_is_refused(tmp_
         changed.to_csv(path, index=False)
         with pytest.raises(UserError, match=message):
             Table(path=str(path), target="y", schema=str(tmp_path / "schema.yaml")).samples("pool")
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [("t.xls", "save it as .xlsx"), ("t.json", r"as \.jsonl"), ("t.zip", "unpack it"), ("t.pkl", "Parquet")],
+)
+def test_a_table_of_another_format_is_named_and_not_taken_for_text(tmp_path: Path, name: str, mend: str) -> None:
+    (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0")
+    with pytest.raises(UserError, match=rf"data\.path: .*{name} is .*{mend}"):
+        Table(path=str(tmp_path / name), target="y").samples("pool")
+
+
+@pytest.mark.parametrize("kind", ["names", "dates"])
+def test_a_target_of_names_or_dates_is_refused(tmp_path: Path, kind: str) -> None:
+    days = pd.date_range("2024-01-01", periods=N)
+    frame = FRAME.assign(y=[f"K{i:03}" for i in range(N)] if kind == "names" else days.strftime("%Y-%m-%d"))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(UserError, match=r"data\.target: column 'y' of .* has another value in nearly every row, '"):
+        Table(path=str(tmp_path / "t.csv"), target="y").samples("pool")
+
+
+def test_a_file_held_to_a_schema_has_that_very_schema(tmp_path: Path) -> None:
+    frame = FRAME.assign(
+        when=pd.date_range("2024-01-01", periods=N).strftime("%d.%m.%Y"), price="1.234,5", flag=np.arange(N) % 2 == 0
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    first, again = tmp_path / "schema.yaml", tmp_path / "again.yaml"
+    for held, written in ((None, first), (str(first), again)):
+        data = Table(path=str(tmp_path / "t.csv"), target="y", schema=held, test_size=0.25)
+        data.setup("fit")
+        write_schema(written, data.samples("pool"), data.preprocess.widths())  # type: ignore[attr-defined]
+    assert first.read_text() == again.read_text()
+    assert f"rows: {N}\n" in first.read_text(), "counts are over all rows, those that are sealed too"
+
+
+def test_a_schema_tells_columns_of_more_codes_than_are_counted(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": [f"u{i % 1500}" for i in range(3000)], "y": np.arange(3000) / 7})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    data = Table(path=str(tmp_path / "t.csv"), target="y", encode="code")
+    data.setup("fit")
+    (user, _) = described(data.samples("pool"), data.preprocess.widths())  # type: ignore[attr-defined]
+    assert (user["distinct"], user["becomes"], user["width"]) == ("over 1000", "a number for each", 1)
 
 
 def test_a_column_that_stops_being_numbers_late_is_read_as_it_is(

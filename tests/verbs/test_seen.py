@@ -123,7 +123,15 @@ def test_a_spelling_that_training_has_not_seen_is_told_by_predict(work: Path) ->
         pd.testing.assert_frame_equal(run.predict(asked.assign(flag=flag)), expected)
         asked.assign(flag=flag).to_csv("new.csv", index=False)
         pd.testing.assert_frame_equal(run.predict().drop(columns="id"), expected.drop(columns="id"))
-    with pytest.warns(UserWarning, match=r"'city': 2 of 60 samples have a category not seen in training \('Rome'"):
+    with pytest.warns(UserWarning, match=r"^column 'city': 2 of 60 samples have a category not seen in training"):
         run.predict(asked.assign(city=["Rome", "Rome", *asked["city"][2:]]))
     with pytest.raises(DataError, match=r"'flag': none of its values \('N', 'Y'\) was seen in training, where"):
         run.predict(asked.assign(flag=np.where(asked["flag"], "Y", "N")))
+    with pytest.raises(
+        DataError, match=r"of its 60 values 50 \('Rome'\) were not seen in training, where they were 'Bern"
+    ):
+        run.predict(asked.assign(city=[*asked["city"][:10], *["Rome"] * 50]))
+    with pytest.raises(
+        DataError, match=r"data\.clean\.type: fix to make the odd values missing ones, when training too"
+    ):
+        run.predict(asked.assign(n=["many", *asked["n"][1:].astype(str)]))

@@ -35,7 +35,7 @@ def why_not(parts: Sequence[Samples]) -> str | None:
     for samples in parts:
         shape = samples.inputs.shape
         if samples.inputs.dtype != np.uint8 or len(shape) != 4 or shape[1] not in (1, 3, 4) or min(shape[2:]) < LEAST:
-            return "images of 16 pixels a side and more have them"
+            return "images of 8 bits and 16 pixels a side or more have them"
         if isinstance(_base(samples.inputs), ImageFiles):
             return "images that are not packed would all be decoded for it"
     if len({samples.inputs.shape[2:] for samples in parts}) > 1:
