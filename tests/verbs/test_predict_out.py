@@ -11,10 +11,12 @@ from tests.helpers import Run, refused
 
 CONFIG = """
 name: wines
-trainer: {max_epochs: 4, logger: false, accelerator: cpu}
+trainer: {max_epochs: 10, logger: false, accelerator: cpu}
 model:
   class_path: lightning_base.tasks.Classification
-  init_args: {network: {class_path: models.mlp.MLP, init_args: {num_classes: 3, hidden: [8]}}}
+  init_args:
+    network: {class_path: models.mlp.MLP, init_args: {num_classes: 3, hidden: [16]}}
+    optimizer: {class_path: torch.optim.Adam, init_args: {lr: 0.02}}
 data:
   class_path: datamodules.table.Table
   init_args:
