@@ -48,7 +48,7 @@ class Regression(BaseModule):
         if data.classes:
             raise ConfigError(
                 f"{type(data).__name__} has {len(data.classes)} classes; Regression needs a continuous target, "
-                "take lightning_base.tasks.Classification"
+                "take lightning_base.tasks.Classification, or, for a table's whole numbers, data.task: regression"
             )
 
     def forward(self, x: Tensor) -> Tensor:
