@@ -336,6 +336,7 @@ class BaseDataModule(LightningDataModule, ABC):
             "fold_hash": self.folds.fold_hash(self.fold),
             "fingerprint": self.samples("pool").fingerprint,
             "shape": shape_of(self.samples("pool")),
+            "levels": self.samples("pool").inputs.dtype == np.uint8 and self.samples("pool").white is None,
             "sealed": self.pool.sealed_fingerprint,
             **self._seen,
         }
