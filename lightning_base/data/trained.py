@@ -155,6 +155,11 @@ def shape_of(samples: Samples) -> tuple[int, ...] | None:
     return tuple(map(int, samples.inputs.shape[1:]))
 
 
+def form_of(samples: Samples) -> dict[str, Any]:
+    """The shape of a pool's samples, and whether they are levels from 0 to 255, for `state`."""
+    return {"shape": shape_of(samples), "levels": samples.white is None and samples.inputs.dtype == np.uint8}
+
+
 def is_levels(samples: Samples) -> bool | None:
     """Whether inputs are whole numbers from 0 to 255; None for images that know their own white."""
     if samples.white is not None:

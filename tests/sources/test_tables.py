@@ -414,6 +414,34 @@ def test_the_schema_says_it_in_yaml_and_a_file_that_does_not_fit_is_refused(tmp_
             Table(path=str(path), target="y", schema=str(tmp_path / "schema.yaml")).samples("pool")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("kind: number", "kind: nubmer", "column 'amount' is of kind 'nubmer', which is none of number, .*'number'"),
+        ("kind: category", "kind: number", "column 'plan' is of kind number, and has categories"),
+        ("kind: date", "kind: number", "column 'day' is of kind number, and written as 'date "),
+        ("kind: number", "kind: date", "column 'amount' is of kind date, and written as 'nothing'"),
+        ("written: number .|,|", "written: number ,", "column 'dear' is written as 'number ,'"),
+        ("written: date", "written: dates", "column 'day' is of kind date, and written as 'dates"),
+    ],
+)
+def test_a_schema_that_contradicts_itself_leaves_no_column_out(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    day = pd.date_range("2024-01-01", periods=N).strftime("%d.%m.%Y")
+    frame = FRAME[["amount", "plan", "y"]].assign(day=day, dear=[f"{1000.5 + i:,.2f}" for i in range(N)])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    path, schema = tmp_path / "t.csv", tmp_path / "schema.yaml"
+    samples = read(path, categorical=())
+    write_schema(schema, samples, {feature.name: 1 for feature in samples.features})
+    assert read(path, categorical=(), schema=str(schema)).features == samples.features
+    text = schema.read_text()
+    assert old in text
+    schema.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        read(path, categorical=(), schema=str(schema))
+
+
 def test_a_column_that_stops_being_numbers_late_is_read_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,8 +58,6 @@ def _reasons(run: Run) -> Iterator[str]:
         yield "trainer.max_epochs must be a number of epochs"
     if not takes_all(trainer.limit_train_batches):
         yield "trainer.limit_train_batches and overfit_batches are not served"
-    if not takes_all(trainer.limit_predict_batches):
-        yield "trainer.limit_predict_batches leaves samples out of the predictions"
     if run.finder is not None:
         yield "trainer.callbacks: LearningRateFinder trains one fold before it begins"
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]

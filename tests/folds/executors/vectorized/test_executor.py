@@ -324,7 +324,6 @@ REFUSED: dict[str, tuple[Sequence[object], str]] = {
     "time": (("--trainer.max_time", "00:00:01:00"), "trainer.max_time ends folds at their own moments"),
     "batches": (("--trainer.limit_train_batches", 2), "trainer.limit_train_batches and overfit_batches"),
     "one batch": (("--trainer.limit_train_batches", 1), "trainer.limit_train_batches and overfit_batches"),
-    "one batch predicted": (("--trainer.limit_predict_batches", 1), "trainer.limit_predict_batches leaves samples out"),
     "early stopping": (
         (
             *("--trainer.callbacks+", "lightning.pytorch.callbacks.EarlyStopping"),
