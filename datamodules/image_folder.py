@@ -12,6 +12,7 @@ import pandas as pd
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
 from lightning_base.samples.samples import findings_table
+from lightning_base.sources.class_folders import demand_classes
 from lightning_base.sources.formats import SUFFIXES
 from lightning_base.sources.image_labels import Labels, by_pattern, class_names, find_tables, read_labels
 from lightning_base.sources.image_pack import Pack, pack_images
@@ -306,6 +307,7 @@ def _classes(pool: _Part, root: Path, parts: Sequence[str]) -> list[str]:
     classes = sorted(name for name in names if prefix + name not in left_out)
     if len(classes) < 2:
         raise DataError(f"{home}: {len(classes)} class folders; classification needs two or more, one per class")
+    demand_classes(classes, home)
     named = _by_folder(pool.folder, pool.files, classes, pool.depth)
     for empty in sorted(set(classes) - set(named))[:1]:
         others = [detail for name, _, detail in pool.findings if name.startswith(f"{prefix}{empty}/")]

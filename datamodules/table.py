@@ -55,8 +55,8 @@ class Table(BaseDataModule):
             inputs, and named among the findings.
         test_path: a file of sealed test rows.
         predict: a file of rows that `predict` reads; it needs no target.
-        task: "auto" takes text, and whole numbers of at most 20 distinct values, as classes; of several target columns
-            "regression" takes 0 and 1 as values too.
+        task: "auto" takes text, and whole numbers (1.0 is one) of at most 20 distinct values, as classes; of several
+            target columns "regression" takes 0 and 1 as values too.
         class_names: the classes, or labels, in the order of their numbers; by default those found, sorted.
         target_range: the least and the greatest value that a continuous target can have; others are findings.
         separator: between the fields of a CSV, of one character or several; "whitespace" for runs of it; by default the

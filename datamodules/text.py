@@ -13,6 +13,7 @@ from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
 from lightning_base.preprocess import Preprocess, Vocabulary
 from lightning_base.samples.payload import Ragged, content_hash
+from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Feature, findings_table
 from lightning_base.sources.class_folders import (
     Listed,
@@ -24,7 +25,7 @@ from lightning_base.sources.class_folders import (
     silent_folders,
     test_folder,
 )
-from lightning_base.sources.columns import row_id
+from lightning_base.sources.columns import row_id, spelt
 from lightning_base.sources.form import EXCEL, JSON_LINES, NA_VALUES, PARQUET, Format
 from lightning_base.sources.records import Records
 from lightning_base.sources.text_files import SUFFIXES, decode, decode_lines, read_bytes
@@ -222,11 +223,13 @@ class Text(BaseDataModule):
         wanted = list(dict.fromkeys(n for n in (self.text, target, self.ids, group) if n is not None))
         seen: dict[str, int] = {}
         for chunk in records.chunks(wanted):
+            targets = None if target is None else spelt(chunk.columns[target])
+            ids = None if self.ids is None else texts(chunk.columns[self.ids])
             for i, text in enumerate(chunk.columns[self.text]):
                 id_ = f"{len(corpus.ids):08d}"
-                if self.ids is not None:
-                    id_ = self._named(path, chunk.columns[self.ids][i], int(chunk.lines[i]), seen)
-                corpus.add(id_, text or "", None if target is None else chunk.columns[target][i])
+                if ids is not None:
+                    id_ = self._named(path, ids[i], int(chunk.lines[i]), seen)
+                corpus.add(id_, text or "", None if targets is None else targets[i])
                 if group is not None:
                     if chunk.columns[group][i] is None:
                         raise DataError(
@@ -259,7 +262,8 @@ class Text(BaseDataModule):
         hashes = [content_hash("\n".join(tokens[i]).encode(errors="surrogatepass")) for i in keep]
         columns: dict[str, Any] = {"id": [corpus.ids[i] for i in keep]}
         if classes:
-            place = {name: c for c, name in enumerate(classes)}
+            spelling = spelt(np.array(classes, dtype=object))  # as targets of tables are, whatever they are called here
+            place = {name: c for names in (spelling, classes) for c, name in enumerate(names)}
             columns["target"] = np.array([place.get(corpus.targets[i] or "", -1) for i in keep], dtype=np.int64)
             for id_, i, target in zip(columns["id"], keep, columns["target"], strict=True):
                 if target < 0:

@@ -15,7 +15,7 @@ from lightning_base.augment import Augmentation, Context
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data.loading import Loading, transformed
 from lightning_base.data.pool import DIVIDING, NEITHER, Division, Pool, Pools, Role, Source, Sources, source_of
-from lightning_base.data.trained import SEALED, TrainedOn, shape_of
+from lightning_base.data.trained import SEALED, TrainedOn, form_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import CheckpointError, ConfigError, DataError
@@ -331,7 +331,7 @@ class BaseDataModule(Loading):
             "fold": self.fold,
             "fold_hash": self.folds.fold_hash(self.fold),
             "fingerprint": self.samples("pool").fingerprint,
-            "shape": shape_of(self.samples("pool")),
+            **form_of(self.samples("pool")),
             "sealed": self.pool.sealed_fingerprint,
             **self._seen,
         }

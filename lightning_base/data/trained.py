@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lightning_base.errors import CheckpointError, DataError
-from lightning_base.samples.payload import Rows, is_ragged
+from lightning_base.samples.payload import Rows, blocks, fitting, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.samples.several import Several
 from lightning_base.splitters.split import Split
@@ -31,6 +31,7 @@ class TrainedOn:
         ids: (N,) int64 hashes of the ids of the training samples, sorted; those that validation saw in training too.
         content: (N,) int64 hashes of their inputs, sorted.
         shape: of a sample; None where samples differ in length, or columns are found by name.
+        levels: whether inputs were uint8, from 0 to 255, and no images that know their own white.
         sealed: SHA-256 over the content of the test samples that were sealed then; None where none were, or an earlier
             version wrote it.
     """
@@ -41,6 +42,7 @@ class TrainedOn:
     ids: Rows
     content: Rows
     shape: tuple[int, ...] | None = None
+    levels: bool = False
     sealed: str | None = None
 
     @staticmethod
@@ -64,6 +66,7 @@ class TrainedOn:
             ids,
             content,
             None if shape is None else tuple(map(int, shape)),
+            bool(state.get("levels")),
             state.get("sealed"),
         )
 
@@ -88,7 +91,7 @@ class TrainedOn:
             )
 
     def demand_shape(self, samples: Samples) -> None:
-        """Refuses samples of another shape than those that it was trained on.
+        """Refuses samples of another shape than those that it was trained on, or on another scale than 0 to 255.
 
         Raises:
             DataError: naming both.
@@ -99,6 +102,11 @@ class TrainedOn:
             raise DataError(
                 f"{samples.origin}: samples of shape {given}, where the model was trained on {trained}; give it "
                 "samples of that shape"
+            )
+        if self.levels and is_levels(samples) is False:
+            raise DataError(
+                f"{samples.origin}: inputs are no whole numbers from 0 to 255, as those are that the model was trained "
+                "on (uint8); bring them to that scale"
             )
 
     def demand_sealed(self, samples: Samples) -> None:
@@ -146,6 +154,21 @@ def shape_of(samples: Samples) -> tuple[int, ...] | None:
     if samples.features or is_ragged(samples.inputs) or isinstance(samples.inputs, Several):
         return None
     return tuple(map(int, samples.inputs.shape[1:]))
+
+
+def form_of(samples: Samples) -> dict[str, Any]:
+    """The shape of a pool's samples, and whether they are levels from 0 to 255, for `state`."""
+    return {"shape": shape_of(samples), "levels": samples.white is None and samples.inputs.dtype == np.uint8}
+
+
+def is_levels(samples: Samples) -> bool | None:
+    """Whether inputs are whole numbers from 0 to 255; None for images that know their own white."""
+    if samples.white is not None:
+        return None
+    if samples.inputs.dtype == np.uint8:
+        return True
+    found = (block.values for block in blocks(samples.inputs, size=fitting(samples.inputs)))
+    return all(((x == np.floor(x)) & (x >= 0) & (x <= 255)).all() for x in found)
 
 
 def demand_fold(name: str, trained: tuple[str, int], split: Split, fold: int) -> None:

@@ -15,7 +15,10 @@ from lightning_base.samples.samples import Samples
 
 @dataclass(frozen=True)
 class Unseen:
-    """Values of a column that training has not seen: in how many samples, and the distinct ones."""
+    """Values of a column that training has not seen: in how many samples, and the distinct ones.
+
+    Where there is none of these, and not a value of any other kind in the column, `names` is empty.
+    """
 
     count: int
     names: tuple[str, ...]
@@ -54,8 +57,13 @@ class Preprocess(ABC):
     def load(self, state: dict[str, Any]) -> None:
         """Takes what `state` gave."""
 
-    def unseen(self, samples: Samples, rows: Rows) -> dict[str, Unseen]:
+    def unseen(self, samples: Samples, rows: Rows, refuse: bool = True) -> dict[str, Unseen]:
         """By column, the values among these rows that training has not seen and that are not told apart; none here.
+
+        Args:
+            samples: a source.
+            rows: some of its samples.
+            refuse: raise where too few were seen.
 
         Raises:
             DataError: where no value of a column was seen.

@@ -73,11 +73,11 @@ class Several(Preprocess):
             batch = batch.having(name, part.apply(batch.part(name)))
         return batch
 
-    def unseen(self, samples: Samples, rows: Rows) -> dict[str, Unseen]:
+    def unseen(self, samples: Samples, rows: Rows, refuse: bool = True) -> dict[str, Unseen]:
         """By column, of all inputs, the values that training has not seen."""
         found: dict[str, Unseen] = {}
         for name, part in self.parts.items():
-            found |= part.unseen(samples.part(name), rows)
+            found |= part.unseen(samples.part(name), rows, refuse)
         return found
 
     def state(self) -> dict[str, Any]:

@@ -157,14 +157,25 @@ class TablePreprocess(Preprocess):
 
         return encode
 
-    def unseen(self, samples: Samples, rows: Rows) -> dict[str, Unseen]:
+    def unseen(self, samples: Samples, rows: Rows, refuse: bool = True) -> dict[str, Unseen]:
         """The values of categorical columns that training has not seen, by column; nothing where all were seen.
+
+        Of FEWEST samples or more, columns of any kind in which no value is there are among them, with no names.
+
+        Args:
+            samples: a source.
+            rows: some of its samples.
+            refuse: raise where too few were seen.
 
         Raises:
             DataError: for a column of which more than MOST_UNSEEN are no categories of the data trained on; with
                 `encode: code`, of which none is one.
         """
         found: dict[str, Unseen] = {}
+        if len(rows) >= FEWEST:
+            gone = np.logical_and.reduce([np.isnan(x).all(axis=0) for x in inputs_of(samples, rows)])
+            empty = {feature.name for feature, none in zip(samples.features, gone, strict=True) if none}
+            found = {name: Unseen(len(rows), ()) for name in self._state["columns"] if name in empty}
         for i, feature in enumerate(samples.features):
             fitted = self._state["categories"].get(feature.name)
             if fitted is None or feature.categories is None:
@@ -184,7 +195,7 @@ class TablePreprocess(Preprocess):
             strange = {name: n for name, (one, n) in held.items() if one not in fitted}
             # of a few rows a share says little, and codes have one for what is new, as new users are
             most = MOST_UNSEEN if self.encode == "onehot" and total >= FEWEST else 1 - 1e-9
-            if total > 1 and sum(strange.values()) > most * total:
+            if refuse and total > 1 and sum(strange.values()) > most * total:
                 n = sum(strange.values())
                 what = "none of its values" if n == total else f"of its {total} values {n}"
                 was = "was seen" if n == total else "were not seen"

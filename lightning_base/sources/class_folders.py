@@ -12,6 +12,11 @@ from lightning_base.samples.samples import findings_table
 from lightning_base.sources.listing import check_inside, list_files
 
 PARTS = ("train", "val", "test")
+TRAINING = ("train", "training", "trainset", "train_set", "training_set")  # what such folders are called elsewhere
+HELD_OUT = (
+    *("val", "valid", "validation", "dev", "eval", "valset", "val_set", "validation_set"),
+    *("test", "tests", "testing", "testset", "test_set"),
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,23 @@ def by_folder(listed: Listed, key: str) -> list[str]:
         if "/" not in (inner := listed.within(name)):
             raise DataError(f"{listed.folder / name}: it is in no class's folder; move it into one{key}")
         classes.append(inner.split("/", 1)[0])
+    demand_classes(classes, listed.folder)
     return classes
+
+
+def demand_classes(names: Iterable[str], folder: Path) -> None:
+    """Refuses folders that are no classes but parts of the data, called otherwise than here: Train and Test, say.
+
+    Raises:
+        DataError: naming two of them.
+    """
+    plain = {name.casefold().replace("-", "_").replace(" ", "_"): name for name in names}
+    trains, held = (next((plain[one] for one in known if one in plain), None) for known in (TRAINING, HELD_OUT))
+    if trains is not None and held is not None:
+        raise DataError(
+            f"{folder}: its folders {trains} and {held} would be two classes; where they are parts of the data, call "
+            "them train, val and test, or name the one to read; where they are classes, call them otherwise"
+        )
 
 
 def silent_folders(listed: Listed, suffixes: tuple[str, ...]) -> pd.DataFrame:

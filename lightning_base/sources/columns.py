@@ -1,6 +1,7 @@
 """Columns: which of a file's columns is what, and what a first pass learns of each."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -160,8 +161,8 @@ class Tally:
 
     @property
     def whole(self) -> bool:
-        """Whether all values are written as whole numbers."""
-        return self.values is not None and all(map(is_whole, self.values))
+        """Whether all values are whole numbers: 7.0 is one, as pandas writes them where one is missing."""
+        return self.values is not None and all(map(is_whole, canonical(self.values)))
 
     @property
     def distinct(self) -> int:
@@ -213,7 +214,7 @@ def _continuous(tally: Tally) -> bool:
     assert tally.values is not None
     few = len(tally.values) <= MOST_CLASSES
     if tally.odd is None:
-        return not (tally.whole and few)
+        return not (few and tally.whole)
     return not few and not tally.coded and tally.numbers > NUMERIC_SHARE * tally.known
 
 
@@ -243,7 +244,7 @@ def classes_of(layout: Layout, tallies: dict[str, Tally]) -> tuple[str, ...]:
 
 def is_whole(text: str) -> bool:
     """Whether a text is a whole number."""
-    return text.lstrip("+-").isdecimal()
+    return re.fullmatch(r"[+-]?\d{1,300}", text) is not None
 
 
 def spelt(values: Values) -> Values:

@@ -68,8 +68,8 @@ def number(text: str, notation: Notation = PLAIN) -> float:
     text = text.strip()
     if notation != PLAIN and pattern(notation).fullmatch(text) is None:
         return math.nan
-    if notation.mark:
-        text = text.strip(notation.mark + BLANKS)
+    if notation.mark:  # -$5, $ -5 and - 5 % have it, or blanks, behind the sign
+        text = re.sub(f"[{re.escape(notation.mark)}{BLANKS}]", "", text)
     if notation.thousands:
         blanks = notation.thousands == " "
         for one in BLANKS if blanks else notation.thousands:

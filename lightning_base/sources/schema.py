@@ -11,12 +11,16 @@ from lightning_base.errors import ConfigError, DataError, near_file, suggest
 from lightning_base.samples.samples import Feature, Samples
 from lightning_base.sources.columns import MOST_FLOATS
 from lightning_base.sources.form import Format
+from lightning_base.sources.numbers import WRITTEN
 from lightning_base.sources.plan import Plan
 from lightning_base.sources.records import Records
 from lightning_base.tools.files import write_text
 from lightning_base.tools.yaml_file import read_yaml
 
 INPUTS = ("number", "boolean", "category", "date", "constant")
+OTHERS = (  # kinds of columns that are no inputs
+    *("identifier", "text", "target", "ids", "group", "time", "time_end", "role", "split", "known_after", "unused"),
+)
 SHOWN = 20  # most categories of a column that the file lists
 
 
@@ -107,8 +111,32 @@ def read_schema(path: str, form: Format) -> tuple[Feature, ...]:
         raise DataError(f"{where}: has no column {new[0]!r}, which {form.path} has{suggest(new[0], names)}")
     features = []
     for one in columns:
+        _demand_kind(one, where)
         if one["kind"] in INPUTS and one.get("width", 1):
             categories = one["kind"] in ("boolean", "category") or "categories" in one
             known = tuple(str(name) for name in one.get("categories") or ()) if categories else None
             features.append(Feature(str(one["name"]), known, str(one.get("written", ""))))
     return tuple(features)
+
+
+def _demand_kind(column: Mapping[str, Any], where: str) -> None:
+    """Refuses a column whose kind is none, or is not what else is said of it: it would be left out, or read otherwise.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    kind, written, said = str(column["kind"]), str(column.get("written", "")), f"{where}: column {column['name']!r}"
+    if kind not in (*INPUTS, *OTHERS):
+        raise ConfigError(f"{said} is of kind {kind!r}, which is none of {', '.join(INPUTS)}{suggest(kind, INPUTS)}")
+    fits = {"date": written.startswith("date "), "number": not written or written.startswith(WRITTEN)}
+    if kind in INPUTS and not fits.get(kind, not written or kind == "constant"):
+        raise ConfigError(
+            f"{said} is of kind {kind}, and written as {written or 'nothing'!r}; write 'date %d.%m.%Y', say, of dates, "
+            "and nothing of what is plain"
+        )
+    if kind == "number" and "categories" in column:
+        raise ConfigError(f"{said} is of kind number, and has categories; leave one of them out")
+    if written.startswith(WRITTEN) and written.count("|") != 2:
+        raise ConfigError(
+            f"{said} is written as {written!r}; write 'number', its decimal mark, thousands and sign: .|,|$"
+        )

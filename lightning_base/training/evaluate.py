@@ -24,6 +24,7 @@ from lightning_base.stats.intervals import bootstrap_interval
 from lightning_base.stats.linear import Lines
 from lightning_base.tasks.base import BaseModule
 from lightning_base.training.checkpoint import opened
+from lightning_base.training.limits import takes_all
 from lightning_base.training.run import Run
 
 Beside: TypeAlias = Callable[[Lines], tuple[Lines, str] | None]
@@ -71,7 +72,7 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
     Raises:
         UserError: where trainer.limit_predict_batches leaves samples out, or a prediction is not finite.
     """
-    if run.trainer.limit_predict_batches not in (1.0, None):
+    if not takes_all(run.trainer.limit_predict_batches):
         raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
     run.datamodule.predict_role = role
     # Lightning types the result as one list; one per loader, and there is one loader

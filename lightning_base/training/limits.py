@@ -59,6 +59,11 @@ def demand_sensible(key: str, value: Any, where: str = "") -> None:
         raise ConfigError(f"{key}: {value} {why}{where}")
 
 
+def takes_all(limit: float | None) -> bool:
+    """Whether a limit of batches is none: 1.0 is all of them, and the whole number 1 is one."""
+    return limit is None or (isinstance(limit, float) and limit == 1)
+
+
 def demand_end(trainer: Any) -> None:
     """Refuses a training that nothing ends.
 

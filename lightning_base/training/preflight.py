@@ -16,7 +16,7 @@ from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.imports import fault, naming_faults
-from lightning_base.training.limits import demand_sensible
+from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
 
@@ -88,6 +88,8 @@ def demand_training(run: Run) -> None:
         )
     if isinstance(limit, float) and int(batches * limit) == 0:
         raise ConfigError(f"trainer.limit_train_batches: {limit} of {batches} batches is none; give a larger share")
+    if not takes_all(trainer.limit_predict_batches):
+        raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
     if run.finder is not None and trainer.world_size > 1:
         raise ConfigError("trainer.callbacks: LearningRateFinder is served in one process; set trainer.devices to 1")
 

@@ -21,7 +21,7 @@ from lightning_base.training.objects import Objects, Settings, imported, objects
 from lightning_base.training.settings import read_saved
 from lightning_base.training.taken import demand_taken
 from lightning_base.verbs.parser import Asked, add_own_arguments, hidden_options, parse, verb_options
-from lightning_base.verbs.trainer import Trainer
+from lightning_base.verbs.trainer import Trainer, add_trainer
 from lightning_base.verbs.words import configs, with_saved_config
 
 OBJECTS = "objects"  # the key of a saved configuration whose task and data Python functions make
@@ -124,7 +124,7 @@ def _from_objects(verb: str, objects: Objects, values: Settings, words: Sequence
     parser = LightningArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--seed_everything", type=int, default=0)
     add_own_arguments(parser)
-    parser.add_lightning_class_args(Trainer, "trainer")
+    add_trainer(parser)
     own = parser.add_method_arguments(Trainer, verb, skip=set(hidden_options(verb)))
     known = list(parser.get_defaults(skip_validation=True).keys())
     try:

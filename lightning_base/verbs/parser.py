@@ -24,7 +24,7 @@ from lightning_base.training.known_names import class_paths
 from lightning_base.training.limits import demand_sensible, plain_name
 from lightning_base.training.search_space import Search
 from lightning_base.training.taken import demand_taken
-from lightning_base.verbs.trainer import Trainer
+from lightning_base.verbs.trainer import Trainer, add_trainer
 from lightning_base.verbs.words import configs, with_nulls
 
 DATA_VERBS = ("prepare", "audit")  # these need no model
@@ -106,7 +106,7 @@ class Parser(LightningCLI):
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds trainer, model and data; LightningCLI would demand a model of every verb."""
-        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        add_trainer(parser)
         parser.add_lightning_class_args(BaseModule, "model", subclass_mode=True, required=False)
         parser.add_lightning_class_args(BaseDataModule, "data", subclass_mode=True)
 

@@ -15,7 +15,7 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Role
 from lightning_base.errors import ConfigError, FoldsFailed, UserError
 from lightning_base.folds.search import tuned
-from lightning_base.preprocess.base import Unseen
+from lightning_base.preprocess.base import Preprocess
 from lightning_base.results import states
 from lightning_base.results.written import demand_out, write_out
 from lightning_base.splitters.split import WHOLE
@@ -176,6 +176,7 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
         raise ConfigError(f"--ckpt_path: {path} is a refit, which has trained on the whole pool; test takes it")
     run = open_scored(of_run(experiment, checkpoint), fold, home, checkpoint, "val")
     held_out = evaluate.predict(run, "val", checkpoint)
+    tell_unseen([run.datamodule.preprocess], held_out.samples, held_out.rows)
     tell_unchecked(unchecked(run, stamp, "val"))
     return report(run, f"{experiment.name}: held-out samples of fold {fold}", held_out, fold=fold)
 
@@ -276,8 +277,7 @@ def ensemble(
         x: the samples of role "predict", in place of those that the data module reads.
     """
     found, ids, seen = [], None, set[int]()
-    unseen: dict[str, Unseen] = {}
-    untold: list[str] = []
+    fitted, untold = list[Preprocess](), list[str]()
     for checkpoint in members:
         home, stamp = checkpoint.parent.parent, read_stamp(checkpoint)
         fold = stamp.get("fold", 0)
@@ -288,12 +288,10 @@ def ensemble(
             ids = evaluate.give(run, x, checkpoint)
         found.append(evaluate.predict(run, role, checkpoint))
         untold = untold or unchecked(run, stamp, role)
-        if role == "predict":
-            told = run.datamodule.preprocess.unseen(found[-1].samples, found[-1].rows)
-            unseen |= {name: one for name, one in told.items() if name not in unseen or one.count > unseen[name].count}
+        fitted.append(run.datamodule.preprocess)
         if run.datamodule.trained_on is not None:
             seen |= set(run.datamodule.trained_on.seen(found[-1].samples, found[-1].rows).tolist())
-    tell_unseen(unseen, len(found[0].rows))
+    tell_unseen(fitted, found[0].samples, found[0].rows)
     tell_unchecked(untold)
     if seen:
         of, who = len(found[0].rows), "the model" if len(members) == 1 else "some member of the ensemble"

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from lightning_base.data.pool import Role
-from lightning_base.preprocess.base import Unseen
+from lightning_base.preprocess.base import Preprocess, Unseen
 from lightning_base.preprocess.table import shown
 from lightning_base.results.sealed_reads import reads_of, records_beside
+from lightning_base.samples.payload import Rows
+from lightning_base.samples.samples import Samples
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.asked import python_words
 from lightning_base.tools.console import Level, console, level, warn
@@ -26,12 +28,25 @@ def say(text: str) -> None:
         console(Level.QUIET).print(text)
 
 
-def tell_unseen(unseen: Mapping[str, Unseen], n: int) -> None:
-    """Says, by column, how many of n samples have a category that training has not seen."""
+def tell_unseen(fitted: Sequence[Preprocess], samples: Samples, rows: Rows) -> None:
+    """Says, by column, in how many samples a category stands that training has not seen, and which are empty.
+
+    Args:
+        fitted: by one fold or several, of which the greatest number is said.
+        samples: the source that is predicted.
+        rows: (N,) its samples.
+    """
+    unseen: dict[str, Unseen] = {}
+    for preprocess in fitted:
+        told = preprocess.unseen(samples, rows, refuse=False)
+        unseen |= {name: one for name, one in told.items() if name not in unseen or one.count > unseen[name].count}
     for name, one in unseen.items():
         say(
-            f"warning: column {name!r}: {one.count} of {n} samples have a category not seen in "
+            f"warning: column {name!r}: {one.count} of {len(rows)} samples have a category not seen in "
             f"training ({shown(one.names)}): it counts for nothing"
+            if one.names
+            else f"warning: column {name!r} has no value in any of the {len(rows)} samples: each is predicted with "
+            "what fills training's gaps"
         )
 
 

@@ -1,9 +1,14 @@
 """The Trainer of the command line: Lightning's own, plus the declaration of the verbs that Lightning lacks."""
 
+from functools import reduce
+from operator import or_
 from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import lightning.pytorch as pl
 from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_base.distributed.slurm import Slurm
 from lightning_base.folds.executors.options import Executor
@@ -85,3 +90,24 @@ class Trainer(pl.Trainer):
             labels: a classifier's finished crossval directory: look for wrong labels there instead; needs cleanlab.
         """
         raise NotImplementedError("audit is a verb of the command line: lightning_base.verbs.inspect does the work")
+
+
+def add_trainer(parser: LightningArgumentParser) -> None:
+    """Adds the Trainer's arguments under `trainer`; of those that take both, whole numbers stay whole.
+
+    One batch is `limit_train_batches: 1`, and all of them are 1.0. typing keeps one of Union[int, float] and
+    Union[float, int] for both, the one that whatever was imported first has asked for, and the parser tries the types
+    in that order.
+    """
+    parser.add_lightning_class_args(Trainer, "trainer")
+    for action in parser._actions:
+        if action.dest.startswith("trainer.") and hasattr(action, "_typehint"):
+            action._typehint = whole_first(action._typehint)
+
+
+def whole_first(hint: Any) -> Any:
+    """A type, int before float where it is a union with both."""
+    kinds = get_args(hint)
+    if get_origin(hint) not in (Union, UnionType) or not {int, float} <= {*kinds}:
+        return hint
+    return reduce(or_, sorted(kinds, key=lambda kind: kind is not int))

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from datamodules.image_folder import ImageFolder
+from datamodules.text import Text
 from lightning_base.errors import UserError
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters import ByColumn
@@ -52,6 +53,21 @@ def test_names_tell_classes_and_groups(tmp_path: Path) -> None:
         pool(tmp_path, pattern="{group}.png")
     with pytest.raises(UserError, match=r"data\.metadata is given too"):
         pool(tmp_path, pattern="{target}.png", metadata="x.csv")
+
+
+@pytest.mark.parametrize(
+    "parts", [("Train", "Test"), ("training", "testing"), ("TRAIN", "VAL"), ("Training Set", "dev")]
+)
+def test_parts_of_the_data_are_no_classes_whatever_they_are_called(tmp_path: Path, parts: tuple[str, str]) -> None:
+    for i in range(8):
+        name = tmp_path / parts[i % 2] / "ab"[i // 4] / f"{i}.png"
+        shade(name, 30 * i)
+        name.with_suffix(".txt").write_text(f"text {i}")
+    for read in (ImageFolder(root=str(tmp_path)), Text(path=str(tmp_path))):
+        with pytest.raises(UserError, match=f"its folders {parts[0]} and {parts[1]} would be two classes"):
+            read.dataset("pool")
+    (tmp_path / parts[1]).rename(tmp_path / "bus")  # beside which a train is a class
+    assert set(pool(tmp_path).classes) == {parts[0], "bus"}
 
 
 @pytest.mark.parametrize("name", ["metadata.csv", "metadata.parquet", "labels.csv"])

@@ -62,6 +62,23 @@ def test_lines_folders_and_columns_give_the_same_texts(tmp_path: Path) -> None:
     assert by_file.table["id"].tolist() == ["neg/0.txt", "neg/1.txt", "pos/0.txt", "pos/1.txt", "pos/2.txt"]
 
 
+def test_classes_and_ids_of_tables_have_one_spelling_as_those_of_other_tables_have(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("name,text,target\n1,good,1\n2.0,bad,0.0\n3,fine,1.0\n4,dull,0\n")
+    samples = Text(path=str(tmp_path / "t.csv"), ids="name").dataset("pool")
+    assert samples.classes == ("0", "1")
+    assert samples.table["target"].tolist() == [1, 0, 1, 0]
+    assert samples.table["id"].tolist() == ["1", "2", "3", "4"]
+    (tmp_path / "b.csv").write_text("text,target\ngood,True\nbad,FALSE\nfine,true\ndull,false\n")
+    for names, targets in ((None, [1, 0, 1, 0]), (["True", "False"], [0, 1, 0, 1])):
+        samples = Text(path=str(tmp_path / "b.csv"), class_names=names).dataset("pool")
+        assert samples.classes == tuple(names or ("false", "true"))
+        assert samples.table["target"].tolist() == targets
+        assert samples.findings.empty
+    (tmp_path / "twice.csv").write_text("name,text,target\n1,good,1\n1.0,bad,0\n")
+    with pytest.raises(UserError, match=r"lines 2 and 3 have the same 'name', '1'"):
+        Text(path=str(tmp_path / "twice.csv"), ids="name").dataset("pool")
+
+
 def test_texts_of_the_same_words_hash_alike_in_every_file(tmp_path: Path) -> None:
     content = Text(files=lines(tmp_path)).dataset("pool").content
     assert content[0] == content[4]

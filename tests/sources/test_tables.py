@@ -230,7 +230,9 @@ WRITTEN = {
     "German thousands": (lambda v: f"{v:,.2f}".translate(str.maketrans(",.", ".,")), "number ,|.|"),
     "French thousands": (lambda v: f"{v:,.2f}".translate(str.maketrans(",.", "\u202f,")), "number ,| |"),
     "per cent": (lambda v: f"{v:.2f}%", "number .||%"),
+    "per cent with blanks": (lambda v: f"{'- ' if v < 0 else ''}{abs(v):.2f} %", "number .||%"),
     "dollars": (lambda v: f"${v:,.2f}", "number .|,|$"),
+    "dollars behind the sign": (lambda v: f"{'-' if v < 0 else ''}${abs(v):.2f}", "number .||$"),
     "euros": (lambda v: f"{v:,.2f} €".translate(str.maketrans(",.", ".,")), "number ,|.|€"),
 }
 
@@ -238,7 +240,7 @@ WRITTEN = {
 @pytest.mark.parametrize("kind", WRITTEN)
 def test_numbers_as_people_write_them_are_read_and_said(tmp_path: Path, kind: str) -> None:
     write, written = WRITTEN[kind]
-    values = np.round(np.random.default_rng(1).lognormal(7, 2, N) + 1000, 2)
+    values = np.round(np.random.default_rng(1).lognormal(7, 2, N) + 1000, 2) * np.where(np.arange(N) % 3, 1, -1)
     frame = pd.DataFrame({"x": [write(v) for v in values], "k": range(N), "y": FRAME["y"]})
     frame.to_csv(tmp_path / "t.csv", index=False)
     samples = Table(path=str(tmp_path / "t.csv"), target="y").dataset("pool")
@@ -462,6 +464,34 @@ def test_a_schema_tells_columns_of_more_codes_than_are_counted(tmp_path: Path) -
     assert (user["distinct"], user["becomes"], user["width"]) == ("over 1000", "a number for each", 1)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("kind: number", "kind: nubmer", "column 'amount' is of kind 'nubmer', which is none of number, .*'number'"),
+        ("kind: category", "kind: number", "column 'plan' is of kind number, and has categories"),
+        ("kind: date", "kind: number", "column 'day' is of kind number, and written as 'date "),
+        ("kind: number", "kind: date", "column 'amount' is of kind date, and written as 'nothing'"),
+        ("written: number .|,|", "written: number ,", "column 'dear' is written as 'number ,'"),
+        ("written: date", "written: dates", "column 'day' is of kind date, and written as 'dates"),
+    ],
+)
+def test_a_schema_that_contradicts_itself_leaves_no_column_out(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    day = pd.date_range("2024-01-01", periods=N).strftime("%d.%m.%Y")
+    frame = FRAME[["amount", "plan", "y"]].assign(day=day, dear=[f"{1000.5 + i:,.2f}" for i in range(N)])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    path, schema = tmp_path / "t.csv", tmp_path / "schema.yaml"
+    samples = read(path, categorical=())
+    write_schema(schema, samples, {feature.name: 1 for feature in samples.features})
+    assert read(path, categorical=(), schema=str(schema)).features == samples.features
+    text = schema.read_text()
+    assert old in text
+    schema.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        read(path, categorical=(), schema=str(schema))
+
+
 def test_a_column_that_stops_being_numbers_late_is_read_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -511,6 +541,28 @@ def test_a_value_that_is_grouped_otherwise_is_told(tmp_path: Path) -> None:
 )
 def test_phone_numbers_addresses_and_versions_are_no_numbers(tmp_path: Path, codes: tuple[str, ...]) -> None:
     assert numbers(tmp_path, [*codes] * 20).features[0].categories == tuple(codes)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (1.0, 5.0), (-1.0, 1.0)])
+def test_whole_targets_with_a_fraction_of_0_are_classes_in_every_format(
+    tmp_path: Path, low: float, high: float
+) -> None:
+    frame = FRAME[["amount", "count"]].assign(y=np.where(FRAME["y"] == "yes", high, low))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    for suffix in ("csv", "parquet", "jsonl", "xlsx"):
+        samples = read(tmp_path / f"t.{suffix}", categorical=())
+        assert samples.classes == (f"{low:.0f}", f"{high:.0f}"), suffix
+        assert samples.table["target"].tolist() == (FRAME["y"] == "yes").astype(int).tolist()
+
+
+def test_classes_may_be_called_anything(tmp_path: Path) -> None:
+    for names in (["--1", "1"], ["+", "-"], ["1", "9" * 200], ["-1", "+1"]):
+        FRAME[["amount"]].assign(y=[names[i % 2] for i in range(N)]).to_csv(tmp_path / "t.csv", index=False)
+        samples = read(tmp_path / "t.csv", categorical=())
+        assert [samples.classes[t] for t in samples.table["target"]] == [names[i % 2] for i in range(N)]
 
 
 def test_zeros_in_front_count_wherever_they_stand_in_the_file(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Claims about the number of samples that have trained: those that a step has seen, whatever limits the steps."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ import lightning_base as lb
 from lightning_base.data import Batch
 from lightning_base.tasks import Classification
 from models.linear import Linear
-from tests.helpers import read_json
+from tests.helpers import CONFIGS, environment, read_json
 
 N = 120
 LIMITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "nothing": ({"max_epochs": 2}, {}),
+    "one batch of one epoch": ({"max_epochs": 1, "limit_train_batches": 1}, {}),
     "two batches of one epoch": ({"max_epochs": 1, "limit_train_batches": 2}, {}),
     "two batches of each of three epochs": ({"max_epochs": 3, "limit_train_batches": 2}, {}),
     "a share of the batches": ({"max_epochs": 1, "limit_train_batches": 0.4}, {}),
@@ -67,3 +70,18 @@ def test_the_number_of_training_samples_is_that_of_those_seen(
     else:
         assert told["untrained"] is None
         assert "not all training samples" not in shown
+
+
+def test_one_batch_is_one_whatever_was_imported_before() -> None:
+    # typing keeps the union that was asked for first, and Lightning's own annotation may become that one
+    code = (
+        "import lightning_base.verbs.functions\n"  # before anything else, as the command line and Python do
+        "from lightning_base.verbs.parser import parse\n"
+        f"words = ['crossval', '--config', {str(CONFIGS / 'digits_cnn.yaml')!r}]\n"
+        "for given in ('1', '1.0', '2', '0.5', 'null'):\n"
+        "    asked = parse([*words, '--trainer.limit_train_batches', given, '--trainer.limit_val_batches', given])\n"
+        "    trainer = asked.experiment.config.trainer\n"
+        "    print(repr(trainer.limit_train_batches), repr(trainer.limit_val_batches))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True)
+    assert done.stdout.split() == ["1", "1", "1.0", "1.0", "2", "2", "0.5", "0.5", "None", "None"]

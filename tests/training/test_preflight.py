@@ -29,6 +29,7 @@ REFUSED: dict[str, tuple[Sequence[object], str]] = {
     "no epoch": (("--trainer.max_epochs", 0), "trainer.max_epochs: 0 trains nothing"),
     "no step": (("--trainer.max_steps", 0), "trainer.max_steps: 0 trains nothing"),
     "no batch": (("--trainer.limit_train_batches", 0), "trainer.limit_train_batches: 0 trains nothing"),
+    "predictions of one batch": (("--trainer.limit_predict_batches", 1), "trainer.limit_predict_batches leaves"),
     "a share of no batch": (("--trainer.limit_train_batches", 0.01), "trainer.limit_train_batches: 0.01 of 8 batches"),
     "no time": (("--trainer.max_time", "00:00:00:00"), "trainer.max_time: no time to train in"),
     "a negative rate": (("--model.optimizer.lr", -1), "Invalid learning rate: -1"),

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,14 @@ import pytest
 import torch
 import yaml
 from sklearn.datasets import load_wine
+from sklearn.model_selection import KFold
 
 import lightning_base as lb
 from datamodules.arrays import Arrays
 from lightning_base.errors import CheckpointError, DataError
+from lightning_base.tasks import Classification
 from lightning_base.verbs.results import CrossValidation
+from models.cnn import CNN
 
 
 @pytest.fixture
@@ -125,6 +129,12 @@ def test_a_spelling_that_training_has_not_seen_is_told_by_predict(work: Path) ->
         pd.testing.assert_frame_equal(run.predict().drop(columns="id"), expected.drop(columns="id"))
     with pytest.warns(UserWarning, match=r"^column 'city': 2 of 60 samples have a category not seen in training"):
         run.predict(asked.assign(city=["Rome", "Rome", *asked["city"][2:]]))
+    with pytest.warns(
+        UserWarning, match=r"'n' has no value in any of the 60 samples: each is predicted with what fills"
+    ):
+        run.predict(asked.assign(n=np.nan))
+    with pytest.warns(UserWarning, match=r"'city' has no value in any of the 60 samples"):
+        run.predict(asked.assign(city=None))
     with pytest.raises(DataError, match=r"'flag': none of its values \('N', 'Y'\) was seen in training, where"):
         run.predict(asked.assign(flag=np.where(asked["flag"], "Y", "N")))
     with pytest.raises(
@@ -135,3 +145,48 @@ def test_a_spelling_that_training_has_not_seen_is_told_by_predict(work: Path) ->
         DataError, match=r"data\.clean\.type: fix to make the odd values missing ones, when training too"
     ):
         run.predict(asked.assign(n=["many", *asked["n"][1:].astype(str)]))
+
+
+def test_a_spelling_that_training_has_not_seen_is_told_by_test_and_validate(work: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"city": rng.choice(["Bern", "Ulm"], 60), "n": range(60), "y": rng.choice(["no", "yes"], 60)})
+    frame.loc[[3, 11], "city"] = ["Oslo", "Riga"]  # fold 0 holds them out
+    frame.to_csv("train.csv", index=False)
+    asked = frame.assign(n=frame["n"] + 0.5)
+    asked.loc[:3, "city"] = "Rome"
+    asked.to_csv("test.csv", index=False)
+    network = {"class_path": "models.mlp.MLP", "init_args": {"num_classes": 2, "hidden": [4]}}
+    split = {"class_path": "sklearn.model_selection.KFold", "init_args": {"n_splits": 2}}
+    table = {"path": "train.csv", "target": "y", "test_path": "test.csv", "split": split}
+    config = {
+        "trainer": {"max_epochs": 1, "accelerator": "cpu", "logger": False},
+        "audit": "off",
+        "model": {"class_path": "lightning_base.tasks.Classification", "init_args": {"network": network}},
+        "data": {"class_path": "datamodules.table.Table", "init_args": table},
+    }
+    Path("told.yaml").write_text(yaml.safe_dump(config))
+    run = lb.crossval("told.yaml")
+    with pytest.warns(UserWarning, match=r"'city': 5 of 60 samples have a category not seen in training \(.*'Rome'"):
+        run.test()
+    with pytest.warns(UserWarning, match=r"'city': 2 of 30 samples have a category not seen in .* \('Oslo', 'Riga'\)"):
+        lb.validate(run.directory / "fold_0")
+
+
+def test_inputs_on_another_scale_than_levels_of_grey_are_refused(work: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 1, 6, 6), dtype=np.uint8), rng.integers(0, 2, 60)
+    np.savez("x.npz", x=x, y=y, x_test=x / 255, y_test=y)
+    given: dict[str, Any] = {
+        "task": lambda: Classification(CNN(in_channels=1, num_classes=2)),
+        "trainer": {"max_epochs": 1, "accelerator": "cpu", "logger": False},
+        "audit": "off",
+    }
+    run = lb.crossval(**given, x=x, y=y, data={"split": KFold(2)}, name="levels")
+    new = np.roll(x, 7)  # no image of which has been trained on
+    pd.testing.assert_frame_equal(run.predict(new.astype(float)), run.predict(new))
+    for asked in (x[:5] / 255, x[:5].astype(np.float32) - 128):
+        with pytest.raises(DataError, match="inputs are no whole numbers from 0 to 255, as those are that the model"):
+            run.predict(asked)
+    files = lb.crossval(**given, data=lambda: Arrays(source="x.npz", split=KFold(2)), name="files")
+    with pytest.raises(DataError, match="inputs are no whole numbers from 0 to 255"):
+        files.test()

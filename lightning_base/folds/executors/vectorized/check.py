@@ -14,6 +14,7 @@ from lightning_base.errors import ConfigError, one_line
 from lightning_base.folds.executors.vectorized.stack import ELEMENTWISE, Stack, Step, tensors
 from lightning_base.tasks.base import BaseModule
 from lightning_base.training.callbacks import Acquaintance
+from lightning_base.training.limits import takes_all
 from lightning_base.training.preempt import Preemption
 from lightning_base.training.resume import ExactResume, LastCheckpoint
 from lightning_base.training.run import Run
@@ -55,10 +56,8 @@ def _reasons(run: Run) -> Iterator[str]:
         yield "trainer.max_steps ends folds inside an epoch"
     if not isinstance(trainer.max_epochs, int) or trainer.max_epochs < 0:
         yield "trainer.max_epochs must be a number of epochs"
-    if trainer.limit_train_batches not in (1.0, None):
+    if not takes_all(trainer.limit_train_batches):
         yield "trainer.limit_train_batches and overfit_batches are not served"
-    if trainer.limit_predict_batches not in (1.0, None):
-        yield "trainer.limit_predict_batches leaves samples out of the predictions"
     if run.finder is not None:
         yield "trainer.callbacks: LearningRateFinder trains one fold before it begins"
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]

@@ -323,6 +323,7 @@ REFUSED: dict[str, tuple[Sequence[object], str]] = {
     "steps": (("--trainer.max_steps", 5), "trainer.max_steps ends folds inside an epoch"),
     "time": (("--trainer.max_time", "00:00:01:00"), "trainer.max_time ends folds at their own moments"),
     "batches": (("--trainer.limit_train_batches", 2), "trainer.limit_train_batches and overfit_batches"),
+    "one batch": (("--trainer.limit_train_batches", 1), "trainer.limit_train_batches and overfit_batches"),
     "early stopping": (
         (
             *("--trainer.callbacks+", "lightning.pytorch.callbacks.EarlyStopping"),
