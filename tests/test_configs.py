@@ -101,7 +101,10 @@ def test_predict_gives_held_out_samples_what_scoring_them_gave(name: str, run: R
     scored = pd.read_parquet(fold / "predictions.parquet").set_index("id")
     assert len(predicted) > len(scored) > 40
     columns = [c for c in scored if c.startswith("prob_")] or ["pred"]
-    np.testing.assert_allclose(predicted.loc[scored.index, columns], scored[columns], atol=1e-5)
+    named = [c for c in predicted if c.startswith("prob_")] or ["pred"]
+    np.testing.assert_allclose(predicted.loc[scored.index, named], scored[columns], atol=1e-5)
+    if "pred_class" in scored:
+        assert predicted.loc[scored.index, "pred"].astype(str).tolist() == scored["pred_class"].tolist()
 
 
 @pytest.mark.slow

@@ -187,10 +187,15 @@ class Classification(BaseModule):
         return {"target": target.numpy(), "target_class": np.array(self.classes, dtype=object)[target.numpy()]}
 
     def answer_columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
-        """`pred` (the class's name) and `prob_<name>` of each class."""
-        names = np.array(self.classes, dtype=object)
-        columns: dict[str, npt.NDArray[Any]] = {"pred": names[preds.argmax(dim=1).numpy()]}
+        """`pred` (the class's name; whole numbers where all names are that) and `prob_<name>` of each class."""
+        columns: dict[str, npt.NDArray[Any]] = {"pred": named(self.classes)[preds.argmax(dim=1).numpy()]}
         return columns | {f"prob_{name}": preds[:, c].numpy() for c, name in enumerate(self.classes)}
+
+
+def named(classes: Sequence[str]) -> npt.NDArray[Any]:
+    """(C,) the classes' names, as int64 where all are whole numbers as Python writes them."""
+    whole = all(name.lstrip("-").isdecimal() and str(int(name)) == name and len(name) < 19 for name in classes)
+    return np.array(classes, dtype=object) if not whole else np.array([int(name) for name in classes], dtype=np.int64)
 
 
 def _numbers(values: Any) -> bool:

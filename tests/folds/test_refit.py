@@ -66,7 +66,7 @@ def test_a_linear_refit_is_what_plain_pytorch_gives_on_the_whole_pool(run: Run, 
     np.savez("new.npz", x=data.data[sealed])
     run("predict", "--ckpt_path", HOME / "refit", "--data.predict", "new.npz")
     predicted = pd.read_parquet(HOME / "refit" / "predict.parquet")["pred"]
-    assert predicted.tolist() == logits.argmax(1).tolist()
+    assert predicted.tolist() == data.target_names[logits.argmax(1).numpy()].tolist()
 
 
 def test_a_refit_trains_for_the_median_of_the_epochs_that_inner_slices_chose(run: Run, work: Path) -> None:
