@@ -21,7 +21,7 @@ FACES = {
         *("BaseDataModule", "Batch", "Boxes", "Part", "Ragged", "Role", "Samples", "Sequences", "Several", "Source"),
         *("Targets", "text_values"),
     ],
-    "tasks": ["BaseModule", "Classification", "Detection", "MultiLabel", "Output", "Regression"],
+    "tasks": ["BaseModule", "Binary", "Classification", "Detection", "MultiLabel", "Output", "Regression"],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Vocabulary"],
     "splitters": [
         *("ByColumn", "ByFiles", "Expanding", "FoldColumn", "Manifest", "Paired", "PurgedKFold", "Ratio", "Sliding"),

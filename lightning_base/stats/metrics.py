@@ -42,6 +42,12 @@ FACTS = {
     "mse": Fact(0.0, inf, False, "mean"),
     "rmse": Fact(0.0, inf, False, "means", place=2),
     "mae": Fact(0.0, inf, False, "mean", place=3),
+    "average_precision": Fact(0.0, 1.0, True, place=2),
+    "positive_precision": Fact(0.0, 1.0, True),
+    "positive_recall": Fact(0.0, 1.0, True),
+    "positive_f1": Fact(0.0, 1.0, True, place=3),
+    "exact": Fact(0.0, 1.0, True),
+    "micro_f1": Fact(0.0, 1.0, True),
     "map": Fact(0.0, 1.0, True, compared=True, place=2),
     "map50": Fact(0.0, 1.0, True, place=1),
 }

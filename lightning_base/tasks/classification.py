@@ -107,11 +107,11 @@ class Classification(BaseModule):
         assert target is not None
         return target[data.rows("train")]
 
-    def forward(self, x: Inputs, lengths: Lengths = None) -> Tensor:
+    def forward(self, x: Inputs, lengths: Lengths = None) -> Any:
         """Probabilities (B, C) float64."""
         return torch.softmax(self.outputs(x, lengths).double(), dim=1)
 
-    def predictions(self, batch: Batch) -> Tensor:
+    def predictions(self, batch: Batch) -> Any:
         """Probabilities (B, C) float64."""
         return self.forward(batch.x, batch.lengths)
 
@@ -138,13 +138,17 @@ class Classification(BaseModule):
         with torch.no_grad():
             super().check(batch._replace(y=torch.zeros_like(batch.y)) if isinstance(batch.y, Tensor) else batch)
             was_training = self.training
-            shape = tuple(self.eval().predictions(batch).shape)
+            shape = self.eval()._shape(batch)
             self.train(was_training)
         if shape != (want := (len(batch.rows), len(self.classes))):
             raise ConfigError(
                 f"model.network: {type(self.network).__name__} gives logits of shape {shape}, the data's "
                 f"{want[1]} classes need {want}; set {outputs_key(self.network)} to {want[1]}"
             )
+
+    def _shape(self, batch: Batch) -> tuple[int, ...]:
+        """The shape of a batch's probabilities."""
+        return tuple(self.predictions(batch).shape)
 
     def metrics(self) -> MetricCollection:
         """loss, accuracy, precision, recall, f1, auroc and ece, over probabilities (N, C) and classes (N,)."""

@@ -14,15 +14,16 @@ from tests.helpers import ROOT, crossval, environment, read_json
 from tests.support.pages import checkout, commands, differs, follow, workspace
 
 TUTORIALS = ROOT / "docs" / "tutorials"
-PAGES = sorted(path.stem for path in TUTORIALS.glob("*.md") if path.stem != "index")
+HOW_TO = ROOT / "docs" / "how-to"
+PAGES = sorted(path for path in (*TUTORIALS.glob("*.md"), *HOW_TO.glob("*.md")) if path.stem != "index")
 
 
 pytestmark = pytest.mark.docs
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_tutorial_runs_and_prints_what_it_shows(name: str, tmp_path: Path, interpreter: str) -> None:
-    page = (TUTORIALS / f"{name}.md").read_text()
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_tutorial_runs_and_prints_what_it_shows(path: Path, tmp_path: Path, interpreter: str) -> None:
+    page = path.read_text()
     shown = [*follow(page, workspace(tmp_path / "work", page), interpreter)]
     assert shown or commands(page), "a tutorial that shows nothing"
     for block, ran, printed in shown:
@@ -60,7 +61,7 @@ def test_what_contributing_shows_how_to_add_trains(tmp_path: Path) -> None:
         assert not (problem := differs(block.body, printed)), f"{ran}\n{problem}"
 
 
-ELSEWHERE = [words for name in PAGES for words in commands((TUTORIALS / f"{name}.md").read_text())]
+ELSEWHERE = [words for path in PAGES for words in commands(path.read_text())]
 
 
 @pytest.mark.parametrize("words", ELSEWHERE, ids=" ".join)

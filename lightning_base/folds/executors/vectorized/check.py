@@ -86,6 +86,8 @@ def _misfit(run: Run) -> str | None:
         return f"{type(data).__name__} gives several inputs per sample"
     if batch.lengths is not None or not isinstance(batch.y, Tensor | None):
         return f"{type(data).__name__} gives samples of different lengths"
+    if getattr(task, "threshold", None) == "f1":
+        return "model.threshold: 'f1' is chosen by a validation of each fold's own"
     if not task.automatic_optimization:
         return f"{type(task).__name__} takes its optimizers' steps itself"
     seed = derive_seed(run.seed, 0, 0)
