@@ -49,6 +49,7 @@ def some_polarity(work: Path) -> list[object]:
 
 # configurations of data that the project does not ship: the options that name it
 SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
+    "german_credit_binary": lambda work: ["--data.path", shared("german-credit/german.data")],
     "german_credit_mlp": lambda work: ["--data.path", shared("german-credit/german.data")],
     "ml100k_mf": lambda work: ["--data.path", shared("ml-100k/u.data")],
     "rt_polarity_bag": polarity,

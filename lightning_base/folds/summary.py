@@ -205,7 +205,7 @@ def show(plan: Plan, summary: Summary) -> None:
     rarest = None if summary.rarest is None else (str(summary.rarest_class), summary.rarest)
     scored = words.counted(summary.n_scored, "samples", rarest, summary.oof_groups)
     notes.print(f"score: {words.centre(summary.metrics)}, {scored}; scored: {summary.selection}", width=NOTE)
-    for note in words.of_two(summary.classes):
+    for note in words.of_two(summary.classes, summary.metrics):
         notes.print(note, width=NOTE)
     if summary.untrained:
         out.print(f"! {summary.untrained}", width=NOTE)

@@ -1,6 +1,6 @@
 """Scores in words: what each interval is of and how it was made, and what is no better than a trivial model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -87,11 +87,9 @@ def rarest(table: pd.DataFrame, classes: Sequence[str]) -> tuple[str, int] | Non
     return classes[int(numbers[counts.argmin()])], int(counts.min())
 
 
-def of_two(classes: Sequence[str]) -> list[str]:
-    """What must be known of scores of two classes, neither of which is "the positive one"; nothing of more."""
-    if len(classes) != 2:
+def of_two(classes: Sequence[str], metrics: Collection[str]) -> list[str]:
+    """What must be known of scores of two classes, by the metrics that there are; nothing of more classes."""
+    if len(classes) != 2 or "auroc" not in metrics:
         return []
-    return [
-        f"classes: {classes[0]} and {classes[1]}; auroc is the same whichever is positive; precision, recall and f1 "
-        "are means over both (macro)"
-    ]
+    macro = "; precision, recall and f1 are means over both (macro)" if "f1" in metrics else ""
+    return [f"classes: {classes[0]} and {classes[1]}; auroc is the same whichever is positive{macro}"]

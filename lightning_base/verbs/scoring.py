@@ -325,7 +325,8 @@ def report(
     out.print(score_table(samples, found, n, out.width))
     group = predictions.samples.table.iloc[predictions.rows].get("group")
     groups = None if group is None else int(group.nunique())
-    notes = [words.counted(n, "samples", words.rarest(table, data.classes), groups), *words.of_two(data.classes)]
+    notes = [words.counted(n, "samples", words.rarest(table, data.classes), groups)]
+    notes += words.of_two(data.classes, found)
     notes += [f"trivial: {trivial}"] if trivial is not None else []
     for note in [*notes, f"intervals: {words.intervals(found)}"]:
         console().print(note, width=NOTE)
