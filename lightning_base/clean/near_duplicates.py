@@ -63,10 +63,8 @@ def _in_all_inputs(samples: Samples, other: Samples | None) -> pd.DataFrame:
     """What `near_duplicates` gives for samples of several inputs."""
     second = samples if other is None else other
     if samples.parts.keys() != second.parts.keys():
-        raise DataError(
-            f"{second.origin}: has the inputs {', '.join(second.parts)}, where {samples.origin} has "
-            f"{', '.join(samples.parts)}; give the same"
-        )
+        ours, theirs = (", ".join(filter(None, s.parts)) or "one input" for s in (second, samples))
+        raise DataError(f"{second.origin} has {ours}, where {samples.origin} has {theirs}; give the same")
     near = {
         name: near_duplicates(part, None if other is None else other.parts[name])
         for name, part in samples.parts.items()

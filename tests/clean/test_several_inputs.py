@@ -139,7 +139,7 @@ def test_samples_are_nearly_the_same_where_an_image_is_and_the_rest_is_the_same(
     assert ["16", "21"] in alike
     pool, other = given.take(np.arange(18)), given.take(np.arange(18, 22))
     assert near_duplicates(pool, other)[["id", "other"]].to_numpy().tolist() == [["15", "20"]]
-    with pytest.raises(UserError, match="has the inputs image, text, where"):
+    with pytest.raises(UserError, match="has image, text, where data has image, numbers"):
         near_duplicates(given, both)
 
 
