@@ -97,8 +97,8 @@ class TrainedOn:
         found = shape_of(samples)
         several = isinstance(found, Mapping)
         if several != isinstance(self.shape, Mapping) and (several or self.shape is not None):
-            given, trained = ("several" if each else "one" for each in (several, not several))
-            raise DataError(f"{samples.origin}: samples have {given} inputs, where the model was trained on {trained}")
+            given, trained = ("several inputs" if each else "one input" for each in (several, not several))
+            raise DataError(f"{samples.origin}: samples have {given}, where the model was trained on {trained}")
         ours, theirs = _by_name(found), _by_name(self.shape)
         if ours.keys() != theirs.keys():
             raise DataError(

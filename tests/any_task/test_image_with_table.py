@@ -1,5 +1,6 @@
 """Two inputs per sample, an image and a table's row, by data and a network of a user's own."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lightning_base.data import Several
+from lightning_base.data.trained import TrainedOn
+from lightning_base.errors import DataError
 from lightning_base.results.summary import read_summary
 from lightning_base.results.tables import read_table
 from tests.any_task.image_with_table import Halves
@@ -89,3 +93,42 @@ def test_an_augmentation_of_one_input_leaves_the_other(journey: Journey) -> None
     flipped = (image != other.x["image"]).flatten(1).any(dim=1)
     assert 0 < flipped.sum() < len(image)
     assert torch.equal(other.x["image"][flipped], image.flip(-1)[flipped])
+
+
+def test_predicting_with_another_shape_or_other_inputs_is_refused_by_name(journey: Journey) -> None:
+    _, data = first_run(journey)
+    data.setup("fit")
+    held = TrainedOn.of(data.state_dict())
+    pool = data.samples("pool")
+    held.demand_shape(pool)
+    inputs = pool.inputs
+    assert isinstance(inputs, Several)
+    wide = np.zeros((len(pool), 1, 8, 5), dtype=np.uint8)
+    with pytest.raises(DataError, match="image of shape 1 × 8 × 5, where the model was trained on 1 × 8 × 4"):
+        held.demand_shape(replace(pool, inputs=Several({**inputs.parts, "image": wide})))
+    with pytest.raises(DataError, match="samples have the inputs image, where the model was trained on image, table"):
+        held.demand_shape(replace(pool, inputs=Several({"image": inputs.parts["image"]})))
+    with pytest.raises(DataError, match="samples have one input, where the model was trained on several inputs"):
+        held.demand_shape(pool.parts["image"])
+
+
+@pytest.mark.parametrize("verb", ["audit", "doctor", "prepare"])
+def test_the_other_verbs_know_several_inputs(journey: Journey, verb: str) -> None:
+    assert journey.run(verb, home=verb) == [0], journey.log(verb)
+    said = journey.log(verb)
+    if verb == "audit":
+        assert "target in a column in table" in said
+        assert "moved copies of images in image" in said
+    elif verb == "prepare":
+        assert "table: 5 columns are inputs: 6 numbers a sample" in said
+    else:
+        assert "training batch" in said
+
+
+def test_pictures_and_labels_are_audited(journey: Journey) -> None:
+    picture = journey.folder / "show.png"
+    assert journey.run("audit", "--show", picture, "--labels", journey.directory()) == [0], journey.log()
+    assert picture.is_file()
+    assert (journey.directory() / "label_issues.png").is_file()
+    table = read_table(journey.directory() / "label_issues.parquet")
+    assert sorted(table["id"]) == sorted(read_table(journey.directory() / "oof.parquet")["id"])
