@@ -89,7 +89,7 @@ def unscaled(data: BaseDataModule, batch: Batch) -> Batch:
 def _unscaled(preprocess: Preprocess, batch: Batch) -> Batch:
     if not isinstance(preprocess, Standardize):
         return batch
-    return batch._replace(x=batch.x * preprocess.std + preprocess.mean + torch.from_numpy(preprocess.shift).float())
+    return batch._replace(x=preprocess.undone(batch.x))
 
 
 def painter(data: BaseDataModule, batches: Sequence[Batch]) -> Painter:

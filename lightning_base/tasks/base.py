@@ -72,6 +72,7 @@ class BaseModule(LightningModule, ABC):
         UserError: for a penalty that is negative or not finite.
     """
 
+    steps_per_batch: ClassVar[int] = 1  # optimizer steps of a training batch, where a task takes them itself
     takes: ClassVar[tuple[str, ...]] = ()  # kinds of targets, as `Samples.kind` has them, "none" among them; () for any
 
     def __init__(
