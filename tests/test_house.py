@@ -17,9 +17,12 @@ from tests.helpers import ROOT
 PACKAGE = ROOT / "lightning_base"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 FACES = {
-    "data": ["BaseDataModule", "Batch", "Boxes", "Role", "Samples", "Source"],
-    "tasks": ["BaseModule", "Classification", "Detection", "Output", "Regression"],
-    "preprocess": ["LogMel", "Preprocess", "Standardize", "TablePreprocess", "Vocabulary"],
+    "data": [
+        *("BaseDataModule", "Batch", "Boxes", "Feature", "Part", "Ragged", "Role", "Samples", "Sequences", "Several"),
+        *("Source", "Targets", "text_values"),
+    ],
+    "tasks": ["BaseModule", "Classification", "Detection", "GAN", "Output", "Regression"],
+    "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Vocabulary"],
     "splitters": [
         *("ByColumn", "ByFiles", "Expanding", "FoldColumn", "Manifest", "Paired", "PurgedKFold", "Ratio", "Sliding"),
         "TableSplitter",

@@ -248,7 +248,7 @@ class BaseModule(LightningModule, ABC):
             self.network.compile(dynamic=False)
             self.compiles = False
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
         out = self.step(batch)
         out = out._replace(loss=self._share(out, batch))

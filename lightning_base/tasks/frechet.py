@@ -67,6 +67,7 @@ class Count(Metric):
     """How many samples a Fréchet distance was computed of."""
 
     full_state_update = False
+    n: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,8 +79,7 @@ class Count(Metric):
 
     def compute(self) -> Tensor:
         """() int64."""
-        found: Tensor = self.n
-        return found
+        return self.n
 
 
 def frechet(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> Tensor:
@@ -92,4 +92,5 @@ def frechet(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covarian
     product = root @ other_covariance @ root
     cross = torch.linalg.eigvalsh((product + product.T) / 2).clamp_min(0).sqrt().sum()
     apart = (mean - other_mean).square().sum()
-    return (apart + covariance.trace() + other_covariance.trace() - 2 * cross).clamp_min(0)
+    distance: Tensor = apart + covariance.trace() + other_covariance.trace() - 2 * cross
+    return distance.clamp_min(0)

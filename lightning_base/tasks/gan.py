@@ -22,7 +22,7 @@ from lightning_base.tasks.base import BaseModule, Output, Scorer
 from lightning_base.tasks.columns import table_columns
 from lightning_base.tasks.frechet import MOST, Count, FrechetDistance
 from lightning_base.tasks.losses import EpochLoss
-from lightning_base.tasks.settings import demand_numbers
+from lightning_base.tasks.settings import demand_numbers, demand_weight
 from lightning_base.tools.imports import fault
 
 NAMES = ("g_loss", "d_loss")
@@ -62,6 +62,8 @@ class GAN(BaseModule):
         discriminator_optimizer: called with the discriminator's parameters.
         generator_scheduler: called with its optimizer; stepped once an epoch.
         discriminator_scheduler: likewise.
+        r1: weight of |∇D(x)|² / 2 at the inputs in the discriminator's steps, with which training converges where it
+            else goes round in circles (Mescheder, Geiger & Nowozin 2018); their weights are 1 to 10.
         features: gives feature vectors (B, F) for preprocessed samples (B, ...), between which the distance is then
             computed, and called `frechet_<class>`; it is not trained. None takes the values, as the source has them.
 
@@ -81,6 +83,7 @@ class GAN(BaseModule):
         discriminator_optimizer: OptimizerCallable = torch.optim.Adam,
         generator_scheduler: LRSchedulerCallable | None = None,
         discriminator_scheduler: LRSchedulerCallable | None = None,
+        r1: float = 0.0,
         features: nn.Module | None = None,
     ) -> None:
         for key, part in (("generator", generator), ("discriminator", discriminator)):
@@ -89,7 +92,9 @@ class GAN(BaseModule):
         if latent < 1:
             raise ConfigError(f"model.latent: {latent} is below 1; give a number of noise values, as 64")
         super().__init__(Adversaries(generator, discriminator))
+        demand_weight("model.r1", r1)
         self.automatic_optimization = False
+        self.r1 = r1
         self.latent = latent
         self.make_optimizers: tuple[OptimizerCallable, ...] = (generator_optimizer, discriminator_optimizer)
         self.make_schedulers = (generator_scheduler, discriminator_scheduler)
@@ -178,6 +183,14 @@ class GAN(BaseModule):
         """(B,) cross-entropy of telling inputs from what was made."""
         return F.softplus(-self.logits(real)) + F.softplus(self.logits(made))
 
+    def slope(self, real: Tensor) -> Tensor:
+        """(B,) r1 · |∇D(x)|² / 2 at inputs; in training alone, since it needs gradients."""
+        if not self.r1:
+            return torch.zeros(len(real), device=real.device)
+        x = real.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.logits(x).sum(), x, create_graph=True)
+        return self.r1 / 2 * gradient.flatten(1).square().sum(dim=1)
+
     def generator_loss(self, made: Tensor) -> Tensor:
         """(B,) cross-entropy of being taken for inputs."""
         return F.softplus(-self.logits(made))
@@ -209,9 +222,12 @@ class GAN(BaseModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Lightning's hook: a step of the discriminator, then one of the generator against it."""
         assert batch.key is not None
-        generator, discriminator = self.optimizers()  # type: ignore[misc]
+        optimizers: Any = self.optimizers()
+        generator, discriminator = optimizers
         made = self(self.noise(batch.key, self.current_epoch))
-        d_loss = self._update(discriminator, lambda: self.discriminator_loss(batch.x, made.detach()), batch)
+        d_loss = self._update(
+            discriminator, lambda: self.discriminator_loss(batch.x, made.detach()) + self.slope(batch.x), batch
+        )
         g_loss = self._update(generator, lambda: self.generator_loss(made), batch)
         n = batch.total or len(batch.rows)
         self._losses.add(g_loss + d_loss, n, batch_idx)
@@ -253,7 +269,8 @@ class GAN(BaseModule):
         for name, optimizer in zip(self.parts, optimizers, strict=True):
             self._log_epoch(f"lr-{name}", float(optimizer.param_groups[0]["lr"]))
         for config in self.trainer.lr_scheduler_configs:
-            config.scheduler.step()
+            scheduler: Any = config.scheduler
+            scheduler.step()
 
     def sums(self) -> tuple[Tensor, int]:
         """The running epoch's sums of losses (3,), all, the generator's and the discriminator's, and its samples."""
