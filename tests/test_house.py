@@ -18,10 +18,10 @@ PACKAGE = ROOT / "lightning_base"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 FACES = {
     "data": [
-        *("BaseDataModule", "Batch", "Boxes", "Part", "Ragged", "Role", "Samples", "Sequences", "Several", "Source"),
-        *("Targets", "text_values"),
+        *("BaseDataModule", "Batch", "Boxes", "Feature", "Part", "Ragged", "Role", "Samples", "Sequences", "Several"),
+        *("Source", "Targets", "text_values"),
     ],
-    "tasks": ["BaseModule", "Binary", "Classification", "Detection", "MultiLabel", "Output", "Regression"],
+    "tasks": ["BaseModule", "Binary", "Classification", "Detection", "GAN", "MultiLabel", "Output", "Regression"],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Vocabulary"],
     "splitters": [
         *("ByColumn", "ByFiles", "Expanding", "FoldColumn", "Manifest", "Paired", "PurgedKFold", "Ratio", "Sliding"),

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from lightning_base.auditing.overlap import classes_of
 from lightning_base.auditing.report import Leak
-from lightning_base.auditing.target import tells_targets
+from lightning_base.auditing.suspicions.columns import is_columns
+from lightning_base.auditing.views import in_part, left_out, why_no_target
 from lightning_base.clean.near_duplicates import comparable
 from lightning_base.samples.payload import is_ragged
 from lightning_base.samples.samples import Samples
@@ -29,24 +31,37 @@ def coverage(pool: Samples, test: Samples | None, leaks: Sequence[Leak], near: b
 def _within(pool: Samples, near: bool) -> Iterator[Line]:
     """Between the roles of folds."""
     yield "duplicates", None
-    yield "near duplicates", None if near and comparable(pool) else _no_near(near)
+    for name, part in pool.parts.items():
+        yield in_part("near duplicates", name), None if near and comparable(part) else _no_near(near)
     yield "groups", None if "group" in pool.table else "the data has no `group`"
     yield "future", None if "time" in pool.table else "the data has no `time`"
-    yield "target in a column", None if tells_targets(pool) else "inputs are no columns of numbers, or have no target"
-    plain = not is_ragged(pool.inputs) and len(pool.inputs.shape) > 1 and pool.inputs.dtype.kind == "f"
+    for name, part in pool.parts.items():
+        yield in_part("target in a column", name), _no_columns(part)
+    if more := left_out(pool):
+        yield "each of many targets in a column", more
     yield "statistics", None
-    yield "scaling before", None if plain and len(pool) >= 50 else "inputs are no real numbers, or fewer than 50"
-    yield "missing classes", None if pool.classes else "no classes"
+    for name, part in pool.parts.items():
+        plain = not is_ragged(part.inputs) and len(part.inputs.shape) > 1 and part.inputs.dtype.kind == "f"
+        few = None if plain and len(pool) >= 50 else "inputs are no real numbers, or fewer than 50"
+        yield in_part("scaling before", name), few
+    yield "missing classes", None if classes_of(pool) else "no classes"
 
 
 def _against(pool: Samples, test: Samples, near: bool) -> Iterator[Line]:
     """Between the pool and the test source."""
     yield "duplicates in the test source", None
-    if near and comparable(pool):
-        yield "near duplicates in the test source", None if comparable(test) else _no_near(near)
+    for name, part in pool.parts.items():
+        if near and comparable(part):
+            there = name in test.parts and comparable(test.parts[name])
+            yield in_part("near duplicates in the test source", name), None if there else _no_near(near)
     for key, name in (("group", "groups"), ("time", "future")):
         if key in pool.table:
             yield f"{name} of the test source", None if key in test.table else f"it has no `{key}`"
+
+
+def _no_columns(part: Samples) -> str | None:
+    """Why no column is tried for telling the target; None where each is."""
+    return why_no_target(part) if is_columns(part) else "inputs are no columns of numbers"
 
 
 def _no_near(near: bool) -> str:

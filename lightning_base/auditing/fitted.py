@@ -1,6 +1,7 @@
 """Statistics of more than the training role: preprocessing that moves with held-out samples, or data scaled before."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,11 @@ def statistics_leaks(data: BaseDataModule, pool: Samples, test: Samples | None) 
     Fits the data's preprocessing where it is not fitted.
     """
     moved = fitted_on_more(data, pool, test)
-    return [*([moved] if moved else []), *scaled_before(pool, test if data.seals else None, data.rows("train"))]
+    scaled = [
+        scaled_before(part, test.parts.get(name) if test is not None and data.seals else None, data.rows("train"))
+        for name, part in pool.parts.items()
+    ]
+    return [*([moved] if moved else []), *chain.from_iterable(scaled)]
 
 
 def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) -> Leak | None:
@@ -35,7 +40,8 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
     """
     data.setup("fit")
     given = data.preprocess
-    if type(data).setup is BaseDataModule.setup and type(given) is Standardize and given.normalize != "standard":
+    plain = type(data).setup is BaseDataModule.setup and data.target_preprocess is None
+    if plain and type(given) is Standardize and given.normalize != "standard":
         return None  # nothing is fitted
     train = data.rows("train")
     codes = known_codes(pool, train)
@@ -46,7 +52,7 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
     if test is not None:
         read["test"] = test
         spoiled["test"] = poison(test, np.zeros(len(test), dtype=bool), codes)
-    honest = _fit(_twin(data, read, None)) if data.trained_on is not None else given.state()
+    honest = _fit(_twin(data, read, None)) if data.trained_on is not None else _state(data)
     trained_ids = pool.table["id"].to_numpy(dtype=object)[train]
     try:
         state = _fit(_twin(data, spoiled, (trained_ids, codes)))
@@ -69,6 +75,8 @@ def fitted_on_more(data: BaseDataModule, pool: Samples, test: Samples | None) ->
         if key is None:
             return None
         reason = f"{key} changes with them"
+        if difference(honest["inputs"], state["inputs"]) is None and data.target_preprocess is not None:
+            given = data.target_preprocess
     return Leak(
         "statistics",
         None,
@@ -97,7 +105,13 @@ def _twin(data: BaseDataModule, sources: Mapping[Source, Samples], spoiling: tup
 def _fit(data: BaseDataModule) -> dict[str, Any]:
     """The state of the data's preprocessing, fitted."""
     data.setup("fit")
-    return data.preprocess.state()
+    return _state(data)
+
+
+def _state(data: BaseDataModule) -> dict[str, Any]:
+    """What is fitted on inputs, and on targets."""
+    targets = data.target_preprocess
+    return {"inputs": data.preprocess.state(), "targets": None if targets is None else targets.state()}
 
 
 def difference(one: Any, other: Any, key: str = "its state") -> str | None:

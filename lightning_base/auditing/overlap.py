@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,10 @@ import pandas as pd
 from lightning_base.auditing.report import EXAMPLES, Hit, counted, named
 from lightning_base.clean.near_duplicates import near_duplicates
 from lightning_base.errors import DataError
-from lightning_base.samples.payload import Rows
+from lightning_base.samples.payload import Rows, gather
 from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.several import Several
 from lightning_base.splitters.split import Fold
 
 Codes = npt.NDArray[np.int64]
@@ -44,16 +46,33 @@ class Sides:
 
 
 class Joined:
-    """The pool's samples, and the test source's behind them."""
+    """The pool's samples, and the test source's behind them.
+
+    Raises:
+        DataError: where the test source has other inputs than the pool.
+    """
 
     def __init__(self, pool: Samples, test: Samples | None, folds: Sequence[Fold]) -> None:
-        self.pool, self.test = pool, test
+        self.pool, self.test, self.folds = pool, test, folds
+        if test is not None and test.parts.keys() != pool.parts.keys():
+            ours, theirs = (", ".join(filter(None, s.parts)) or "one input" for s in (test, pool))
+            raise DataError(
+                f"{test.origin}: the test source has {ours}, where {pool.origin} has {theirs}; give the same"
+            )
         self.sources = (pool,) if test is None else (pool, test)
         self.ids = np.concatenate([s.table["id"].to_numpy(dtype=object) for s in self.sources])
         self.sides = [Sides(k, fold.train, fold.val) for k, fold in enumerate(folds)]
         if test is not None:
             rows = np.arange(len(self.ids), dtype=np.int64)
             self.sides.append(Sides(None, rows[: len(pool)], rows[len(pool) :]))
+
+    @cached_property
+    def parts(self) -> dict[str, "Joined"]:
+        """By name the same samples with one of several inputs alone; where they have one, these by the name ""."""
+        if not isinstance(self.pool.inputs, Several):
+            return {"": self}
+        tests = {} if self.test is None else self.test.parts
+        return {name: Joined(part, tests.get(name), self.folds) for name, part in self.pool.parts.items()}
 
     def column(self, name: str) -> pd.Series:
         """The column of all sources; missing where a source lacks it."""
@@ -82,7 +101,11 @@ def duplicates(joined: Joined) -> list[Hit]:
     codes, distinct = pd.factorize(np.concatenate([s.content for s in joined.sources]))
     if len(distinct) == len(codes):
         return []
-    targets = pd.factorize(joined.column("target"))[0]
+    targets = pd.factorize(
+        joined.column("target")
+        if joined.pool.targets is None
+        else np.concatenate([_target_hashes(source) for source in joined.sources])
+    )[0]
 
     def find(sides: Sides) -> Hit | None:
         rows = shared(codes, sides)
@@ -96,6 +119,11 @@ def duplicates(joined: Joined) -> list[Hit]:
         return Hit(sides.fold, f"{what} ({joined.ids[rows[0]]!r} is {joined.ids[copy]!r})", joined.examples(rows))
 
     return joined.over(find)
+
+
+def _target_hashes(samples: Samples) -> npt.NDArray[np.uint64]:
+    """(N,) hashes of targets that are more than one value; 0 where there are none."""
+    return np.zeros(len(samples), dtype=np.uint64) if samples.targets is None else samples.targets.content
 
 
 def contradicted(codes: Codes, targets: Codes, sides: Sides, rows: Rows) -> int:
@@ -117,14 +145,7 @@ def pairs_across(joined: Joined, sides: Sides, one: Rows, other: Rows) -> tuple[
 
 def near(joined: Joined) -> list[Hit]:
     """Pairs of near duplicates with one on each side."""
-    pool = pd.Index(joined.pool.table["id"])
-    pairs = near_duplicates(joined.pool)
-    one, other = (pool.get_indexer(pd.Index(pairs[key])) for key in ("id", "other"))
-    if joined.test is not None:
-        pairs = near_duplicates(joined.pool, joined.test)
-        test = pd.Index(joined.test.table["id"])
-        one = np.concatenate([one, pool.get_indexer(pd.Index(pairs["id"]))])
-        other = np.concatenate([other, test.get_indexer(pd.Index(pairs["other"])) + len(pool)])
+    one, other = near_pairs(joined)
     if len(one) == 0:
         return []
 
@@ -137,6 +158,19 @@ def near(joined: Joined) -> list[Hit]:
         return Hit(sides.fold, f"{what} {example}", joined.examples(pd.unique(held)))
 
     return joined.over(find)
+
+
+def near_pairs(joined: Joined) -> tuple[Rows, Rows]:
+    """The rows (P,) and (P,) of pairs of near duplicates, within the pool and between it and the test source."""
+    pool = pd.Index(joined.pool.table["id"])
+    pairs = near_duplicates(joined.pool)
+    one, other = (pool.get_indexer(pd.Index(pairs[key])) for key in ("id", "other"))
+    if joined.test is not None:
+        pairs = near_duplicates(joined.pool, joined.test)
+        test = pd.Index(joined.test.table["id"])
+        one = np.concatenate([one, pool.get_indexer(pd.Index(pairs["id"]))])
+        other = np.concatenate([other, test.get_indexer(pd.Index(pairs["other"])) + len(pool)])
+    return one, other
 
 
 def groups(joined: Joined) -> list[Hit]:
@@ -210,14 +244,25 @@ def overlaps(start: Codes, end: Codes, sides: Sides) -> npt.NDArray[np.bool_]:
     return (begun > 0) & (latest[begun - 1] >= start[sides.train])
 
 
+def classes_of(samples: Samples) -> tuple[str, ...]:
+    """The names of classes, or of labels."""
+    labels = samples.targets is not None and samples.targets.kind == "labels"
+    return samples.targets.names if labels and samples.targets is not None else samples.classes
+
+
 def missing_classes(joined: Joined) -> list[Hit]:
-    """Classes without a sample, or for detection a box, on a side; of the pool against test, in test alone."""
-    names = joined.pool.classes
+    """Classes without a sample, labels that no sample has, or for detection classes without a box, on a side.
+
+    Of the pool against test, in test alone.
+    """
+    names = classes_of(joined.pool)
     parts, start = [], 0
     for samples in joined.sources:
         if samples.boxes is not None:
             counts = np.diff(samples.boxes.offsets)
             rows, labels = np.repeat(np.arange(len(samples)), counts), samples.boxes.values[:, 4].astype(np.int64)
+        elif samples.targets is not None and samples.targets.kind == "labels":
+            rows, labels = np.nonzero(gather(samples.targets.payload, np.arange(len(samples)))[0])
         elif samples.target is not None:
             rows, labels = np.arange(len(samples)), samples.target
         else:

@@ -9,23 +9,26 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from lightning_base.auditing.sheet import INK, LINE, PAPER, font, grid, shortened, stacked
 from lightning_base.data.check import try_augmentations
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.preprocess.base import Preprocess
+from lightning_base.preprocess.several import Several
 from lightning_base.preprocess.standardize import Standardize
 from lightning_base.preprocess.table import TablePreprocess
 from lightning_base.preprocess.vocabulary import Vocabulary
 from lightning_base.samples.batch import Batch, Boxes
 from lightning_base.samples.payload import Rows, is_ragged
+from lightning_base.samples.samples import Samples
 from lightning_base.tools.files import replace
 
 Painter: TypeAlias = Callable[[Batch, int], Image.Image]
 SMALLEST, LARGEST = 96, 320  # pixels of a picture's shorter and longer side
 TEXT = (240, 150)  # pixels of a cell of words or numbers
-LINE = 17  # pixels of a line of text
-INK, CHANGED, PAPER = (20, 20, 20), (190, 30, 30), (255, 255, 255)
+CHANGED = (190, 30, 30)
 CLASSES = ((230, 60, 40), (40, 110, 230), (20, 150, 70), (200, 120, 0), (140, 60, 190), (0, 150, 160))
 # five colours of viridis (Smith & van der Walt 2015), from low to high
 HEAT = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], dtype=np.float64)
@@ -76,27 +79,66 @@ def pick(data: BaseDataModule, n: int) -> Rows:
 def unscaled(data: BaseDataModule, batch: Batch) -> Batch:
     """The batch with standardised inputs as they were in the source."""
     preprocess = data.preprocess
+    if isinstance(preprocess, Several):
+        for name, part in preprocess.parts.items():
+            batch = batch.having(name, _unscaled(part, batch.part(name)))
+        return batch
+    return _unscaled(preprocess, batch)
+
+
+def _unscaled(preprocess: Preprocess, batch: Batch) -> Batch:
     if not isinstance(preprocess, Standardize):
         return batch
-    return batch._replace(x=batch.x * preprocess.std + preprocess.mean + torch.from_numpy(preprocess.shift).float())
+    return batch._replace(x=preprocess.undone(batch.x))
 
 
 def painter(data: BaseDataModule, batches: Sequence[Batch]) -> Painter:
-    """A function that paints a sample of these batches, the first of which is not augmented."""
-    inputs, x = data.samples("pool").inputs, batches[0].x
+    """A function that paints a sample of these batches, the first of which is not augmented, with all its inputs."""
+    pool, preprocess = data.samples("pool"), data.preprocess
+    if not isinstance(batches[0].x, dict):
+        return input_painter(pool, preprocess, batches)
+    of = preprocess.parts if isinstance(preprocess, Several) else {}
+    painters = {
+        name: input_painter(part, of.get(name, preprocess), [batch.part(name) for batch in batches])
+        for name, part in pool.parts.items()
+    }
+    return lambda batch, i: stacked([paint(batch.part(name), i) for name, paint in painters.items()])
+
+
+def input_painter(pool: Samples, preprocess: Preprocess, batches: Sequence[Batch]) -> Painter:
+    """A function that paints one input of a sample of these batches."""
+    inputs, x = pool.inputs, batches[0].x
     if x.ndim == 2:
         if not x.is_floating_point():
-            return lambda batch, i: words(data, batch, i, batches[0])
+            return lambda batch, i: words(preprocess, batch, i, batches[0])
         if is_ragged(inputs):
             peak = float(x.abs().max()) or 1.0
             return lambda batch, i: wave(batch, i, peak)
-        shown = columns(data, batches)
+        shown = columns(pool, preprocess, batches)
         return lambda batch, i: numbers(batch, i, batches[0], shown)
     if x.ndim == 4 and not is_ragged(inputs):
         low, high = shades(x, stored=inputs.dtype)
-        return lambda batch, i: image(data.classes, batch, i, low, high)
+        beside = target_painter(batches)
+        if beside is None:
+            return lambda batch, i: image(pool.classes, batch, i, low, high)
+        return lambda batch, i: stacked([image(pool.classes, batch, i, low, high), beside(batch, i)])
     low, high = float(x.min()), float(x.max())
     return lambda batch, i: heat(batch, i, low, high)
+
+
+def target_painter(batches: Sequence[Batch]) -> Painter | None:
+    """A function that paints the masks, or images, that are the targets of images; None where they are no such."""
+    x, y = batches[0].x, batches[0].y
+    if not isinstance(y, Tensor) or y.ndim not in (3, 4) or y.shape[-2:] != x.shape[-2:]:
+        return None
+    low, high = float(y.min()), float(y.max())
+
+    def paint(batch: Batch, i: int) -> Image.Image:
+        assert isinstance(batch.y, Tensor)
+        values = batch.y[:, None] if batch.y.ndim == 3 else batch.y
+        return image((), batch._replace(x=values.float(), y=None), i, low, high)
+
+    return paint
 
 
 def shades(x: torch.Tensor, stored: np.dtype[Any]) -> tuple[float, float]:
@@ -165,9 +207,9 @@ def wave(batch: Batch, i: int, peak: float) -> Image.Image:
     return picture
 
 
-def words(data: BaseDataModule, batch: Batch, i: int, before: Batch) -> Image.Image:
+def words(preprocess: Preprocess, batch: Batch, i: int, before: Batch) -> Image.Image:
     """A text's words (T,) in lines; red where another word stands than before."""
-    known = data.preprocess.words if isinstance(data.preprocess, Vocabulary) else []
+    known = preprocess.words if isinstance(preprocess, Vocabulary) else []
     length = int(batch.lengths[i]) if batch.lengths is not None else batch.x.shape[1]
     codes, was = batch.x[i, :length].tolist(), before.x[i].tolist()
     picture = Image.new("RGB", TEXT, PAPER)
@@ -185,16 +227,16 @@ def words(data: BaseDataModule, batch: Batch, i: int, before: Batch) -> Image.Im
     return picture
 
 
-def columns(data: BaseDataModule, batches: Sequence[Batch]) -> list[tuple[int, str]]:
+def columns(pool: Samples, preprocess: Preprocess, batches: Sequence[Batch]) -> list[tuple[int, str]]:
     """The columns (place, name) that there is room for: those that some epoch changes before the others."""
-    pool, width = data.samples("pool"), batches[0].x.shape[1]
+    width = batches[0].x.shape[1]
     names = [feature.name for feature in pool.features]
-    if isinstance(data.preprocess, TablePreprocess):  # numbers, flags of missing ones, categories
-        state = data.preprocess.state()
+    if isinstance(preprocess, TablePreprocess):  # numbers, flags of missing ones, categories
+        state = preprocess.state()
         flagged = [name for name, flag in zip(state["numbers"], state["flags"].tolist(), strict=True) if flag]
-        names = [*state["numbers"], *data.preprocess.dated(), *(f"{name} missing" for name in flagged)]
+        names = [*state["numbers"], *preprocess.dated(), *(f"{name} missing" for name in flagged)]
         for name, known in state["categories"].items():
-            names += [name] if data.preprocess.encode == "code" else [f"{name}={value}" for value in known]
+            names += [name] if preprocess.encode == "code" else [f"{name}={value}" for value in known]
     names = [names[i] if i < len(names) else f"column {i}" for i in range(width)]
     moved = torch.stack([(b.x != batches[0].x).any(dim=0) for b in batches]).any(dim=0)
     order = sorted(range(width), key=lambda i: (not moved[i], i))[: TEXT[1] // LINE]
@@ -230,48 +272,3 @@ def caption(classes: Sequence[str], batch: Batch, i: int) -> str:
         pairs = [(s, p) for s, p in zip(shares.tolist(), places.tolist(), strict=True) if s > 0.005]
         return "\n".join(f"{s:.2f} {classes[p]}" if s < 0.995 else classes[p] for s, p in pairs)
     return classes[int(y[i])] if classes else f"{float(y[i]):.4g}"
-
-
-def grid(
-    cells: Sequence[Sequence[Image.Image]],
-    captions: Sequence[Sequence[str]],
-    heads: Sequence[str],
-    ids: Sequence[str],
-    gap: int = 6,
-) -> Image.Image:
-    """The cells in rows and columns, each over its caption, with heads above and ids beside."""
-    width = max(cell.width for row in cells for cell in row)
-    height = max(cell.height for row in cells for cell in row)
-    lines = max(text.count("\n") + 1 for row in captions for text in row)
-    left, top, step = 120, LINE + gap, height + lines * LINE + gap
-    size = (left + len(heads) * (width + gap), top + len(cells) * step)
-    picture = Image.new("RGB", size, (236, 236, 236))
-    draw = ImageDraw.Draw(picture)
-    for k, head in enumerate(heads):
-        draw.text((left + k * (width + gap), 4), head, fill=INK, font=font())
-    for r, row in enumerate(cells):
-        y = top + r * step
-        draw.text((gap, y), shortened(ids[r], 16), fill=INK, font=font())
-        for k, cell in enumerate(row):
-            x = left + k * (width + gap)
-            picture.paste(cell, (x, y))
-            for line, text in enumerate(captions[r][k].split("\n")):
-                draw.text((x, y + cell.height + 1 + line * LINE), fitting(draw, text, width), fill=INK, font=font())
-    return picture
-
-
-def font(size: int = 13) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Pillow's own font."""
-    return ImageFont.load_default(size)
-
-
-def shortened(text: str, most: int) -> str:
-    """The end of a text that is too long, which tells ids and paths apart."""
-    return text if len(text) <= most else "…" + text[-(most - 1) :]
-
-
-def fitting(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
-    """As much of the text's beginning as fits the width."""
-    while text and draw.textlength(text, font=font()) > width:
-        text = text[:-1]
-    return text

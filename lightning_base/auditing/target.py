@@ -11,6 +11,7 @@ from lightning_base.auditing.report import Leak, named
 from lightning_base.auditing.series import previous
 from lightning_base.auditing.suspicions.columns import is_columns
 from lightning_base.auditing.suspicions.evidence import areas, surely
+from lightning_base.auditing.views import of_part, single_targets
 from lightning_base.samples.payload import Rows, gather
 from lightning_base.samples.samples import Samples
 
@@ -23,6 +24,15 @@ LEAF = 5  # a value that fewer samples share cannot be memorised
 
 
 def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
+    """What `leaks_of` finds in each of several inputs, and for each of several values or labels."""
+    found: list[Leak] = []
+    for part, samples in pool.parts.items():
+        for name, one in single_targets(samples).items() if is_columns(samples) else ():
+            found += of_part(leaks_of(one, train, f"target {name!r}" if name else "the target"), part)
+    return found
+
+
+def leaks_of(pool: Samples, train: Rows, which: str = "the target") -> list[Leak]:
     """One leak that names the columns of a table, or of an array (N, F), with a score of 0.99 or more.
 
     And one suspicion that names those with R² of 0.985 or more, or an area under the ROC curve of 0.985 or more for
@@ -35,8 +45,9 @@ def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
     Args:
         pool: the samples.
         train: (N,) int64 rows of a training role.
+        which: what the target is called.
     """
-    if pool.target is None or not tells_targets(pool):
+    if pool.target is None or not is_columns(pool):
         return []
     rows = chosen(pool, train)
     if len(rows) < 4 * LEAF:
@@ -59,8 +70,8 @@ def target_leaks(pool: Samples, train: Rows) -> list[Leak]:
     before = previous(pool, rows, {i: columns[i] for i in [*sure, *likely]}, scorer(bool(pool.classes)))
     sure, likely = ({i: value for i, value in some.items() if i not in before} for some in (sure, likely))
     found = [
-        told(pool, sure, measure, len(rows), "leak"),
-        told(pool, likely, "AUC" if pool.classes else "R²", len(rows), "suspicious"),
+        told(pool, sure, measure, len(rows), "leak", which),
+        told(pool, likely, "AUC" if pool.classes else "R²", len(rows), "suspicious", which),
     ]
     return [leak for leak in found if leak is not None]
 
@@ -76,7 +87,7 @@ def scorer(classes: bool) -> Callable[[Matrix, npt.NDArray[Any]], float]:
 
 
 def told(
-    pool: Samples, scores: dict[int, float], measure: str, rows: int, level: Literal["leak", "suspicious"]
+    pool: Samples, scores: dict[int, float], measure: str, rows: int, level: Literal["leak", "suspicious"], which: str
 ) -> Leak | None:
     """What is said of columns with these scores; None for none."""
     found = sorted(scores, key=lambda i: (-scores[i], i))
@@ -91,7 +102,7 @@ def told(
         else f"where the value is known only after the target is, declare data.known_after: [{names[0]}]"
     )
     detail = (
-        f"{columns} {named(names)} alone {'predicts' if len(names) == 1 else 'predict'} the target ({measure} "
+        f"{columns} {named(names)} alone {'predicts' if len(names) == 1 else 'predict'} {which} ({measure} "
         f"{scores[found[0]]:.4f}{known} on {rows} training samples); {mend}"
     )
     return Leak("target", None, detail, level=level)
@@ -112,11 +123,6 @@ def ranking(pool: Samples, column: int, x: Matrix, y: npt.NDArray[np.int64]) -> 
         counts = np.bincount(codes[known] * 2 + y[known], minlength=2 * (int(codes.max()) + 1)).reshape(-1, 2)
         shares[~known] = ((counts[:, 1] + 1) / (counts.sum(axis=1) + 2))[codes[~known]]
     return shares
-
-
-def tells_targets(pool: Samples) -> bool:
-    """Whether the inputs are columns of numbers (N, F), one of which could tell the target."""
-    return is_columns(pool) and pool.target is not None
 
 
 def chosen(pool: Samples, train: Rows) -> Rows:

@@ -10,7 +10,8 @@ import torch
 from rich.table import Table
 
 from lightning_base.auditing.noise import ABLE, CHANCE, LEAST, Noise, chances, estimated
-from lightning_base.auditing.pictures import grid, image, shades, shortened
+from lightning_base.auditing.pictures import image, shades
+from lightning_base.auditing.sheet import grid, shortened
 from lightning_base.clean.corrections import read_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ArtefactError, ConfigError
@@ -70,8 +71,8 @@ def audit_labels(data: BaseDataModule, directory: Path) -> None:
     for line in trusted(noise):
         out.print(line, soft_wrap=True)
     out.print(f"all labels, ranked: {directory / 'label_issues.parquet'}", soft_wrap=True)
-    if is_images(pool) and len(suspects):
-        draw_suspects(pool, suspects, directory / "label_issues.png")
+    if (pictured := images_of(pool)) is not None and len(suspects):
+        draw_suspects(pictured, suspects, directory / "label_issues.png")
         out.print(f"the first {min(len(suspects), DRAWN)}: {directory / 'label_issues.png'}", soft_wrap=True)
     path = directory / "labels.csv"
     clear = table[table["chance"] >= CHANCE]
@@ -217,9 +218,10 @@ def issue_table(suspects: pd.DataFrame) -> Table:
     return table
 
 
-def is_images(samples: Samples) -> bool:
-    """Whether the inputs are images (N, C, H, W)."""
-    return len(samples.inputs.shape) == 4 and not is_ragged(samples.inputs)
+def images_of(samples: Samples) -> Samples | None:
+    """The samples with images (N, C, H, W) as input: the first of several inputs that are such; None without any."""
+    found = (part for part in samples.parts.values() if len(part.inputs.shape) == 4 and not is_ragged(part.inputs))
+    return next(found, None)
 
 
 def draw_suspects(pool: Samples, suspects: pd.DataFrame, path: Path) -> None:

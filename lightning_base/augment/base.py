@@ -186,6 +186,8 @@ def within(result: Tensor, x: Tensor) -> Tensor:
 
 def rounded(result: Tensor, x: Tensor) -> Tensor:
     """The result in x's dtype, rounded to the nearest where that has whole numbers."""
+    if x.dtype == torch.bool:
+        return result > 0.5
     return result.to(x.dtype) if x.is_floating_point() else within(result.round(), x).to(x.dtype)
 
 

@@ -9,7 +9,9 @@ import pandas as pd
 
 from lightning_base.clean.findings import (
     Bound,
+    Limits,
     bounds,
+    column_name,
     conflicts,
     constants,
     duplicates,
@@ -20,8 +22,9 @@ from lightning_base.clean.findings import (
     targets,
 )
 from lightning_base.errors import ConfigError, DataError, one_line
-from lightning_base.samples.payload import Derived, Payload, Rows, hash_payload
-from lightning_base.samples.samples import Samples, findings_table
+from lightning_base.samples.payload import Derived, Payload, Rows
+from lightning_base.samples.samples import Feature, Samples, findings_table
+from lightning_base.samples.several import content_of, viewed, with_payloads
 from lightning_base.tools.choices import demand_choices
 
 COLUMN_KINDS = (
@@ -76,7 +79,8 @@ class Cleaning:
         known_after: columns that the data says are known only after the target is; they are no inputs.
         constant: columns of a table that have one value, or only missing ones; drop leaves the columns out.
         outlier: numbers outside `ranges` or `iqr`; fix clips them.
-        ranges: [lowest, highest] of a table's columns, by name; null is no limit. Columns of arrays are 0, 1, ….
+        ranges: [lowest, highest] of a table's columns, by name; null is no limit. Columns of arrays are 0, 1, …; those
+            of one of several inputs are called `<input>.<column>`.
         iqr: a number farther outside the quartiles than so many interquartile ranges is an outlier. The quartiles are
             the source's as it is read, so cleaning by `drop` what was cleaned before can find more.
 
@@ -164,10 +168,10 @@ def clean(samples: Samples, policy: Cleaning, pool: bool = True) -> tuple[Sample
     """
     n, log = len(samples), [_acted(findings_table(), policy)]
 
-    def act(samples: Samples, found: pd.DataFrame, low: Any = None, high: Any = None) -> Samples:
+    def act(samples: Samples, found: pd.DataFrame, limits: Limits | None = None) -> Samples:
         log.append(_acted(found, policy))
         _fail(samples, log[-1], pool)
-        return _drop(_fix(samples, log[-1], low, high), log[-1])
+        return _drop(_fix(samples, log[-1], limits), log[-1])
 
     told = set(samples.findings["id"][samples.findings["kind"] == "target"])
     wrong = targets(samples)
@@ -175,8 +179,8 @@ def clean(samples: Samples, policy: Cleaning, pool: bool = True) -> tuple[Sample
     samples = act(samples, found)
     iqr = policy.iqr if pool else None
     if policy.ranges or iqr:
-        low, high = bounds(samples, policy.ranges or {}, iqr)
-        samples = act(samples, outliers(samples, low, high), low, high)
+        limits = bounds(samples, policy.ranges or {}, iqr)
+        samples = act(samples, outliers(samples, limits), limits)
     if pool:  # conflicts before duplicates, of which one stays; columns last, when no more rows go
         samples = act(samples, conflicts(samples))
         samples = act(samples, duplicates(samples))
@@ -217,44 +221,58 @@ def _fail(samples: Samples, found: pd.DataFrame, pool: bool) -> None:
     )
 
 
-def _fix(samples: Samples, found: pd.DataFrame, low: Any, high: Any) -> Samples:
+def _fix(samples: Samples, found: pd.DataFrame, limits: Limits | None) -> Samples:
     """Infinite values made missing and outliers clipped, where they are to be fixed; reading has fixed other kinds."""
     fixed = found[(found["action"] == "fix") & found["kind"].isin(["non_finite", "outlier"])]
     if fixed.empty:
         return samples
     infinite = bool((fixed["kind"] == "non_finite").any())
-    if infinite and not is_table(samples):
-        raise ConfigError(
-            f"data.clean.non_finite: fix makes infinite values of a table missing, and {samples.origin} is no table: "
-            f"row {fixed['id'].iloc[0]!r} has NaN or infinite inputs; set it to drop, or mend the data"
-        )
-    n, dtype = samples.inputs.shape[1], samples.inputs.dtype
-    low, high = (np.full(n, -np.inf), np.full(n, np.inf)) if low is None else (low, high)
-    inputs = Mended(samples.inputs, np.arange(n), low.astype(dtype), high.astype(dtype), infinite)
+    mended = {}
+    for name, part in samples.parts.items():
+        if infinite and not is_table(part) and fixed["id"].isin(non_finite(part)["id"]).any():
+            raise ConfigError(
+                f"data.clean.non_finite: fix makes infinite values of a table missing, and {part.origin} is no table: "
+                f"row {fixed['id'].iloc[0]!r} has NaN or infinite inputs; set it to drop, or mend the data"
+            )
+        if is_table(part) or name in (limits or {}):
+            n, dtype = part.inputs.shape[1], part.inputs.dtype
+            low, high = (limits or {}).get(name, (np.full(n, -np.inf), np.full(n, np.inf)))
+            mended[name] = Mended(part.inputs, np.arange(n), low.astype(dtype), high.astype(dtype), infinite)
+    inputs = with_payloads(samples.inputs, mended)
     hashes = samples.hashes
     if hashes is not None:
         # the source's own, which compare with its other files: only samples that change get new ones
         rows = np.flatnonzero(samples.table["id"].isin(fixed["id"]).to_numpy())
         hashes = hashes.copy()
-        hashes[rows] = hash_payload(inputs[rows])
+        hashes[rows] = content_of(viewed(inputs, rows))
     return replace(samples, inputs=inputs, hashes=hashes)
+
+
+def _without_columns(samples: Samples, columns: set[str]) -> Samples:
+    """The samples without columns of these names."""
+    mended, features = dict[str, Payload](), dict[str, tuple[Feature, ...]]()
+    for name, part in samples.parts.items():
+        left = [i for i, f in enumerate(part.features) if column_name(name, f.name) not in columns]
+        if len(left) == len(part.features):
+            continue
+        if not left:
+            raise DataError(f"{part.origin}: every column is constant; give columns that differ between samples")
+        free = np.full(len(left), np.inf, dtype=part.inputs.dtype)
+        mended[name] = Mended(part.inputs, np.array(left, dtype=np.int64), -free, free, infinite=False)
+        features[name] = tuple(part.features[i] for i in left)
+    return replace(
+        samples,
+        inputs=with_payloads(samples.inputs, mended, features),
+        features=features.get("", samples.features),
+        hashes=samples.content,  # samples that differ, differ in what is left
+    )
 
 
 def _drop(samples: Samples, found: pd.DataFrame) -> Samples:
     """The samples without the columns and rows that are to be dropped."""
     going = found[found["action"] == "drop"]
-    columns = set(going["id"][going["kind"] == "constant"])
-    if columns:
-        left = np.array([i for i, f in enumerate(samples.features) if f.name not in columns], dtype=np.int64)
-        if len(left) == 0:
-            raise DataError(f"{samples.origin}: every column is constant; give columns that differ between samples")
-        free = np.full(len(left), np.inf, dtype=samples.inputs.dtype)
-        samples = replace(
-            samples,
-            inputs=Mended(samples.inputs, left, -free, free, infinite=False),
-            features=tuple(samples.features[i] for i in left),
-            hashes=samples.content,  # samples that differ, differ in what is left
-        )
+    if columns := set(going["id"][going["kind"] == "constant"]):
+        samples = _without_columns(samples, columns)
     # a detection image stays without the boxes that reading has left out
     apart = [*COLUMN_KINDS, *(["target"] if samples.boxes is not None else [])]
     gone = samples.table["id"].isin(going["id"][~going["kind"].isin(apart)]).to_numpy()

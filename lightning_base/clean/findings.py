@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import ConfigError, suggest
-from lightning_base.samples.payload import Rows, blocks, fitting, gather
+from lightning_base.samples.payload import Rows, blocks, fitting, gather, is_ragged
 from lightning_base.samples.samples import Samples, findings_table
-from lightning_base.samples.several import Several
 from lightning_base.tools.cache import kept
 
 Bound: TypeAlias = tuple[float | None, float | None]
+Limits: TypeAlias = dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]  # by the input's name, "" of one
 LARGE = 1 << 28  # bytes of inputs from which findings are kept in the cache
 QUARTILE_ROWS = 1_000_000
 
@@ -48,12 +48,20 @@ def targets(samples: Samples) -> pd.DataFrame:
 
 def non_finite(samples: Samples) -> pd.DataFrame:
     """Inputs that are NaN or infinite; in tables, where NaN is a missing value, infinite ones."""
+    return joined({name: _part_non_finite(part) for name, part in samples.parts.items()})
+
+
+def joined(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Findings of several inputs, by name, as one table; of a sample that more than one has, the first counts."""
+    if found.keys() == {""}:
+        return found[""]
+    told = [table.assign(detail=table["detail"] + f" ({name})") for name, table in found.items() if len(table)]
+    return pd.concat([findings_table(), *told]).drop_duplicates("id", ignore_index=True)
+
+
+def _part_non_finite(samples: Samples) -> pd.DataFrame:
+    """What `non_finite` finds in one input."""
     inputs = samples.inputs
-    if isinstance(inputs, Several):
-        parts = [(name, non_finite(samples.part(name))) for name in inputs.parts]
-        return pd.concat(
-            [found.assign(detail=found["detail"] + f" ({name})") for name, found in parts]
-        ).drop_duplicates("id", ignore_index=True)
     if not np.issubdtype(inputs.dtype, np.floating):
         return findings_table()
     if samples.hashes is None or int(np.prod(inputs.shape)) * inputs.dtype.itemsize < LARGE:
@@ -73,13 +81,12 @@ def _non_finite(samples: Samples) -> pd.DataFrame:
     return listed(samples, np.array(rows, dtype=np.int64), "non_finite", details)
 
 
-def bounds(
-    samples: Samples, ranges: Mapping[str, Bound], iqr: float | None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(F,) lowest and highest values of each column of numbers; -inf and inf where there is none.
+def bounds(samples: Samples, ranges: Mapping[str, Bound], iqr: float | None) -> Limits:
+    """(F,) lowest and highest values of each column of numbers, by input; -inf and inf where there is none.
 
     Args:
-        samples: a table, or an array (N, F) whose columns are called 0, 1, ….
+        samples: a table, or an array (N, F) whose columns are called 0, 1, …; of several inputs those that are such,
+            whose columns are called `<input>.<column>`.
         ranges: declared ones, by column; a column that has one has no other.
         iqr: so many interquartile ranges beyond the quartiles are the bounds of other columns; None sets none. Of more
             than a million samples, a million evenly spaced give the quartiles.
@@ -87,36 +94,74 @@ def bounds(
     Raises:
         UserError: for samples without columns of floating-point numbers, or a range of a column that is none.
     """
-    if len(samples.inputs.shape) != 2 or not np.issubdtype(samples.inputs.dtype, np.floating):
+    parts = {name: part for name, part in samples.parts.items() if _has_numbers(part)}
+    if not parts:
         raise ConfigError(
             f"data.clean: the samples of {samples.origin} are no table of numbers; leave ranges and iqr out"
         )
-    n = samples.inputs.shape[1]
-    names = [f.name for f in samples.features] if is_table(samples) else [str(i) for i in range(n)]
-    words = [f.categories is not None for f in samples.features] if is_table(samples) else [False] * n
-    low, high = np.full(n, -np.inf), np.full(n, np.inf)
-    if iqr is not None:
-        rows = np.arange(len(samples))
-        if len(rows) > QUARTILE_ROWS:
-            rows = np.linspace(0, len(rows) - 1, QUARTILE_ROWS).astype(np.int64)
-        x = gather(samples.inputs, rows)[0]
-        for i in range(n):
-            column = x[:, i][np.isfinite(x[:, i])]
-            if len(column) and not words[i]:
-                q1, q3 = np.quantile(column.astype(np.float64), [0.25, 0.75])
-                low[i], high[i] = q1 - iqr * (q3 - q1), q3 + iqr * (q3 - q1)
+    found, places = {}, dict[str, tuple[str, int]]()
+    for name, part in parts.items():
+        found[name] = _quartile_bounds(part, iqr)
+        places |= {column_name(name, column): (name, i) for i, column in enumerate(_columns(part))}
+    words = {at for at in places.values() if _is_words(parts[at[0]], at[1])}
     for name, (lowest, highest) in ranges.items():
-        if name not in names or words[names.index(name)]:
-            why = "is no number" if name in names else f"is no column of {samples.origin}{suggest(name, names)}"
+        if name not in places or places[name] in words:
+            why = "is no number" if name in places else f"is no column of {samples.origin}{suggest(name, places)}"
             raise ConfigError(f"data.clean.ranges: {name!r} {why}; name a column of numbers")
-        i = names.index(name)
+        part_name, i = places[name]
+        low, high = found[part_name]
         low[i], high[i] = -np.inf if lowest is None else lowest, np.inf if highest is None else highest
+    return found
+
+
+def column_name(part: str, column: str) -> str:
+    """What a column is called: by the input's name too, where samples have several."""
+    return f"{part}.{column}" if part else column
+
+
+def _has_numbers(samples: Samples) -> bool:
+    return (
+        not is_ragged(samples.inputs)
+        and len(samples.inputs.shape) == 2
+        and np.issubdtype(samples.inputs.dtype, np.floating)
+    )
+
+
+def _columns(samples: Samples) -> list[str]:
+    """The names of a table's columns, or 0, 1, … of an array's (N, F)."""
+    return [f.name for f in samples.features] if is_table(samples) else [str(i) for i in range(samples.inputs.shape[1])]
+
+
+def _is_words(samples: Samples, column: int) -> bool:
+    return is_table(samples) and samples.features[column].categories is not None
+
+
+def _quartile_bounds(samples: Samples, iqr: float | None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """(F,) bounds so many interquartile ranges beyond the quartiles, of columns of numbers."""
+    n = samples.inputs.shape[1]
+    low, high = np.full(n, -np.inf), np.full(n, np.inf)
+    if iqr is None:
+        return low, high
+    rows = np.arange(len(samples))
+    if len(rows) > QUARTILE_ROWS:
+        rows = np.linspace(0, len(rows) - 1, QUARTILE_ROWS).astype(np.int64)
+    x = gather(samples.inputs, rows)[0]
+    for i in range(n):
+        column = x[:, i][np.isfinite(x[:, i])]
+        if len(column) and not _is_words(samples, i):
+            q1, q3 = np.quantile(column.astype(np.float64), [0.25, 0.75])
+            low[i], high[i] = q1 - iqr * (q3 - q1), q3 + iqr * (q3 - q1)
     return low, high
 
 
-def outliers(samples: Samples, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> pd.DataFrame:
+def outliers(samples: Samples, limits: Limits) -> pd.DataFrame:
     """Samples with a number outside (F,) bounds; the detail names the first."""
-    names = [f.name for f in samples.features] or [str(i) for i in range(len(low))]
+    return joined({name: _outliers(samples.parts[name], *limit) for name, limit in limits.items()})
+
+
+def _outliers(samples: Samples, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> pd.DataFrame:
+    """What `outliers` finds in one input."""
+    names = _columns(samples)
     rows, details = list[int](), list[str]()
     for places, block, _ in blocks(samples.inputs, size=fitting(samples.inputs)):
         outside = (block < low.astype(block.dtype)) | (block > high.astype(block.dtype))  # NaN is neither
@@ -184,8 +229,12 @@ def look_alikes(samples: Samples) -> pd.DataFrame:
 
 def constants(samples: Samples) -> pd.DataFrame:
     """Columns of a table that have one value in all samples; the ids are the columns' names."""
-    if not is_table(samples):
-        return findings_table()
+    found = [_constants(part, name) for name, part in samples.parts.items() if is_table(part)]
+    return pd.concat(found, ignore_index=True) if found else findings_table()
+
+
+def _constants(samples: Samples, part: str) -> pd.DataFrame:
+    """What `constants` finds in one input."""
     first = np.asarray(samples.inputs[np.zeros(1, dtype=np.int64)])[0]
     same = np.ones(len(first), dtype=bool)
     for _, block, _ in blocks(samples.inputs, size=fitting(samples.inputs)):
@@ -197,5 +246,5 @@ def constants(samples: Samples) -> pd.DataFrame:
         feature, value = samples.features[i], first[i]
         shown = f"{value:g}" if feature.categories is None or np.isnan(value) else repr(feature.categories[int(value)])
         detail = "missing values only" if np.isnan(value) else f"one value only: {shown}"
-        found.append((feature.name, "constant", detail))
+        found.append((column_name(part, feature.name), "constant", detail))
     return pd.DataFrame(found, columns=["id", "kind", "detail"], dtype=str)

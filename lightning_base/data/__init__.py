@@ -3,6 +3,7 @@
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Role, Source
 from lightning_base.samples.batch import Batch, Boxes, Sequences
+from lightning_base.samples.feature import Feature
 from lightning_base.samples.payload import Ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.samples.several import Part, Several
@@ -12,6 +13,7 @@ __all__ = [
     "BaseDataModule",
     "Batch",
     "Boxes",
+    "Feature",
     "Part",
     "Ragged",
     "Role",

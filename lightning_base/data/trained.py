@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from lightning_base.samples.samples import Samples
 from lightning_base.samples.several import Several
 from lightning_base.splitters.split import Split
 
+Shape: TypeAlias = tuple[int, ...] | None
 SEALED = "test samples"
 KEYS = ("fold", "fold_hash", "fingerprint", "ids", "content")
 
@@ -30,7 +31,8 @@ class TrainedOn:
         fingerprint: SHA-256 over the pool's content.
         ids: (N,) int64 hashes of the ids of the training samples, sorted; those that validation saw in training too.
         content: (N,) int64 hashes of their inputs, sorted.
-        shape: of a sample; None where samples differ in length, or columns are found by name.
+        shape: of a sample, by the input's name where it has several; None where samples differ in length, or columns
+            are found by name.
         levels: whether inputs were uint8, from 0 to 255, and no images that know their own white.
         sealed: SHA-256 over the content of the test samples that were sealed then; None where none were, or an earlier
             version wrote it.
@@ -41,7 +43,7 @@ class TrainedOn:
     fingerprint: str
     ids: Rows
     content: Rows
-    shape: tuple[int, ...] | None = None
+    shape: Shape | Mapping[str, Shape] = None
     levels: bool = False
     sealed: str | None = None
 
@@ -58,14 +60,13 @@ class TrainedOn:
                 "train again"
             )
         ids, content = (state[key].numpy() for key in ("ids", "content"))
-        shape = state.get("shape")
         return TrainedOn(
             state["fold"],
             state["fold_hash"],
             state["fingerprint"],
             ids,
             content,
-            None if shape is None else tuple(map(int, shape)),
+            _read_shape(state.get("shape")),
             bool(state.get("levels")),
             state.get("sealed"),
         )
@@ -97,12 +98,25 @@ class TrainedOn:
             DataError: naming both.
         """
         found = shape_of(samples)
-        if self.shape is not None and found is not None and found != self.shape:
-            given, trained = (" × ".join(map(str, shape)) for shape in (found, self.shape))
+        several = isinstance(found, Mapping)
+        if several != isinstance(self.shape, Mapping) and (several or self.shape is not None):
+            given, trained = ("several inputs" if each else "one input" for each in (several, not several))
+            raise DataError(f"{samples.origin}: samples have {given}, where the model was trained on {trained}")
+        ours, theirs = _by_name(found), _by_name(self.shape)
+        if ours.keys() != theirs.keys():
             raise DataError(
-                f"{samples.origin}: samples of shape {given}, where the model was trained on {trained}; give it "
-                "samples of that shape"
+                f"{samples.origin}: samples have the inputs {', '.join(ours)}, where the model was trained on "
+                f"{', '.join(theirs)}; give it these"
             )
+        for name, shape in ours.items():
+            known = theirs[name]
+            if known is not None and shape is not None and shape != known:
+                given, trained = (" × ".join(map(str, sides)) for sides in (shape, known))
+                what = f"{name} of shape" if name else "samples of shape"
+                raise DataError(
+                    f"{samples.origin}: {what} {given}, where the model was trained on {trained}; give it samples of "
+                    "that shape"
+                )
         if self.levels and is_levels(samples) is False:
             raise DataError(
                 f"{samples.origin}: inputs are no whole numbers from 0 to 255, as those are that the model was trained "
@@ -149,9 +163,30 @@ class TrainedOn:
         return rows[np.isin(samples.content[rows].view(np.int64), self.content)]
 
 
-def shape_of(samples: Samples) -> tuple[int, ...] | None:
-    """The shape that all samples have; None where they differ in length, or columns are found by name."""
-    if samples.features or is_ragged(samples.inputs) or isinstance(samples.inputs, Several):
+def _by_name(shape: Shape | Mapping[str, Shape]) -> Mapping[str, Shape]:
+    """Shapes by the inputs' names; "" is the name of one."""
+    return shape if isinstance(shape, Mapping) else {"": shape}
+
+
+def _read_shape(held: Any) -> Shape | Mapping[str, Shape]:
+    """What a checkpoint holds as a sample's shape."""
+    if isinstance(held, Mapping):
+        return {name: None if shape is None else tuple(map(int, shape)) for name, shape in held.items()}
+    return None if held is None else tuple(map(int, held))
+
+
+def shape_of(samples: Samples) -> Shape | dict[str, Shape]:
+    """The shape that all samples have, by the input's name where they have several.
+
+    None where they differ in length, or columns are found by name.
+    """
+    if isinstance(samples.inputs, Several):
+        return {name: _shape(part) for name, part in samples.parts.items()}
+    return _shape(samples)
+
+
+def _shape(samples: Samples) -> Shape:
+    if samples.features or is_ragged(samples.inputs):
         return None
     return tuple(map(int, samples.inputs.shape[1:]))
 

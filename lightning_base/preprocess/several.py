@@ -74,10 +74,11 @@ class Several(Preprocess):
         return batch
 
     def unseen(self, samples: Samples, rows: Rows, refuse: bool = True) -> dict[str, Unseen]:
-        """By column, of all inputs, the values that training has not seen."""
+        """By `<input>.<column>` the values that training has not seen."""
         found: dict[str, Unseen] = {}
         for name, part in self.parts.items():
-            found |= part.unseen(samples.part(name), rows, refuse)
+            of_part = part.unseen(samples.part(name), rows, refuse)
+            found |= {f"{name}.{column}": values for column, values in of_part.items()}
         return found
 
     def state(self) -> dict[str, Any]:

@@ -101,6 +101,12 @@ class Standardize(Preprocess):
         x = batch.x.to(torch.float32, copy=True)  # a multiplication takes half a division's time
         return batch._replace(x=x.sub_(self.mean.to(x.device)).mul_(1 / self.std.to(x.device)))
 
+    def undone(self, x: torch.Tensor) -> torch.Tensor:
+        """Preprocessed inputs (B, ...) as they were in the source, float32."""
+        parts = (self.std, self.mean, torch.from_numpy(self.shift).float())
+        std, mean, shift = (torch.as_tensor(part).to(x.device) for part in parts)
+        return x * std + mean + shift
+
     def state(self) -> dict[str, Any]:
         """`mean`, `std`, and `shift` (float64), taken away first, shaped to broadcast over one sample; `white`."""
         return {"mean": self.mean, "std": self.std, "shift": torch.from_numpy(self.shift), "white": self.white}

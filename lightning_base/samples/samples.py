@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from lightning_base.errors import DataError
 from lightning_base.samples.feature import Feature as Feature
-from lightning_base.samples.payload import Payload, Ragged, Rows, frozen, hash_payload
-from lightning_base.samples.several import Part, Several, viewed
+from lightning_base.samples.payload import Payload, Ragged, Rows, frozen
+from lightning_base.samples.several import Part, Several, content_of, viewed
 from lightning_base.samples.targets import Kind, Targets
 
 
@@ -114,8 +114,15 @@ class Samples:
         found = None if self.targets is None or self.targets.kind != "boxes" else self.targets.payload
         return found if isinstance(found, Ragged) else None
 
+    @cached_property
+    def parts(self) -> dict[str, "Samples"]:
+        """By name the same samples with one of several inputs alone; where they have one, these by the name ""."""
+        return {name: self.part(name) for name in self.inputs.parts} if isinstance(self.inputs, Several) else {"": self}
+
     def part(self, name: str) -> "Samples":
         """The same samples with one of several inputs alone."""
+        if "parts" in self.__dict__:
+            return self.parts[name]
         assert isinstance(self.inputs, Several)
         one: Part = self.inputs.parts[name]
         return replace(
@@ -149,7 +156,7 @@ class Samples:
         """(N,) uint64 hashes of each sample's inputs: equal for exact duplicates."""
         if self.hashes is not None:
             return self.hashes
-        return self.inputs.content() if isinstance(self.inputs, Several) else hash_payload(self.inputs)
+        return content_of(self.inputs)
 
     @cached_property
     def fingerprint(self) -> str:

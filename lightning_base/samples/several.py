@@ -82,6 +82,26 @@ class Several:
         return total
 
 
+def content_of(inputs: Payload) -> npt.NDArray[np.uint64]:
+    """(N,) uint64 hashes of each sample's inputs: equal for exact duplicates."""
+    return inputs.content() if isinstance(inputs, Several) else hash_payload(inputs)
+
+
+def with_payloads(
+    inputs: Payload, payloads: Mapping[str, Payload], features: Mapping[str, tuple[Feature, ...]] | None = None
+) -> Payload:
+    """The inputs with other payloads, and features, for those of these names; "" is the name where there is one."""
+    if not isinstance(inputs, Several):
+        return payloads.get("", inputs)
+    parts = {
+        name: replace(
+            part, payload=payloads.get(name, part.payload), features=(features or {}).get(name, part.features)
+        )
+        for name, part in inputs.parts.items()
+    }
+    return Several(parts)
+
+
 def viewed(inputs: Payload, rows: Rows) -> Payload:
     """These rows of a payload, in this order; nothing is copied, and there is no view of a view."""
     if len(rows) == len(inputs) and (rows == np.arange(len(inputs))).all():

@@ -4,8 +4,9 @@ from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.binary import Binary
 from lightning_base.tasks.classification import Classification
 from lightning_base.tasks.detection import Detection
+from lightning_base.tasks.gan import GAN
 from lightning_base.tasks.multi_label import MultiLabel
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.regression import Regression
 
-__all__ = ["BaseModule", "Binary", "Classification", "Detection", "MultiLabel", "Output", "Regression"]
+__all__ = ["GAN", "BaseModule", "Binary", "Classification", "Detection", "MultiLabel", "Output", "Regression"]

@@ -1,6 +1,6 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -45,6 +45,8 @@ class BaseModule(Predictor):
     Raises:
         UserError: for a penalty that is negative or not finite.
     """
+
+    steps_per_batch: ClassVar[int] = 1  # optimizer steps of a training batch, where a task takes them itself
 
     def __init__(
         self,
@@ -113,7 +115,7 @@ class BaseModule(Predictor):
             self.network.compile(dynamic=False)
             self.compiles = False
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
         out = self.step(batch)
         out = out._replace(loss=self._share(out, batch))

@@ -22,19 +22,23 @@ def demand_weight(key: str, weight: float) -> None:
         raise ConfigError(f"{key}: {weight} is no weight; give a finite number, 0 or more")
 
 
-def demand_numbers(optimizer: torch.optim.Optimizer) -> None:
+def demand_numbers(optimizer: torch.optim.Optimizer, key: str = "model.optimizer") -> None:
     """Refuses an optimizer's settings with which nothing is learned.
+
+    Args:
+        optimizer: as made.
+        key: where the configuration has it.
 
     Raises:
         ConfigError: naming the setting.
     """
     for group in optimizer.param_groups:
-        for key, value in group.items():
-            numbers = value if isinstance(value, list | tuple) and key != "params" else [value]
+        for name, value in group.items():
+            numbers = value if isinstance(value, list | tuple) and name != "params" else [value]
             if any(isinstance(number, int | float) and not isfinite(number) for number in numbers):
-                raise ConfigError(f"model.optimizer.{key}: {value} is not finite; give a number")
+                raise ConfigError(f"{key}.{name}: {value} is not finite; give a number")
         if "lr" in group and not float(group["lr"]) > 0:
-            raise ConfigError(f"model.optimizer.lr: {float(group['lr']):g} trains nothing; give a number above 0")
+            raise ConfigError(f"{key}.lr: {float(group['lr']):g} trains nothing; give a number above 0")
 
 
 def scheduled(

@@ -31,7 +31,7 @@ def trained_samples(run: Run, steps: int) -> int:
     if limit is not None:
         batches = min(limit, batches) if isinstance(limit, int) else int(batches * limit)
     gathered = run.trainer.accumulate_grad_batches
-    epochs, rest = divmod(steps, ceil(batches / gathered))
+    epochs, rest = divmod(ceil(steps / run.model.steps_per_batch), ceil(batches / gathered))
     if epochs and batches * loader.batch_size >= n:
         return n
     seen = np.zeros(0, dtype=np.int64)

@@ -6,7 +6,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    GradientAccumulationScheduler,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    Timer,
+)
 from lightning.pytorch.cli import ReduceLROnPlateau
 
 from lightning_base.data.check import try_augmentations
@@ -20,6 +27,7 @@ from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
 
+ONE_OPTIMIZER = (GradientAccumulationScheduler, StochasticWeightAveraging)
 SHIPPED = ("lightning.", "lightning_base.")  # whose tasks and callbacks log nothing but what is known here
 
 
@@ -90,8 +98,29 @@ def demand_training(run: Run) -> None:
         raise ConfigError(f"trainer.limit_train_batches: {limit} of {batches} batches is none; give a larger share")
     if not takes_all(trainer.limit_predict_batches):
         raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
+    if not run.model.automatic_optimization:
+        demand_own_steps(run)
     if run.finder is not None and trainer.world_size > 1:
         raise ConfigError("trainer.callbacks: LearningRateFinder is served in one process; set trainer.devices to 1")
+
+
+def demand_own_steps(run: Run) -> None:
+    """Refuses what acts on one optimizer's steps, where a task takes the steps of its optimizers itself.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    trainer: Any = run.trainer
+    acting = [type(callback).__name__ for callback in trainer.callbacks if isinstance(callback, ONE_OPTIMIZER)]
+    asked = [
+        ("trainer.gradient_clip_val", trainer.gradient_clip_val is not None),
+        ("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches != 1),
+        ("trainer.callbacks: LearningRateFinder", run.finder is not None),
+        *((f"trainer.callbacks: {name}", True) for name in acting),
+    ]
+    for key, given in asked:
+        if given:
+            raise ConfigError(f"{key}: {type(run.model).__name__} takes its optimizers' steps itself; leave it out")
 
 
 def demand_batches(run: Run, folds: Iterable[int]) -> None:

@@ -17,7 +17,7 @@ from lightning_base.auditing.report import Leak, counted
 from lightning_base.auditing.suspicions.look import looked_for
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.preprocess import TablePreprocess
+from lightning_base.preprocess import Several, TablePreprocess
 from lightning_base.sources.schema import described as described_columns
 from lightning_base.sources.schema import rows_of, write_schema
 from lightning_base.tools.console import Level, console
@@ -84,12 +84,13 @@ def described(data: BaseDataModule) -> list[str]:
         lines[-1] += ": " + ", ".join(f"{name} {n} boxes" for name, n in zip(pool.classes, count, strict=True))
     if "group" in pool.table:
         lines.append(counted(pool.table["group"].nunique(), "group", "groups"))
-    if isinstance(data.preprocess, TablePreprocess):
-        data.setup("fit")
-        width = data.transform(data.loader("train").gather(data.rows("train")[:1])).x.shape[1]
-        lines.append(
-            f"{counted(len(pool.features), 'column is an input', 'columns are inputs')}: {width} numbers a sample"
-        )
+    preprocess = data.preprocess
+    of = preprocess.parts if isinstance(preprocess, Several) else {"": preprocess}
+    for name, part in of.items():
+        if isinstance(part, TablePreprocess) and name in pool.parts:
+            data.setup("fit")
+            n = counted(len(pool.parts[name].features), "column is an input", "columns are inputs")
+            lines.append(f"{f'{name}: ' if name else ''}{n}: {part.width()} numbers a sample")
     return lines
 
 

@@ -84,6 +84,11 @@ class Journey:
         assert self.run("test", "--ckpt_path", self.directory()) == [0], self.log()
         return read_table(self.directory() / "test.parquet")
 
+    def predicts(self) -> pd.DataFrame:
+        """The ensemble predicts what the source "predict" has; ensemble.parquet."""
+        assert self.run("predict", "--ckpt_path", self.directory()) == [0], self.log()
+        return read_table(self.directory() / "ensemble.parquet")
+
     def survives_kills(self, step: int, home: str = "killed") -> None:
         """Killed twice in fold 0 and resumed, weights, predictions and scores are those of the undisturbed run."""
         kill = ("--trainer.callbacks+", "tests.support.kills.Kill")

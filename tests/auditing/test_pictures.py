@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold
 
 from datamodules.arrays import Arrays
 from lightning_base.auditing import pictures as show
+from lightning_base.auditing import sheet
 from lightning_base.augment import CutMix, Flip, TableNoise, TokenDropout
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import UserError
@@ -20,13 +21,13 @@ from lightning_base.samples.payload import Ragged
 from lightning_base.samples.samples import Feature
 from lightning_base.samples.targets import Targets
 
-LEFT, TOP, GAP = 120, show.LINE + 6, 6
+LEFT, TOP, GAP = 120, sheet.LINE + 6, 6
 
 
 def cell(path: Path, row: int, column: int, size: tuple[int, int], lines: int = 1) -> np.ndarray[Any, Any]:
     """The pixels (H, W, 3) of a cell of width and height `size`, over captions of so many lines."""
     width, height = size
-    x, y = LEFT + column * (width + GAP), TOP + row * (height + lines * show.LINE + GAP)
+    x, y = LEFT + column * (width + GAP), TOP + row * (height + lines * sheet.LINE + GAP)
     return pixels(path)[y : y + height, x : x + width]
 
 
@@ -48,7 +49,7 @@ def test_images_stand_before_and_after_as_the_network_gets_them(tmp_path: Path) 
     out = tmp_path / "deep" / "augment.png"
     show.draw_samples(data, out, n=3, copies=4)
     rows, pool = show.pick(data, 3), data.samples("pool")
-    assert pixels(out).shape == (TOP + 3 * (96 + show.LINE + GAP), LEFT + 5 * (96 + GAP), 3)
+    assert pixels(out).shape == (TOP + 3 * (96 + sheet.LINE + GAP), LEFT + 5 * (96 + GAP), 3)
     flips = []
     for r, row in enumerate(rows):
         expected = np.kron(np.asarray(pool.inputs[np.array([row])])[0].transpose(1, 2, 0), np.ones((12, 12, 1)))
@@ -159,7 +160,7 @@ def test_words_and_numbers_that_change_are_red(tmp_path: Path) -> None:
         data.augment = []
         show.draw_samples(data, out, n=4, copies=2)
         assert red(pixels(out)) == 0
-        assert ((cell(out, 0, 0, show.TEXT) == show.INK).all(axis=2)).any()
+        assert ((cell(out, 0, 0, show.TEXT) == sheet.INK).all(axis=2)).any()
 
 
 @dataclass(kw_only=True, eq=False)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from lightning_base.clean import near_duplicates as near
+from lightning_base.clean import pairs as pairs_of
 from lightning_base.clean.near_duplicates import near_duplicates
 from lightning_base.errors import UserError
 from lightning_base.samples.samples import Feature, Samples
@@ -163,7 +163,7 @@ def test_the_second_search_reads_the_cache(tiles: Pixels, cache: Path) -> None:
 
 
 def test_too_many_pairs_are_one_line_that_says_how_to_go_on(tiles: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(near, "MOST", 5)
+    monkeypatch.setattr(pairs_of, "MOST", 5)
     with pytest.raises(UserError, match=r"more than 5 pairs .* data\.clean\.near_duplicate: skip") as error:
         near_duplicates(image_samples(np.stack([encoded(tiles[55], q) for q in range(60, 90, 5)])))
     assert "\n" not in str(error.value)

@@ -135,7 +135,7 @@ def undeclared(pool: Samples) -> list[Leak]:
     rows = np.arange(min(n, max(MOST // width, 1)))  # the first ones: which rows stand together matters
     x = gather(pool.inputs, rows)[0]
     found = []
-    if pool.target is not None:
+    if pool.target is not None:  # else `look.coverage` says that groups are not looked for
         target = np.unique(pool.target[rows], return_inverse=True)[1].astype(np.int64)
         groups = [
             int(i) for i in maybe_groups(x, target) if is_group(x[:, i], target, categories_of(pool, i) is not None)

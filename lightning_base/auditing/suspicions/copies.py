@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from lightning_base.auditing.overlap import Joined
 from lightning_base.auditing.suspicions.columns import is_columns
+from lightning_base.clean.near_texts import are_texts
 from lightning_base.samples.payload import Rows, blocks, content_hash, gather, mixed
 from lightning_base.samples.samples import Samples
 
@@ -46,8 +47,8 @@ def why_no_copies(sources: Sequence[Samples]) -> str | None:
 
 
 def is_text(samples: Samples) -> bool:
-    """Whether the samples are texts as numbers of words."""
-    return len(samples.features) == 1 and samples.features[0].categories is not None and len(samples.inputs.shape) == 1
+    """Whether the samples are texts, as numbers of words or as bytes."""
+    return len(samples.inputs.shape) == 1 and are_texts(samples)
 
 
 def rounded(x: npt.NDArray[np.floating]) -> list[Keys]:
@@ -112,8 +113,10 @@ def bare(samples: Samples) -> Keys:
 
     Texts of fewer than FEWEST_WORDS words have keys of their own.
     """
+    if not samples.features:
+        return _bare_bytes(samples)
     words = samples.features[0].categories or ()
-    plain = ["".join(c for c in word.casefold() if c.isalnum()) for word in words]
+    plain = list(map(_plain, words))
     distinct = {word: i for i, word in enumerate(dict.fromkeys(plain))}
     number = np.array([distinct[word] for word in plain], dtype=np.int64)
     hashes = np.array([content_hash(word.encode()) if word else 0 for word in distinct], dtype=np.uint64)
@@ -125,6 +128,23 @@ def bare(samples: Samples) -> Keys:
         keys[rows] = _ordered(word)
         short = (word != 0).sum(axis=1) < FEWEST_WORDS
         keys[rows[short]] = mixed(samples.keys[rows[short]].astype(np.uint64))
+    return keys
+
+
+def _plain(word: str) -> str:
+    """The word without capitals and punctuation."""
+    return "".join(c for c in word.casefold() if c.isalnum())
+
+
+def _bare_bytes(samples: Samples) -> Keys:
+    """What `bare` gives for texts as bytes."""
+    keys = np.empty(len(samples), dtype=np.uint64)
+    for rows, block, lengths in blocks(samples.inputs):
+        assert lengths is not None
+        for row, line, n in zip(rows, block, lengths, strict=True):
+            words = list(filter(None, map(_plain, line[:n].tobytes().decode("utf-8", errors="replace").split())))
+            own = str(samples.keys[row]) if len(words) < FEWEST_WORDS else " ".join(words)
+            keys[row] = content_hash(own.encode())
     return keys
 
 

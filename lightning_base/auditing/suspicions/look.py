@@ -8,17 +8,20 @@ import pandas as pd
 
 from lightning_base.auditing.overlap import Joined, Sides, pairs_across
 from lightning_base.auditing.report import EXAMPLES, Hit, Leak, counted, merge
+from lightning_base.auditing.suspicions.alike import alike_inputs, can_be_alike
 from lightning_base.auditing.suspicions.between import between, can_lie_between
 from lightning_base.auditing.suspicions.columns import is_columns, odd_columns
 from lightning_base.auditing.suspicions.copies import changed_copies, copied_rows, too_large, why_no_copies
 from lightning_base.auditing.suspicions.groups import alike_groups
 from lightning_base.auditing.suspicions.headers import telling_headers
 from lightning_base.auditing.suspicions.moved import moved_copies, why_not
+from lightning_base.auditing.views import in_part, of_part, why_no_target
 from lightning_base.clean.near_duplicates import near_duplicates
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 
 ONE_NAME = "write each group in one way, in the file"
+ONE_SIDE = "where one thing was seen several times, declare its name as `group`, so that it stays on one side"
 BEFORE = "augment after the split, as data.augment does, and give the originals alone"
 
 
@@ -32,31 +35,55 @@ def suspicions(joined: Joined, train: Rows, sealed: bool, leaks: Sequence[Leak] 
         leaks: what is sure already, and not told again.
         near: also search changed copies, which takes longer.
     """
-    test = joined.test if sealed else None
-    found = [*odd_columns(joined.pool, test, train, leaks), *telling_headers(joined.pool, train)]
+    found = telling_headers(joined.pool, train)
+    for name, one in joined.parts.items():
+        found = [*of_part(odd_columns(one.pool, one.test if sealed else None, train, leaks), name), *found]
     found += _merged("group", alike_groups(joined), joined, ONE_NAME)
-    if near:
-        found += _merged("changed_copy", _copies(joined), joined, "leave one of each out, in the file")
-        found += _merged("changed_copy", _moved(joined), joined, BEFORE)
-        found += _made(joined.pool)
+    for name, one in joined.parts.items():
+        if near:
+            copies = _merged("changed_copy", _copies(one), joined, "leave one of each out, in the file")
+            found += of_part([*copies, *_merged("changed_copy", _moved(one), joined, BEFORE), *_made(one.pool)], name)
+        if name:
+            found += _merged("alike_input", alike_inputs(joined, name, near), joined, ONE_SIDE)
     return found
 
 
 def coverage(sources: Sequence[Samples]) -> list[tuple[str, str | None]]:
     """Each thing that is suspected, and None where it was looked for in these samples (pool, test), else why not."""
     pool = sources[0]
+    classes = bool(pool.classes) and pool.target is not None
+    files = None if pool.files is not None and classes else "no image files of classes"
+    whole = {
+        "groups written in several ways": None if "group" in pool.table else "the data has no `group`",
+        "files that tell the class": files,
+    }
+    if "" in pool.parts:
+        lines = _of_one(sources)
+        return [*lines[:4], *whole.items(), *lines[4:]]
+    found = list(whole.items())
+    for name, part in pool.parts.items():
+        found += [(in_part(what, name), why) for what, why in _of_one([source.parts[name] for source in sources])]
+        alike = None if can_be_alike(part) else "columns and numbers are often alike by chance"
+        found.append((f"{name} that is alike beside other inputs", alike))
+    return found
+
+
+def _of_one(sources: Sequence[Samples]) -> list[tuple[str, str | None]]:
+    """What `coverage` says of one input, the first four of them about columns."""
+    pool = sources[0]
     columns, classes = is_columns(pool), bool(pool.classes) and pool.target is not None
     real = columns and pool.inputs.dtype.kind == "f"
     none = "inputs are no columns of numbers"
     copies = why_no_copies(sources)
     made = None if can_lie_between(pool) else "three columns of broken numbers with classes have them, up to a size"
+    undeclared = ("undeclared groups and times", None if columns else none)
+    if columns and pool.target is None:
+        undeclared = ("undeclared groups", why_no_target(pool) or "there are several targets")
     return [
-        ("columns that tell the target", None if columns else none),
+        ("columns that tell the target", why_no_target(pool) if columns else none),
         ("gaps that tell the class", None if real and classes else "no columns with gaps, or no classes"),
         ("columns standardised before", None if real else none),
-        ("undeclared groups and times", None if columns else none),
-        ("groups written in several ways", None if "group" in pool.table else "the data has no `group`"),
-        ("files that tell the class", None if pool.files is not None and classes else "no image files of classes"),
+        undeclared,
         ("rounded and repunctuated copies", copies),
         ("moved copies of images", why_not(sources)),
         ("interpolated rows", made),

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
-from lightning_base.clean.near_duplicates import meetings
+from lightning_base.clean.pairs import meetings
 from lightning_base.samples.payload import Payload, Rows, View, blocks
 from lightning_base.samples.samples import Samples
 from lightning_base.sources.images import ImageFiles
