@@ -52,7 +52,7 @@ SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
     "german_credit_mlp": lambda work: ["--data.path", shared("german-credit/german.data")],
     "ml100k_mf": lambda work: ["--data.path", shared("ml-100k/u.data")],
     "rt_polarity_bag": polarity,
-    "rt_polarity_transformer": some_polarity,
+    **{f"rt_polarity_{name}": some_polarity for name in ("transformer", "rnn", "gru", "lstm")},
     "fsdd_cnn": fsdd,
     "bccd_centre": bccd,
 }

@@ -17,9 +17,12 @@ from tests.helpers import ROOT
 PACKAGE = ROOT / "lightning_base"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 FACES = {
-    "data": ["BaseDataModule", "Batch", "Boxes", "Role", "Samples", "Source"],
+    "data": [
+        *("BaseDataModule", "Batch", "Boxes", "Part", "Ragged", "Role", "Samples", "Sequences", "Several", "Source"),
+        *("Targets", "text_values"),
+    ],
     "tasks": ["BaseModule", "Classification", "Detection", "Output", "Regression"],
-    "preprocess": ["LogMel", "Preprocess", "Standardize", "TablePreprocess", "Vocabulary"],
+    "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"],
     "splitters": [
         *("ByColumn", "ByFiles", "Expanding", "FoldColumn", "Manifest", "Paired", "PurgedKFold", "Ratio", "Sliding"),
         "TableSplitter",
