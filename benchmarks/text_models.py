@@ -37,7 +37,7 @@ def texts_of(folder: Path) -> pd.Series:
     found = {}
     for name in CLASSES:
         lines = (folder / f"rt-polarity.{name}").read_text(encoding="latin-1").split("\n")[:-1]
-        width = max(len(str(len(lines))), 8)
+        width = len(str(len(lines)))
         found |= {f"{name}/{number:0{width}d}": line for number, line in enumerate(lines, start=1)}
     return pd.Series(found)
 
@@ -49,13 +49,14 @@ def network(name: str, folder: Path, folds: int, epochs: int | None, out: Path) 
     data["files"] = {c: str((folder / f"rt-polarity.{c}").absolute()) for c in CLASSES}
     data["test_size"] = None
     data["split"]["init_args"]["n_splits"] = folds
-    content |= {"name": f"text_{name}", "root": str(out)}
+    content["name"] = f"text_{name}"
+    content["trainer"]["default_root_dir"] = str(out / name)
     content["trainer"]["max_epochs"] = epochs or content["trainer"]["max_epochs"]
     file = out / f"{name}.yaml"
     file.write_text(yaml.safe_dump(content))
     began = time.perf_counter()
     assert command(["crossval", "--config", str(file), "--quiet"]) == 0
-    [summary] = out.glob(f"text_{name}/crossval/**/summary.json")
+    [summary] = (out / name).glob("crossval/**/summary.json")
     return summary.parent, time.perf_counter() - began
 
 
@@ -75,7 +76,7 @@ def linear(oof: pd.DataFrame, texts: pd.Series) -> pd.DataFrame:
 
 
 def scored(oof: pd.DataFrame) -> tuple[float, tuple[float, float], float]:
-    """Accuracy over all held-out texts, its 95 % interval as a cross-validation reports it, and the folds' deviation."""
+    """Accuracy over all held-out texts, its 95 % interval as in summaries, and the folds' deviation."""
     right = (oof["pred"] == oof["target"]).groupby(oof["fold"])
     n = right.size().tolist()
     design = Design([len(oof) - k for k in n], n, [0] * len(n), None)
