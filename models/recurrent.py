@@ -5,12 +5,13 @@ RNN Encoder-Decoder", EMNLP 2014; Hochreiter & Schmidhuber, "Long Short-Term Mem
 directions as Schuster & Paliwal, "Bidirectional Recurrent Neural Networks", 1997.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 Cell = Literal["rnn", "gru", "lstm"]
 
 
@@ -56,7 +57,7 @@ class Layers(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The last layer's states (B, T, width), and each direction's last one (B, width), of rows of these lengths."""
         last = (lengths - 1)[:, None, None]
-        for i, layers in enumerate(zip(*self.ways, strict=True)):  # type: ignore[arg-type]
+        for i, layers in enumerate(zip(*self.ways, strict=True)):
             x = self.dropout(x) if i else x
             found = [layer(x if way == 0 else turned(x, lengths))[0] for way, layer in enumerate(layers)]
             ends = torch.cat([h.gather(1, last.expand(-1, -1, h.shape[2]))[:, 0] for h in found], dim=1)

@@ -21,7 +21,7 @@ FACES = {
         *("BaseDataModule", "Batch", "Boxes", "Part", "Ragged", "Role", "Samples", "Sequences", "Several", "Source"),
         *("Targets", "text_values"),
     ],
-    "tasks": ["BaseModule", "Classification", "Detection", "Output", "Regression"],
+    "tasks": ["BaseModule", "Classification", "Detection", "LanguageModel", "Output", "Regression", "Translation"],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"],
     "splitters": [
         *("ByColumn", "ByFiles", "Expanding", "FoldColumn", "Manifest", "Paired", "PurgedKFold", "Ratio", "Sliding"),

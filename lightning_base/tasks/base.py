@@ -73,6 +73,7 @@ class BaseModule(LightningModule, ABC):
     """
 
     takes: ClassVar[tuple[str, ...]] = ()  # kinds of targets, as `Samples.kind` has them, "none" among them; () for any
+    scores_raw: ClassVar[bool] = False  # scores and tables are of targets as read, before `make_target_preprocess`
 
     def __init__(
         self,

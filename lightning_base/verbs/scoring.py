@@ -212,7 +212,7 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     told_of(record)  # one that cannot be read is refused before the samples are
     demand_file(record, record.with_name("test.parquet"))
     run, predictions, _ = ensemble(experiment, "test", members)
-    if predictions.target is None:
+    if predictions.target is None and "none" not in run.model.takes:
         raise ConfigError(f"{predictions.samples.origin}: the test samples have no target; use predict")
     with claiming(record):  # no read is forgotten where two end at once
         reads, note = reads_with(told_of(record), predictions.samples.fingerprint)
