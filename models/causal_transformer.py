@@ -1,7 +1,8 @@
 """CausalTransformer: a language model, the decoder of Vaswani et al. 2017 without an encoder.
 
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019 (GPT-2): layers normalised before
-attention and perceptron, learned positions, the embeddings of tokens as the last layer's weights (Press & Wolf 2017).
+attention and perceptron, learned positions, the embeddings of tokens as the last layer's weights (Press & Wolf 2017);
+here queries, keys and values have no biases.
 """
 
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ class CausalBlock(nn.Module):
         super().__init__()
         self.heads, self.p = heads, dropout
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.qkv, self.out = nn.Linear(dim, 3 * dim, bias=False), nn.Linear(dim, dim)
         self.up, self.down = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
         self.dropout = nn.Dropout(dropout)
 

@@ -33,6 +33,7 @@ def beam_search(
     width: int = 1,
     length_penalty: float = 0.6,
     longest: int = 128,
+    known: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Sequences:
     """The best sequence of tokens for each of n inputs, without begin and end; width 1 is greedy search.
@@ -49,6 +50,7 @@ def beam_search(
         width: sequences kept for each input.
         length_penalty: 0 for none.
         longest: tokens, at most.
+        known: tokens that there are, where the network has more logits; None for all of these.
         device: of the state.
 
     Returns:
@@ -65,6 +67,7 @@ def beam_search(
         logits, state = network.next(last, state)
         size = logits.shape[1]
         logs = logits.double().log_softmax(dim=1).reshape(n, width, size)
+        logs[..., known or size :] = -torch.inf
         logs[..., [0, begin]] = -torch.inf
         if tokens.shape[2] == longest:  # nothing but the end has room
             logs[..., torch.arange(size, device=device) != end] = -torch.inf
@@ -95,6 +98,7 @@ def sample(
     never: list[int],
     end: int | None,
     context: int | None,
+    known: int | None = None,
 ) -> Sequences:
     """Tokens drawn one after another behind prompts; what a prompt gets does not depend on those beside it.
 
@@ -107,6 +111,7 @@ def sample(
         never: tokens that are not drawn.
         end: the token that ends a sequence; None for N tokens each.
         context: how many tokens the network sees at most.
+        known: tokens that there are, where the network has more logits; None for all of these.
 
     Returns:
         Values (B, N) int64 without the prompts, padded with 0, and lengths (B,).
@@ -122,6 +127,7 @@ def sample(
         seen = torch.where(window < lengths[:, None], tokens.gather(1, window.clamp_max(t + n - 1)), 0)
         logits = logits_of(seen)[rows, lengths - 1 - first].double()  # (B, V)
         logits[:, never] = -torch.inf
+        logits[:, known or logits.shape[1] :] = -torch.inf
         new = drawn(logits, uniform[:, step].double(), temperature, top_k)
         ended = ended | (new == end) if end is not None else ended
         tokens[rows, lengths] = torch.where(ended, 0, new)

@@ -102,7 +102,8 @@ class LanguageModel(BaseModule):
         never = [PADDING, BEGIN, *([] if self.tokenizer is None else [UNKNOWN, *([] if ends else [END])])]
         uniform = uniforms(batch.key, self.new, self.draw_seed).to(x.device)
         context = getattr(self.network, "context", None)
-        settings = (self.temperature, self.top_k, never, END if ends else None, context)
+        known = None if self.tokenizer is None else self.tokenizer.size
+        settings = (self.temperature, self.top_k, never, END if ends else None, context, known)
         found = sample(self.network, prompt, uniform, *settings)
         if self.tokenizer is None:
             return found

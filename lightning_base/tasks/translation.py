@@ -106,7 +106,8 @@ class Translation(BaseModule):
         network: Any = self.network
         state = network.start(**{k: self.inputs(v) for k, v in x.items()}) if several else network.start(self.inputs(x))
         first = next(iter(x.values())) if several else x
-        settings = (self.beam, self.length_penalty, self.longest)
+        known = None if self.tokenizer is None else self.tokenizer.size
+        settings = (self.beam, self.length_penalty, self.longest, known)
         return beam_search(network, state, len(first), BEGIN, END, *settings, device=first.device)
 
     def forward(self, x: Inputs) -> Sequences:

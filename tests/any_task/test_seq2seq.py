@@ -60,7 +60,7 @@ def test_scores_are_sacrebleus_of_the_stored_texts(journey: Journey) -> None:
 
 
 def test_it_learns_letters(journey: Journey) -> None:
-    assert read_summary(journey.directory()).metrics["chrf"].score > 8
+    assert read_summary(journey.directory()).metrics["perplexity"].score < 12  # of sixteen letters, a blank and an end
 
 
 def test_the_ensemble_is_scored_on_the_sealed_texts(journey: Journey) -> None:
