@@ -1,5 +1,6 @@
 """Every shipped configuration runs, through the command line's entry point, and leaves what it promises."""
 
+import gzip
 import json
 import tarfile
 from collections.abc import Callable
@@ -47,6 +48,25 @@ def some_polarity(work: Path) -> list[object]:
     return ["--data.files", json.dumps(files)]
 
 
+def captions(work: Path) -> list[object]:
+    """The validation part's first 300 pairs to train on, and 60 to test."""
+    options: list[object] = ["--trainer.check_val_every_n_epoch", 1]
+    for side, language in (("source", "en"), ("target", "de")):
+        with gzip.open(shared(f"multi30k/val.{language}.gz"), "rt", encoding="utf-8") as file:
+            lines = file.read().splitlines(keepends=True)
+        for name, some in (("", lines[:300]), ("test_", lines[300:360])):
+            path = work / f"{name}{language}"
+            path.write_text("".join(some), encoding="utf-8")
+            options += [f"--data.{name}{side}_file", path]
+    return options
+
+
+def verses(work: Path) -> list[object]:
+    """The first 20,000 characters."""
+    (work / "verses.txt").write_text(shared("tinyshakespeare/input.txt").read_text()[:20_000])
+    return ["--data.path", work / "verses.txt"]
+
+
 # configurations of data that the project does not ship: the options that name it
 SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
     "german_credit_mlp": lambda work: ["--data.path", shared("german-credit/german.data")],
@@ -55,6 +75,8 @@ SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
     **{f"rt_polarity_{name}": some_polarity for name in ("transformer", "rnn", "gru", "lstm")},
     "fsdd_cnn": fsdd,
     "bccd_centre": bccd,
+    "multi30k_gru": captions,
+    "tinyshakespeare": verses,
 }
 WITHOUT_TEST = ("linear_regression_gd", "fsdd_cnn", "ml100k_mf")
 

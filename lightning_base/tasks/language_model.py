@@ -13,7 +13,7 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer
 from lightning_base.samples.batch import Batch, Lengths, Sequences
-from lightning_base.samples.nested import Nested
+from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks import sums
 from lightning_base.tasks.base import BaseModule, Output, Scorer
 from lightning_base.tasks.columns import objects, table_columns
@@ -115,7 +115,7 @@ class LanguageModel(BaseModule):
         lengths = _lengths(batch.x, batch.lengths)
         inside, count = torch.arange(batch.x.shape[1], device=batch.x.device) < lengths[:, None], lengths.sum()
         if not self.training:
-            prob = self.forward(batch.x, batch.lengths)
+            prob = mapped(self.forward(batch.x, batch.lengths), torch.Tensor.detach)
             return Output((nats_rows(prob, None)[:, 0].sum() / count).float(), prob, None, count)
         truth = torch.where(inside, batch.x, -100)
         total = F.cross_entropy(self.logits(batch.x).flatten(0, 1), truth.flatten(), reduction="sum")
