@@ -78,6 +78,7 @@ SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
     "multi30k_gru": captions,
     "tinyshakespeare": verses,
 }
+PARTLY = ("ml100k_mf", "multi30k_gru", "tinyshakespeare")  # some samples are held out by no fold
 WITHOUT_TEST = ("linear_regression_gd", "fsdd_cnn", "ml100k_mf")
 
 
@@ -99,7 +100,7 @@ def test_every_config_runs(name: str, run: Run, work: Path, images: Path) -> Non
     run("crossval", *options)
     directory = crossval(name, work)
     summary = read_json(directory / "summary.json")
-    if name != "ml100k_mf":  # a temporal split holds out no sample of the first part
+    if name not in PARTLY:
         assert summary["every_sample_once_per_repeat"]
         assert len(pd.read_parquet(directory / "oof.parquet")) == summary["n"] * summary["repeats"]
     assert all(np.isfinite(m["mean"]) for m in summary["metrics"].values())

@@ -191,7 +191,7 @@ class Tokenizer(Preprocess):
             count += bool(places)
             if len(pieces) < SHOWN:
                 pieces |= {text[first:last] for first, last in places}
-        return {"text": Unseen(count, tuple(sorted(pieces)))} if count else {}
+        return {"text": Unseen(count, tuple(sorted(pieces)), "a piece", "it counts as unknown")} if count else {}
 
     def apply(self, batch: Batch) -> Batch:
         """The batch with token numbers (B, T) int64; padding is 0."""

@@ -110,7 +110,7 @@ def sample(
         top_k: draw from so many most probable tokens alone; None for all.
         never: tokens that are not drawn.
         end: the token that ends a sequence; None for N tokens each.
-        context: how many tokens the network sees at most.
+        context: how many tokens the network sees at most: the prompt's first, and the last ones behind it.
         known: tokens that there are, where the network has more logits; None for all of these.
 
     Returns:
@@ -125,6 +125,7 @@ def sample(
         first = (lengths - width).clamp_min(0)
         window = first[:, None] + torch.arange(width, device=device)  # (B, W)
         seen = torch.where(window < lengths[:, None], tokens.gather(1, window.clamp_max(t + n - 1)), 0)
+        seen[:, 0] = tokens[:, 0]  # what a network has learned to begin with, where the window has left it behind
         logits = logits_of(seen)[rows, lengths - 1 - first].double()  # (B, V)
         logits[:, never] = -torch.inf
         logits[:, known or logits.shape[1] :] = -torch.inf

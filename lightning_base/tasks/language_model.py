@@ -48,6 +48,7 @@ class LanguageModel(BaseModule):
     """
 
     takes = ("none",)
+    scores_raw = True
 
     def __init__(
         self,

@@ -27,11 +27,11 @@ def say(text: str) -> None:
 
 
 def tell_unseen(unseen: Mapping[str, Unseen], n: int) -> None:
-    """Says, by column, how many of n samples have a category that training has not seen."""
+    """Says, by column, how many of n samples have what training has not seen."""
     for name, one in unseen.items():
         say(
-            f"warning: column {name!r}: {one.count} of {n} samples have a category not seen in "
-            f"training ({shown(one.names)}): it counts for nothing"
+            f"warning: column {name!r}: {one.count} of {n} samples have {one.what} not seen in "
+            f"training ({shown(one.names)}): {one.effect}"
         )
 
 
