@@ -66,7 +66,8 @@ def test_predict_writes_on_from_prompts_and_the_same_again(journey: Journey) -> 
         assert journey.run("predict", "--ckpt_path", checkpoint, *more) == [0], journey.log()
         written.append(read_table(journey.directory() / "fold_0" / "predict.parquet").set_index("id")["pred"])
     assert written[0].tolist() == written[1].tolist()
-    assert all(1 <= len(text.split()) <= 6 for text in written[0])
+    assert all(len(text.split()) <= 6 for text in written[0])  # none at all where the end is drawn first
+    assert any(written[0])
 
 
 def test_folds_write_no_text_together(journey: Journey) -> None:
