@@ -5,6 +5,7 @@ from lightning_base.preprocess.several import Several
 from lightning_base.preprocess.spectrogram import LogMel
 from lightning_base.preprocess.standardize import Standardize
 from lightning_base.preprocess.table import TablePreprocess
+from lightning_base.preprocess.tokenizer import Tokenizer
 from lightning_base.preprocess.vocabulary import Vocabulary
 
-__all__ = ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Vocabulary"]
+__all__ = ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"]

@@ -15,13 +15,15 @@ from lightning_base.samples.samples import Samples
 
 @dataclass(frozen=True)
 class Unseen:
-    """Values of a column that training has not seen: in how many samples, and the distinct ones.
+    """Values of a column that training has not seen: in how many samples, the distinct ones, and what they are.
 
     Where there is none of these, and not a value of any other kind in the column, `names` is empty.
     """
 
     count: int
     names: tuple[str, ...]
+    what: str = "a category"
+    effect: str = "it counts for nothing"
 
 
 class Preprocess(ABC):

@@ -5,8 +5,21 @@ from lightning_base.tasks.binary import Binary
 from lightning_base.tasks.classification import Classification
 from lightning_base.tasks.detection import Detection
 from lightning_base.tasks.gan import GAN
+from lightning_base.tasks.language_model import LanguageModel
 from lightning_base.tasks.multi_label import MultiLabel
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.regression import Regression
+from lightning_base.tasks.translation import Translation
 
-__all__ = ["GAN", "BaseModule", "Binary", "Classification", "Detection", "MultiLabel", "Output", "Regression"]
+__all__ = [
+    "GAN",
+    "BaseModule",
+    "Binary",
+    "Classification",
+    "Detection",
+    "LanguageModel",
+    "MultiLabel",
+    "Output",
+    "Regression",
+    "Translation",
+]

@@ -47,6 +47,7 @@ class BaseModule(Predictor):
     """
 
     steps_per_batch: ClassVar[int] = 1  # optimizer steps of a training batch, where a task takes them itself
+    scores_raw: ClassVar[bool] = False  # scores and tables are of targets as read, before `make_target_preprocess`
 
     def __init__(
         self,

@@ -96,7 +96,8 @@ def predict(run: Run, role: Role, checkpoint: Path | None = None) -> Predictions
         raise RuntimeError(f"{len(rows)} predictions for {len(run.datamodule.rows(role))} {role} samples")
     if count(preds) != len(rows):
         raise RuntimeError(f"{count(preds)} predictions for {len(rows)} {role} samples")
-    found = Predictions(run.datamodule.encoded(source_of(role)), rows, preds)
+    data, source = run.datamodule, source_of(role)
+    found = Predictions(data.samples(source) if run.model.scores_raw else data.encoded(source), rows, preds)
     found.demand_finite("the network" if checkpoint is None else str(checkpoint))
     return found
 

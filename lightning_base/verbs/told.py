@@ -42,8 +42,8 @@ def tell_unseen(fitted: Sequence[Preprocess], samples: Samples, rows: Rows) -> N
         unseen |= {name: one for name, one in told.items() if name not in unseen or one.count > unseen[name].count}
     for name, one in unseen.items():
         say(
-            f"warning: column {name!r}: {one.count} of {len(rows)} samples have a category not seen in "
-            f"training ({shown(one.names)}): it counts for nothing"
+            f"warning: column {name!r}: {one.count} of {len(rows)} samples have {one.what} not seen in "
+            f"training ({shown(one.names)}): {one.effect}"
             if one.names
             else f"warning: column {name!r} has no value in any of the {len(rows)} samples: each is predicted with "
             "what fills training's gaps"

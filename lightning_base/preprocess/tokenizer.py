@@ -1,0 +1,241 @@
+"""Tokenizer: texts to numbers of subwords, words or characters, fitted on the training role's texts alone."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import tokenizers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+
+from lightning_base.errors import ConfigError, DataError
+from lightning_base.preprocess.base import Preprocess, Unseen
+from lightning_base.samples.batch import Batch
+from lightning_base.samples.payload import Payload, Ragged, Rows, blocks, is_ragged
+from lightning_base.samples.samples import Samples
+from lightning_base.tools.console import console
+
+Model: TypeAlias = Literal["bpe", "wordpiece", "words", "characters"]
+PADDING, UNKNOWN, BEGIN, END = range(4)
+SPECIAL = ("< padding >", "< unknown >", "< begin >", "< end >")  # no model makes a token with a blank in it
+WORD = r"\w+(?:'\w+)*|[^\w\s]"
+BYTES = 256
+SHOWN = 1000  # different unseen pieces that are kept to be named
+
+
+class Tokenizer(Preprocess):
+    """Texts to numbers of tokens: 0 is padding, 1 unknown, 2 begin, 3 end, then those of the training role's texts.
+
+    The same texts give the same tokens in every process, which is why there is no unigram model here: the one of
+    `tokenizers` 0.23 gives other scores at each fit. A text that holds a special token's name has that as text.
+
+    Args:
+        model: "bpe": byte pairs (Sennrich et al. 2016) of UTF-8 bytes as in GPT-2, of which every text is made, so that
+            none is unknown and `decode` gives it back exactly. "wordpiece": parts of words (Wu et al. 2016).
+            "words": words and marks, as `datamodules.text.Text` finds them. "characters". In these three what training
+            has not seen is unknown, and blanks between words are not kept by wordpiece and words.
+        size: the vocabulary's most tokens, the four special ones included.
+        lower: take capital letters as small ones.
+        min_count: what is rarer than this in the training role makes no token: pairs, words, characters.
+        begin: put 2 before each text.
+        end: put 3 behind each text that is not cut.
+        longest: cut texts after so many tokens, special ones included; how many were cut is said.
+
+    Raises:
+        UserError: for a size that has no room for the model's characters, or numbers out of range.
+    """
+
+    def __init__(
+        self,
+        model: Model = "bpe",
+        size: int = 8000,
+        lower: bool = False,
+        min_count: int = 1,
+        begin: bool = False,
+        end: bool = False,
+        longest: int | None = None,
+    ) -> None:
+        least = len(SPECIAL) + (BYTES if model == "bpe" else 1)
+        if model not in ("bpe", "wordpiece", "words", "characters"):
+            raise ConfigError(f"tokenizer: no model {model!r}; one of bpe, wordpiece, words, characters")
+        for key, value, lowest in (("size", size, least), ("min_count", min_count, 1)):
+            if value < lowest:
+                raise ConfigError(f"tokenizer {key}: {value} is below {lowest}, the least of {model}")
+        if longest is not None and longest < 1:
+            raise ConfigError(f"tokenizer longest: {longest} is below 1; give a number of tokens or null")
+        self.model, self.most, self.lower, self.min_count = model, size, lower, min_count
+        self.begin, self.end, self.longest = begin, end, longest
+        self.cut = 0  # texts that the last source had cut
+        self._tokenizer: Any = None
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are, the special ones included."""
+        return int(self._tokenizer.get_vocab_size())
+
+    def fit(self, samples: Samples, rows: Rows) -> None:
+        """Finds the tokens of these rows' texts.
+
+        Raises:
+            DataError: for inputs that are no texts, rows without a character, or more characters than `size`.
+        """
+        demand_texts(samples)
+        texts = list(texts_of(samples.inputs, rows))
+        made = self._made(texts)
+        if made.get_vocab_size() <= len(SPECIAL):
+            raise DataError(f"{samples.origin}: the training texts hold nothing to make tokens of; give texts")
+        if made.get_vocab_size() > self.most:
+            raise DataError(
+                f"{samples.origin}: the training texts have so many characters that {self.model} makes "
+                f"{made.get_vocab_size()} tokens, and the tokenizer's size is {self.most}; give more, or bpe"
+            )
+        self._tokenizer, self.fitted = made, True
+
+    def _made(self, texts: list[str]) -> Any:
+        """The library's tokenizer of these texts, without names of special tokens that a text could hold."""
+        tokenizer, trainer = self._model(texts)
+        if self.lower:
+            tokenizer.normalizer = normalizers.Lowercase()
+        with one_thread():
+            tokenizer.train_from_iterator(texts, trainer)
+        content = json.loads(tokenizer.to_str())
+        return tokenizers.Tokenizer.from_str(json.dumps({**content, "added_tokens": []}))
+
+    def _model(self, texts: list[str]) -> tuple[Any, Any]:
+        """The library's tokenizer and its trainer."""
+        common: dict[str, Any] = {"vocab_size": self.most, "show_progress": False, "min_frequency": self.min_count}
+        special, unknown = list(SPECIAL), SPECIAL[UNKNOWN]
+        if self.model == "bpe":
+            tokenizer = tokenizers.Tokenizer(models.BPE())
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            tokenizer.decoder = decoders.ByteLevel()
+            alphabet = pre_tokenizers.ByteLevel.alphabet()
+            return tokenizer, trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet, **common)
+        if self.model == "wordpiece":
+            tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token=unknown, max_input_chars_per_word=1000))
+            tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+            tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+            # numbered beforehand: the library takes them in the order of a random hash, and ties go by number
+            inside = sorted({c for text in texts for c in self._lowered(text) if not c.isspace()})
+            return tokenizer, trainers.WordPieceTrainer(special_tokens=special + [f"##{c}" for c in inside], **common)
+        words = self.model == "words"
+        tokenizer = tokenizers.Tokenizer(models.WordLevel(unk_token=unknown))
+        pattern, what = (WORD, "removed") if words else (r"[\s\S]", "isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), what, invert=words)
+        if not words:
+            tokenizer.decoder = decoders.Fuse()
+        return tokenizer, trainers.WordLevelTrainer(special_tokens=special, **common)
+
+    def _lowered(self, text: str) -> str:
+        return normalizers.Lowercase().normalize_str(text) if self.lower else text
+
+    def encode(self, texts: Iterable[str]) -> list[npt.NDArray[np.int32]]:
+        """The numbers of each text's tokens (T,), cut after `longest`."""
+        with one_thread():
+            found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        codes = []
+        for one in found:
+            ids = [*([BEGIN] if self.begin else []), *one.ids, *([END] if self.end else [])]
+            codes.append(np.array(ids[: self.longest], dtype=np.int32))
+            self.cut += self.longest is not None and len(ids) > self.longest
+        return codes
+
+    def recoded(self, samples: Samples) -> Samples:
+        """The samples with numbers of tokens, Ragged int32, in place of texts; says how many were cut.
+
+        Raises:
+            DataError: for inputs that are no texts.
+        """
+        demand_texts(samples)
+        self.cut = 0
+        codes = self.encode(texts_of(samples.inputs, np.arange(len(samples))))
+        if self.cut:
+            console().print(
+                f"{samples.origin}: {self.cut} of {len(codes)} texts are longer than {self.longest} tokens and are cut "
+                "there"
+            )
+        return replace(samples, inputs=Ragged.of(codes, np.zeros(0, dtype=np.int32)), hashes=samples.content)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of tokens up to the first end; an unknown one is `<unk>`, other special ones are left out.
+
+        Raises:
+            DataError: for a number that is no token's.
+        """
+        tokens: list[str] = []
+        for number in map(int, ids):
+            if number == END:
+                break
+            if number in (PADDING, BEGIN):
+                continue
+            token = "<unk>" if number == UNKNOWN else self._tokenizer.id_to_token(number)
+            if token is None:
+                raise DataError(f"tokenizer: there is no token {number}, only 0 to {self.size - 1}")
+            tokens.append(token)
+        text: str = " ".join(tokens) if self.model == "words" else self._tokenizer.decoder.decode(tokens)
+        return text
+
+    def unseen(self, samples: Samples, rows: Rows, refuse: bool = True) -> dict[str, Unseen]:
+        """How many of these rows' texts have a piece that is unknown, and such pieces, in alphabetical order."""
+        if self.model == "bpe" or samples.inputs.dtype != np.uint8:
+            return {}
+        texts, count, pieces = list(texts_of(samples.inputs, rows)), 0, set[str]()
+        with one_thread():
+            found = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        for text, one in zip(texts, found, strict=True):
+            places = [place for number, place in zip(one.ids, one.offsets, strict=True) if number == UNKNOWN]
+            count += bool(places)
+            if len(pieces) < SHOWN:
+                pieces |= {text[first:last] for first, last in places}
+        return {"text": Unseen(count, tuple(sorted(pieces)), "a piece", "it counts as unknown")} if count else {}
+
+    def apply(self, batch: Batch) -> Batch:
+        """The batch with token numbers (B, T) int64; padding is 0."""
+        return batch._replace(x=batch.x.long())
+
+    def state(self) -> dict[str, Any]:
+        """The library's JSON, as text."""
+        return {"tokenizer": self._tokenizer.to_str()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Takes what `state` gave."""
+        self._tokenizer, self.fitted = tokenizers.Tokenizer.from_str(state["tokenizer"]), True
+
+
+def demand_texts(samples: Samples) -> None:
+    """Refuses inputs that are no texts.
+
+    Raises:
+        DataError: naming what they are.
+    """
+    if not is_ragged(samples.inputs) or samples.inputs.dtype != np.uint8:
+        raise DataError(
+            f"{samples.origin}: a Tokenizer is fitted on texts, and these are {samples.inputs.dtype} of shape "
+            f"{samples.inputs.shape}; give lightning_base.data.text_values(texts)"
+        )
+
+
+def texts_of(payload: Payload, rows: Rows) -> Iterator[str]:
+    """The texts of these rows (N,) of Ragged UTF-8 bytes."""
+    for block in blocks(payload, rows, 256):
+        assert block.lengths is not None
+        for value, length in zip(block.values, block.lengths, strict=True):
+            yield value[:length].tobytes().decode("utf-8")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Lets `tokenizers` start no threads, which a process that forks later would wait for."""
+    before = os.environ.get("TOKENIZERS_PARALLELISM")
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TOKENIZERS_PARALLELISM"]
+        else:
+            os.environ["TOKENIZERS_PARALLELISM"] = before

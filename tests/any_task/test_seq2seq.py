@@ -1,0 +1,121 @@
+"""Texts to texts: sequence to sequence with the shipped task, by data of a user's own."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import sacrebleu
+import torch
+import torch.nn.functional as F
+
+from lightning_base.results.summary import read_summary
+from lightning_base.results.tables import read_table
+from lightning_base.samples.batch import Batch, Sequences
+from lightning_base.tasks.base import BaseModule
+from tests.any_task.journey import Journey, config
+from tests.any_task.seq2seq import ONES, TENS
+from tests.support.forks import Forks
+
+NETWORK = {
+    "class_path": "models.seq2seq.Seq2Seq",
+    "init_args": {"source_size": 40, "target_size": 40, "dim": 16, "hidden": 16},
+}
+MODEL = {
+    "class_path": "lightning_base.tasks.Translation",
+    "init_args": {
+        "network": NETWORK,
+        "longest": 20,
+        "beam": 2,
+        "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
+    },
+}
+DATA = {"class_path": "tests.any_task.seq2seq.Backwards", "init_args": {"batch_size": 12}}
+TEXTS = {f"{i:02d}": f"{TENS[i // 10]} {ONES[i % 10]}".strip() for i in range(1, 100)}
+
+
+@pytest.fixture(scope="module")
+def journey(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    made = Journey(forks, config("seq2seq", MODEL, DATA, epochs=4), tmp_path_factory.mktemp("seq2seq"))
+    made.cross_validates()
+    return made
+
+
+def test_scores_are_sacrebleus_of_the_stored_texts(journey: Journey) -> None:
+    metrics = read_summary(journey.directory()).metrics
+    for fold in (0, 1):
+        found = read_table(journey.directory() / f"fold_{fold}" / "predictions.parquet")
+        assert found["target"].tolist() == [TEXTS[id_][::-1] for id_ in found["id"]]
+        pred, true = found["pred"].tolist(), [found["target"].tolist()]
+        assert metrics["bleu"].folds[fold] == pytest.approx(
+            sacrebleu.corpus_bleu(pred, true, force=True).score, rel=1e-5
+        )
+        assert metrics["chrf"].folds[fold] == pytest.approx(sacrebleu.corpus_chrf(pred, true).score, rel=1e-5)
+        assert metrics["exact"].folds[fold] == pytest.approx((found["pred"] == found["target"]).mean(), abs=1e-6)
+        assert found["tokens"].tolist() == [len(text) + 1 for text in found["target"]]
+        loss = -found["log_prob"].sum() / found["tokens"].sum()
+        assert metrics["loss"].folds[fold] == pytest.approx(loss, rel=1e-5)
+        assert metrics["perplexity"].folds[fold] == pytest.approx(math.exp(loss), rel=1e-5)
+
+
+def test_it_learns_letters(journey: Journey) -> None:
+    assert read_summary(journey.directory()).metrics["perplexity"].score < 12  # of sixteen letters, a blank and an end
+
+
+def test_the_ensemble_is_scored_on_the_sealed_texts(journey: Journey) -> None:
+    found = journey.tests()
+    assert len(found) == 20
+    assert found["target"].tolist() == [TEXTS[id_][::-1] for id_ in found["id"]]
+
+
+def test_predict_writes_texts(journey: Journey) -> None:
+    assert journey.run("predict", "--ckpt_path", journey.directory()) == [0], journey.log()
+    found = read_table(journey.directory() / "ensemble.parquet")
+    assert found.columns.tolist() == ["id", "pred"]
+    assert len(found) == 10
+    letters = set("".join(TEXTS.values()))
+    assert all(set(text) <= letters for text in found["pred"])
+
+
+def test_kills_change_nothing(journey: Journey) -> None:
+    journey.survives_kills(step=9)
+
+
+def test_two_processes_train_as_one(journey: Journey) -> None:
+    journey.trains_in_two_processes(["log_prob", "tokens"])
+    one, two = (read_summary_of(journey.directory(home)) for home in ("whole", "two"))
+    assert two["pred"].tolist() == one["pred"].tolist()
+
+
+def read_summary_of(directory: Path) -> pd.DataFrame:
+    return read_table(directory / "fold_0" / "predictions.parquet")
+
+
+def loss(task: BaseModule, batch: Batch) -> torch.Tensor:
+    """Each sample by itself, without padding: the mean over all true tokens and ends."""
+    assert isinstance(batch.y, Sequences)
+    assert batch.lengths is not None
+    total, count = torch.zeros(()), 0
+    for x, s, y, t in zip(batch.x, batch.lengths, batch.y.values, batch.y.lengths, strict=True):
+        logits = task.network(x[None, :s], torch.cat([torch.tensor([2]), y[:t]])[None])[0]
+        total = total + F.cross_entropy(logits, torch.cat([y[:t], torch.tensor([3])]), reduction="sum")
+        count += int(t) + 1
+    return total / count
+
+
+def test_the_weights_are_those_of_a_plain_loop(journey: Journey) -> None:
+    journey.equals_a_plain_loop(loss, atol=1e-4)
+
+
+def test_the_ensemble_holds_the_mean_probability_of_each_target(journey: Journey) -> None:
+    """By scoring each fold's checkpoint alone."""
+    together = journey.tests().set_index("id")
+    alone = []
+    for fold in (0, 1):
+        checkpoint = journey.directory() / f"fold_{fold}" / "checkpoints" / "last.ckpt"
+        assert journey.run("test", "--ckpt_path", checkpoint) == [0], journey.log()
+        alone.append(read_table(journey.directory() / f"fold_{fold}" / "test.parquet").set_index("id"))
+    expected = np.log((np.exp(alone[0]["log_prob"]) + np.exp(alone[1]["log_prob"])) / 2)
+    np.testing.assert_allclose(together["log_prob"], expected[together.index], rtol=1e-6)
+    assert together["pred"].tolist() == alone[0].loc[together.index, "pred"].tolist()  # of two, the first's
