@@ -109,6 +109,8 @@ def bootstrap_interval(
         confidence: coverage that the intervals aim at.
         groups: (n,) the group of each, drawn whole; by default samples are independent.
 
+    NaN where no draw has a score.
+
     Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
     rng = np.random.default_rng(seed)
@@ -120,11 +122,13 @@ def bootstrap_interval(
         return np.concatenate([members[one] for one in rng.integers(0, len(members), len(members))])
 
     draws = [score(drawn()) for _ in range(resamples)]
-    tail = (1 - confidence) / 2
-    return {
-        name: tuple(map(float, np.nanquantile([draw[name] for draw in draws], [tail, 1 - tail])))  # type: ignore[misc]
-        for name in draws[0]
-    }
+    tail, intervals = (1 - confidence) / 2, dict[str, tuple[float, float]]()
+    for name in draws[0]:
+        values = np.array([draw[name] for draw in draws])
+        known = values[~np.isnan(values)]
+        low, high = np.quantile(known, [tail, 1 - tail]) if len(known) else (np.nan, np.nan)
+        intervals[name] = (float(low), float(high))
+    return intervals
 
 
 def proportion_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
