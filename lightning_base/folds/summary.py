@@ -16,7 +16,7 @@ from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.summary import OOF, MetricSummary, Summary
 from lightning_base.stats import words
 from lightning_base.stats.bootstrap import oof_intervals
-from lightning_base.stats.estimates import clipped, estimate
+from lightning_base.stats.estimates import beside_own, clipped, estimate
 from lightning_base.stats.facts import Design
 from lightning_base.stats.linear import Lines
 from lightning_base.stats.nested import NAME as NESTED
@@ -85,6 +85,9 @@ def estimates(
     beside = None if lines is None else held_out(plan.data, lines, oof["id"].tolist(), split.ordinary)
     trivial, name_of_it = (None, None) if beside is None else beside
     found = estimate(by_metric, design, lines, trivial)
+    if trivial is None and all(result.trivial for result in results):
+        found = beside_own(found, [result.trivial or {} for result in results])
+        name_of_it = results[0].trivial_name
     values = {name: one.folds for name, one in found.items()}
     drawn = oof_intervals(oof, values, group)
     nested = nested_intervals(parts, split.folds, values, table.get("group"))

@@ -38,6 +38,8 @@ class FoldResult:
         data_fingerprint: SHA-256 over the content of the pool.
         predictions_sum, checkpoint_sum: SHA-256 of predictions.parquet, and that in the checkpoint's own file.
         n_given: number of samples of its training part, of which fewer may have trained; None in older results.
+        trivial: by metric what the task's own trivial model scores on the held-out samples; None where it has none.
+        trivial_name: what that predicts, in words.
     """
 
     fold: int
@@ -61,6 +63,8 @@ class FoldResult:
     predictions_sum: str = ""
     checkpoint_sum: str = ""
     n_given: int | None = None
+    trivial: dict[str, float] | None = None
+    trivial_name: str | None = None
 
     def write(self, directory: Path) -> None:
         """Writes it into the fold's directory, which marks the fold as done."""

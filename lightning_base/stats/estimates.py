@@ -96,6 +96,27 @@ def estimate(
     return found
 
 
+def beside_own(found: Mapping[str, Score], trivial: Sequence[Mapping[str, float]]) -> dict[str, Score]:
+    """The scores beside those of a task's own trivial model: means over folds, as these are, without an interval.
+
+    Args:
+        found: the scores.
+        trivial: of each fold what the trivial model scores, by metric.
+    """
+    beside = {}
+    for name, one in found.items():
+        theirs = [fold[name] for fold in trivial if name in fold and np.isfinite(fold[name])]
+        if not theirs or not np.isfinite(one.score):
+            beside[name] = one
+            continue
+        other = float(np.mean(theirs))
+        gain = one.score - other
+        way = higher_is_better(name)
+        worse = way is not None and (gain <= 0 if way else gain >= 0)
+        beside[name] = replace(one, trivial=other, gain=gain, better=False if worse else None)
+    return beside
+
+
 def why_not_pooled(name: str, lines: Lines | None, pooled: Mapping[str, Floats]) -> str:
     """Why a metric of a known name is no score over all held-out samples, as which alone it would have an interval.
 

@@ -83,6 +83,20 @@ class Predictor(LightningModule, ABC):
 
         return score
 
+    def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
+        """What is predicted of n samples from the training part's targets alone, and what that is, in words.
+
+        What scores are set beside where predictions are not one class or value, of which the framework knows it.
+
+        Args:
+            train: targets of the training part.
+            n: number of samples that are scored.
+
+        Returns:
+            Predictions as `forward` gives them; None, by default, where there is no such model.
+        """
+        return None
+
     def combine(self, members: Nested) -> Nested:
         """The ensemble's predictions (N, ...) from its members' (M, N, ...): their mean, by default.
 

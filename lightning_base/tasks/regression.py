@@ -104,6 +104,10 @@ class Regression(BaseModule):
             y = ((y.double() - self.centre) / self.spread).to(found.dtype)
         return Output(self.criterion(found, y), self.unscaled(found.detach()), batch.y)
 
+    def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
+        """Of several values each one's mean."""
+        return (train.mean(dim=0).expand(n, -1), "the training part's mean of each value") if self.names else None
+
     def metrics(self) -> MetricCollection:
         """mse, rmse, mae and r2, over values (N,) or (N, K) and targets."""
         k = len(self.names)

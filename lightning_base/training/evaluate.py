@@ -144,6 +144,23 @@ def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
     return {name: float(f"{float(value):.7g}") for name, value in values.items()}
 
 
+def trivial_scores(
+    task: BaseModule, predictions: Predictions, pool: Samples, train: Rows
+) -> tuple[dict[str, float], str] | None:
+    """What the task's own trivial model scores, and what it predicts, in words; None where it has none.
+
+    Args:
+        task: whose metrics they are.
+        predictions: what is scored.
+        pool: what trained.
+        train: (N,) its rows of the training part.
+    """
+    if type(task).trivial is BaseModule.trivial or predictions.target is None:
+        return None
+    found = task.trivial(targets(pool, train), len(predictions.rows))
+    return None if found is None else (_numbers(task.metrics()(found[0], predictions.target)), found[1])
+
+
 def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
     """The task's vectors and matrices (a class's F1, the confusion matrix), as lists."""
     metrics = task.details()

@@ -12,7 +12,7 @@ from lightning_base.results.fold_result import PREDICTIONS, FoldResult
 from lightning_base.tools.checksums import file_sum
 from lightning_base.training.checkpoint import drop_earlier, told_sum
 from lightning_base.training.counted import scored_steps, trained_samples
-from lightning_base.training.evaluate import Predictions, details, frame, predict, scores
+from lightning_base.training.evaluate import Predictions, details, frame, predict, scores, trivial_scores
 from lightning_base.training.kept import settle, take
 from lightning_base.training.rate import find_rate
 from lightning_base.training.run import Run
@@ -109,6 +109,7 @@ def finish(
         resumed: whether the run went on from a checkpoint.
         chosen: what a search chose for it.
     """
+    beside = trivial_scores(run.model, held_out, held_out.samples, run.datamodule.rows("train"))
     write_predictions(run.directory / PREDICTIONS, frame(run.model, held_out))
     result = FoldResult(
         fold=run.fold,
@@ -132,6 +133,8 @@ def finish(
         predictions_sum=file_sum(run.directory / PREDICTIONS),
         checkpoint_sum=told_sum(trained.scored),
         n_given=len(run.datamodule.rows("train")),
+        trivial=None if beside is None else beside[0],
+        trivial_name=None if beside is None else beside[1],
     )
     result.write(run.directory)
     drop_earlier(run.directory)

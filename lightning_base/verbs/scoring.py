@@ -20,7 +20,9 @@ from lightning_base.results import states
 from lightning_base.results.written import demand_out, write_out
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats import words
+from lightning_base.stats.estimates import beside_own
 from lightning_base.stats.tables import score_table
+from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import UNWRITABLE, write_json
 from lightning_base.tools.imports import told
@@ -321,6 +323,8 @@ def report(
     task, data, out = run.model, run.datamodule, console(Level.QUIET)
     scores = scores or evaluate.scores(task, predictions)
     found, trivial = evaluate.estimates(task, predictions, scores, lambda lines: sealed(data, lines, fold))
+    if trivial is None and (own := own_trivial(task, data, predictions, fold)) is not None:
+        found, trivial = beside_own(found, [own[0]]), own[1]
     table, n = evaluate.frame(task, predictions), len(predictions.rows)
     out.print(score_table(samples, found, n, out.width))
     group = predictions.samples.table.iloc[predictions.rows].get("group")
@@ -333,3 +337,21 @@ def report(
     if worse := words.no_better(found):
         out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
     return Scored(samples, found, n, table)
+
+
+def own_trivial(
+    task: BaseModule, data: BaseDataModule, predictions: evaluate.Predictions, fold: int | None
+) -> tuple[dict[str, float], str] | None:
+    """What a task's own trivial model scores on these samples; None where it has none, or the pool cannot be read.
+
+    Args:
+        task: whose metrics they are.
+        data: whose pool trained.
+        predictions: what is scored.
+        fold: whose training part; None for the whole pool.
+    """
+    try:
+        train = data.folds.whole.train if fold in (None, WHOLE) else data.folds.folds[fold or 0].train
+        return evaluate.trivial_scores(task, predictions, data.samples("pool"), train)
+    except UserError:
+        return None

@@ -1,6 +1,7 @@
 """Several values and labels per sample, from tables, arrays and Python, as scikit-learn scores them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,11 @@ TRAINER = {"max_epochs": 3, "logger": False, "accelerator": "cpu"}
 
 def network(k: int, features: int) -> MLP:
     return MLP(in_features=features, num_classes=k, hidden=[16])
+
+
+def log_loss(y: Any, p: Any) -> float:
+    """The mean binary cross-entropy of labels."""
+    return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
 
 
 def test_label_metrics_are_scikit_learns() -> None:
@@ -71,7 +77,13 @@ data:
     assert read_json(crossval("tags") / "summary.json")["metrics"]["auroc"]["folds"] == pytest.approx(
         per_fold, abs=1e-5
     )
+    metrics = read_json(crossval("tags") / "summary.json")["metrics"]
+    shares = [y[oof["fold"] != k].mean(axis=0) for k in range(5)]
+    losses = [log_loss(y[oof["fold"] == k], shares[k]) for k in range(5)]
+    assert metrics["loss"]["trivial"] == pytest.approx(np.mean(losses), abs=1e-5)
+    assert (metrics["auroc"]["trivial"], metrics["auroc"]["better"]) == (0.5, None)
     run("test", "--ckpt_path", "runs/tags/crossval")
+    assert read_json(crossval("tags") / "test.json")["metrics"]["auroc"]["trivial"] == 0.5
 
 
 def test_labels_that_a_cell_lists_are_the_same_as_columns_of_them(work: Path) -> None:
@@ -102,6 +114,13 @@ def test_three_values_scaled_on_the_training_role_score_as_scikit_learn_says() -
         mine = oof[oof["fold"] == fold]
         y, p = mine.filter(like="target_").to_numpy(), mine.filter(like="pred_").to_numpy()
         assert r2 == pytest.approx(r2_score(y, p), abs=1e-4)
+    trivial = []
+    for fold in range(5):
+        held = oof["fold"] == fold
+        mean = data.target[~np.isin(np.arange(20), oof.loc[held, "id"].astype(int))].mean()
+        trivial.append(np.sqrt(((data.target.loc[oof.loc[held, "id"].astype(int)] - mean) ** 2).mean()).mean())
+    assert result.summary.metrics["rmse"].trivial == pytest.approx(np.mean(trivial), rel=1e-5)
+    assert result.summary.trivial == "the training part's mean of each value"
     assert oof["pred_Weight"].between(130, 240).mean() > 0.8  # pounds: in the target's unit
 
 
