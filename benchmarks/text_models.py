@@ -5,8 +5,8 @@ python benchmarks/text_models.py FOLDER [FOLDS] [EPOCHS] [MODELS]   (FOLDER has 
 Each of configs/rt_polarity_<model>.yaml is cross-validated by FOLDS stratified folds (default 10) of EPOCHS epochs (by
 default those of its configuration), without sealing a share. scikit-learn's pipeline is fitted on each fold's training
 texts (words and pairs of words, sublinear counts, C 3) and predicts the texts that the networks' folds held out.
-Settings are the configurations' and the line above. The learning rate of the recurrent networks was raised after their first
-folds had been seen: what they score is, to that extent, optimistic.
+Settings are the configurations' and the line above. The learning rate of the recurrent networks was raised after their
+first folds had been seen: what they score is, to that extent, optimistic.
 """
 
 import json

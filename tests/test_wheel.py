@@ -117,7 +117,8 @@ found = {}
 for file in sorted(pathlib.Path("configs").glob("*.yaml")):
     with contextlib.redirect_stdout(io.StringIO()) as out:
         assert main(["crossval", "--config", str(file), "--print_config"]) == 0, file
-    found[file.stem] = yaml.safe_load(out.getvalue())["model"]["init_args"]["network"]["class_path"]
+    taken = yaml.safe_load(out.getvalue())["model"]["init_args"]
+    found[file.stem] = (taken.get("network") or taken["generator"])["class_path"]
 print(json.dumps(found))
 for name in [name for name in sys.modules if name.startswith("lightning_base.models.")]:
     assert sys.modules[name] is sys.modules[name.removeprefix("lightning_base.")], name

@@ -96,7 +96,7 @@ def demand_training(run: Run) -> None:
         )
     if isinstance(limit, float) and int(batches * limit) == 0:
         raise ConfigError(f"trainer.limit_train_batches: {limit} of {batches} batches is none; give a larger share")
-    if not takes_all(trainer.limit_predict_batches):
+    if not trainer.fast_dev_run and not takes_all(trainer.limit_predict_batches):
         raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
     if not run.model.automatic_optimization:
         demand_own_steps(run)

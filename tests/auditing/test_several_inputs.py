@@ -314,7 +314,7 @@ def test_each_check_is_said_to_be_made_in_an_input_or_not_with_its_reason(tiles:
     for what in ("near duplicates in image", "target in a column in table", "missing classes", "statistics"):
         assert f"{what}," in f"{done},"
     assert "target in a column in image (inputs are no columns of numbers)" in left
-    assert "near duplicates in table (images of 16 pixels a side and more, and texts, have them)" in left
+    assert "near duplicates in table (images of 8 bits and 16 pixels a side or more, and texts, have them)" in left
     said = looked_for([data.samples("pool")])
     doubted, not_doubted = said.split("; not looked for: ")
     for what in ("undeclared groups and times in table", "moved copies of images in image"):

@@ -57,7 +57,7 @@ def test_prompts_are_lines(tmp_path: Path) -> None:
 
 def test_files_without_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("")
-    for name, said in (("x.txt", "has no text"), ("y.txt", "cannot be read .*; did you mean")):
+    for name, said in (("x.txt", "has no text"), ("xx.txt", "cannot be read .*; did you mean")):
         with pytest.raises(UserError, match=said):
             TextBlocks(path=str(tmp_path / name)).dataset("pool")
     with pytest.raises(UserError, match="block: 0 is below 1"):

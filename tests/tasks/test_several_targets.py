@@ -98,7 +98,7 @@ def test_labels_that_a_cell_lists_are_the_same_as_columns_of_them(work: Path) ->
     assert pool.table.columns.tolist() == ["id"]
 
 
-def test_three_values_scaled_on_the_training_role_score_as_scikit_learn_says() -> None:
+def test_three_values_scaled_on_the_training_role_score_as_scikit_learn_says(work: Path) -> None:
     data = load_linnerud(as_frame=True)
     result = lb.crossval(
         task=lambda: Regression(network(3, 3), scale_target=True),
@@ -124,7 +124,7 @@ def test_three_values_scaled_on_the_training_role_score_as_scikit_learn_says() -
     assert oof["pred_Weight"].between(130, 240).mean() > 0.8  # pounds: in the target's unit
 
 
-def test_scaled_values_are_those_of_a_network_trained_on_standardised_ones() -> None:
+def test_scaled_values_are_those_of_a_network_trained_on_standardised_ones(work: Path) -> None:
     data = load_linnerud()
     y = data.target[:, 0].astype(np.float64)
     scaled = lb.crossval(
