@@ -7,6 +7,8 @@ import pytest
 import torch.nn.functional as F
 from sklearn.metrics import average_precision_score
 
+from lightning_base.results.summary import read_summary
+from lightning_base.results.tables import read_table
 from tests.any_task.journey import Journey, config
 from tests.support.forks import Forks
 
@@ -27,9 +29,6 @@ def stacked(table: "object", column: str) -> np.ndarray:  # type: ignore[type-ar
 
 
 def test_the_scores_are_scikit_learns_of_the_stored_predictions(journey: Journey) -> None:
-    from lightning_base.results.summary import read_summary
-    from lightning_base.results.tables import read_table
-
     summary = read_summary(journey.directory())
     for fold in (0, 1):
         found = read_table(journey.directory() / f"fold_{fold}" / "predictions.parquet")
@@ -41,6 +40,14 @@ def test_the_scores_are_scikit_learns_of_the_stored_predictions(journey: Journey
 
 def test_the_ensemble_is_the_mean_of_the_folds_probabilities(journey: Journey) -> None:
     assert journey.tests()["id"].nunique() == 80
+    found = stacked(journey.predicts(), "pred")
+    members = []
+    for fold in (0, 1):
+        home = journey.directory() / f"fold_{fold}"
+        assert journey.run("predict", "--ckpt_path", home / "checkpoints" / "last.ckpt") == [0]
+        members.append(stacked(read_table(home / "predict.parquet"), "pred"))
+    assert found.shape == (30, 3)
+    np.testing.assert_allclose(found, np.mean(members, axis=0), rtol=0, atol=1e-6)
 
 
 def test_kills_change_nothing(journey: Journey) -> None:

@@ -32,6 +32,7 @@ def test_the_scores_are_numpys_of_the_stored_predictions(journey: Journey) -> No
 
 def test_the_ensemble_scores_the_sealed_samples(journey: Journey) -> None:
     assert len(journey.tests()) == 4
+    assert np.stack(list(journey.predicts()["pred"])).shape == (20, 3)
 
 
 def test_kills_change_nothing(journey: Journey) -> None:

@@ -21,7 +21,7 @@ class Bodies(BaseDataModule):
             raise NoSourceError("no test samples: seal a share by data.test_size")
         data = load_linnerud()
         table = pd.DataFrame({"id": [f"person {i}" for i in range(len(data.data))]})
-        targets = Targets(data.target, "values", tuple(data.target_names))
+        targets = None if source == "predict" else Targets(data.target, "values", tuple(data.target_names))
         return Samples(data.data.astype(np.float32), table, targets=targets)
 
 
