@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lightning_base.samples.payload import Derived, Payload, Ragged, Rows, View, gather
 from lightning_base.samples.samples import Samples
-from lightning_base.samples.several import Several
+from lightning_base.samples.several import Several, with_payloads
 from lightning_base.samples.targets import Targets
 
 Array = npt.NDArray[Any]
@@ -140,12 +140,8 @@ def _targets(targets: Targets, keep: Mask) -> Targets:
 def _viewed(inputs: Payload, keep: Mask, codes: Any) -> Payload:
     """The payload with all rows but those of `keep` spoiled; of a view also the base's rows that are not in view."""
     if isinstance(inputs, Several):
-        return Several(
-            {
-                name: replace(part, payload=_viewed(part.payload, keep, (codes or {}).get(name)))
-                for name, part in inputs.parts.items()
-            }
-        )
+        parts = inputs.parts.items()
+        return with_payloads(inputs, {n: _viewed(part.payload, keep, (codes or {}).get(n)) for n, part in parts})
     if not isinstance(inputs, View):
         return _payload(inputs, keep, codes)
     below = np.zeros(len(inputs.base), dtype=bool)

@@ -15,7 +15,7 @@ from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Payload, Ragged, Rows, View, frozen
 from lightning_base.samples.reading import typed
 from lightning_base.samples.samples import Samples
-from lightning_base.samples.several import Several
+from lightning_base.samples.several import Several, with_payloads
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
 from lightning_base.splitters.split import Split, Splitter, default_splitter, make_split, seal
@@ -104,8 +104,7 @@ def read_only(inputs: Payload) -> Payload:
     if type(inputs) is View:
         return View(read_only(inputs.base), inputs.index)
     if isinstance(inputs, Several):
-        parts = {name: replace(part, payload=read_only(part.payload)) for name, part in inputs.parts.items()}
-        return Several(parts)
+        return with_payloads(inputs, {name: read_only(part.payload) for name, part in inputs.parts.items()})
     if type(inputs) is Ragged and isinstance(inputs.values, np.ndarray):
         return Ragged(frozen(inputs.values), inputs.offsets)
     return inputs

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lightning_base.errors import DataError
 from lightning_base.samples.feature import Feature
-from lightning_base.samples.payload import Payload, Rows, View, hash_payload, is_ragged, mixed
+from lightning_base.samples.payload import Payload, Rows, View, hash_payload, mixed
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,5 @@ def viewed(inputs: Payload, rows: Rows) -> Payload:
     if len(rows) == len(inputs) and (rows == np.arange(len(inputs))).all():
         return inputs
     if isinstance(inputs, Several):
-        return Several({name: replace(part, payload=viewed(part.payload, rows)) for name, part in inputs.parts.items()})
+        return with_payloads(inputs, {name: viewed(part.payload, rows) for name, part in inputs.parts.items()})
     return View(inputs.base, inputs.index[rows]) if isinstance(inputs, View) else View(inputs, rows)
-
-
-def has_ragged(inputs: Payload) -> bool:
-    """Whether samples, or one of several inputs, are of unequal length."""
-    if isinstance(inputs, Several):
-        return any(is_ragged(part.payload) for part in inputs.parts.values())
-    return is_ragged(inputs)

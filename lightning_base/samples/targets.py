@@ -1,6 +1,7 @@
 """Targets that are not one value per sample: several values, label sets, arrays, sequences, boxes."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -53,7 +54,7 @@ class Targets:
     def __len__(self) -> int:
         return len(self.payload)
 
-    @property
+    @cached_property
     def content(self) -> npt.NDArray[np.uint64]:
         """(N,) uint64 hashes of each sample's target."""
         return hash_payload(self.payload)

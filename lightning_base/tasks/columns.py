@@ -20,20 +20,15 @@ def table_columns(name: str, values: Nested) -> dict[str, Column]:
         name: of the column.
         values: (N,) becomes a column of values; (N, K) and Sequences one of arrays (K,); (N, ...) one of arrays.
     """
-    if isinstance(values, dict):
-        return {
-            key: column for own, part in values.items() for key, column in table_columns(f"{name}_{own}", part).items()
-        }
     if isinstance(values, Sequences):
         lengths = values.lengths.tolist()
         return {name: objects(row[:n] for row, n in zip(values.values.numpy(), lengths, strict=True))}
     if isinstance(values, Tensor):
         return {name: values.numpy() if values.ndim == 1 else objects(values.numpy())}
-    return {
-        key: column
-        for own, part in values._asdict().items()
-        for key, column in table_columns(f"{name}_{own}", part).items()
-    }
+    columns: dict[str, Column] = {}
+    for own, part in (values if isinstance(values, dict) else values._asdict()).items():
+        columns |= table_columns(f"{name}_{own}", part)
+    return columns
 
 
 def named_columns(what: str, values: Tensor, names: Sequence[str]) -> dict[str, Column]:

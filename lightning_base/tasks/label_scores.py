@@ -7,23 +7,13 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from lightning_base.tasks.scores import area
+from lightning_base.tasks.scores import CrossEntropy, area
 
 Count: TypeAlias = Literal["accuracy", "exact", "precision", "recall", "f1", "micro_f1"]
 
 
-class LabelEntropy(Metric):
+class LabelEntropy(CrossEntropy):
     """Mean over labels of the binary cross-entropy, in nats, over probabilities (B, C) and labels (B, C)."""
-
-    full_state_update = False
-    higher_is_better = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Adds a batch."""
@@ -31,10 +21,6 @@ class LabelEntropy(Metric):
         tiny = torch.finfo(torch.float64).tiny
         self.total += -(y * p.clamp_min(tiny).log() + (1 - y) * (1 - p).clamp_min(tiny).log()).sum()
         self.count += target.numel()
-
-    def compute(self) -> Tensor:
-        """The mean, as float32 ()."""
-        return (self.total / self.count).float()
 
 
 class LabelCounts(Metric):

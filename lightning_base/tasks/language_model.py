@@ -83,8 +83,7 @@ class LanguageModel(BaseModule):
         """The probabilities of the true tokens, (B, T) float64."""
         lengths = _lengths(x, lengths)
         prob = self.logits(x).double().softmax(dim=2).gather(2, x[..., None])[..., 0]
-        inside = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
-        return Sequences(torch.where(inside, prob, 0.0), lengths)
+        return Sequences(torch.where(Sequences(x, lengths).inside, prob, 0.0), lengths)
 
     def predictions(self, batch: Batch) -> Nested:
         """The true tokens' probabilities; of samples to predict, what is written behind them, as `pred`."""
@@ -115,7 +114,7 @@ class LanguageModel(BaseModule):
     def step(self, batch: Batch) -> Output:
         """Mean cross-entropy () over the batch's tokens; in evaluation the true tokens' probabilities."""
         lengths = _lengths(batch.x, batch.lengths)
-        inside, count = torch.arange(batch.x.shape[1], device=batch.x.device) < lengths[:, None], lengths.sum()
+        inside, count = Sequences(batch.x, lengths).inside, lengths.sum()
         if not self.training:
             prob = mapped(self.forward(batch.x, batch.lengths), torch.Tensor.detach)
             return Output((nats_rows(prob, None)[:, 0].sum() / count).float(), prob, None, count)
