@@ -34,6 +34,8 @@ def is_number(kind: Any) -> bool:
 
 def as_floats(column: Any) -> Values:
     """(n,) float64 of a column of numbers; NaN where missing."""
+    if column.type == pa.float64():
+        return np.asarray(column.to_numpy(zero_copy_only=False))
     return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 

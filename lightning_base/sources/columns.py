@@ -109,16 +109,20 @@ class Tally:
 
     def add(self, values: Values, chunk: Chunk) -> None:
         """Takes the values of a chunk."""
-        there = ~pd.isna(values)
-        number = values if values.dtype != object else to_numbers(values)
-        self.known += (count := int(there.sum()))
-        self.missing += len(values) - count
+        gone = pd.isna(values)
+        missing = int(np.count_nonzero(gone))
+        self.known += len(values) - missing
+        self.missing += missing
+        if values.dtype != object:
+            self.numbers += len(values) - missing
+            self._count(values)
+            self.values = None
+            if len(self.floats) <= MOST_FLOATS or len(self.examples) < 3:
+                self._remember(values[~gone] if missing else values)
+            return
+        there, number = ~gone, to_numbers(values)
         self.numbers += int((~np.isnan(number)).sum())
         self._count(number)
-        if values.dtype != object:
-            self.values = None
-            self._remember(values[there])
-            return
         names = pd.unique(values[there]).tolist()
         self.examples += [name for name in names[:3] if name not in self.examples][: 3 - len(self.examples)]
         self.coded = self.coded or any(map(is_code, names))

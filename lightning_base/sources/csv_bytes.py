@@ -20,7 +20,7 @@ DAMAGED = (EOFError, zlib.error, lzma.LZMAError, pa.ArrowException)  # what unpa
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16"}
 MARKS |= {codecs.BOM_UTF16_BE: "utf-16"}
-BLOCK = 1 << 22  # bytes read at a time
+BLOCK = 1 << 20  # bytes read at a time: what processors hold near them
 LARGE, MOST_RATIO = 1 << 30, 200  # bytes, above which a packed file is refused that unpacks to so many times its size
 LONGEST = 1 << 28  # bytes of a line
 UNIT = "\x1f"  # stands for separators that pyarrow does not know: of several characters, or runs of blanks
@@ -141,6 +141,21 @@ class CsvBytes(io.RawIOBase):
         self._rest = content[size:]
         return content[:size]
 
+    def whole(self) -> Iterator[tuple[int, int, bytes]]:
+        """Blocks of whole records: how many came before, how many it holds, and the bytes.
+
+        A record that does not end, for its quotes are not closed, is not among them, and `odd` is set.
+        """
+        parts, before = list[bytes](), self.records
+        for block in self._blocks:
+            parts.append(block)
+            if not self._inside:
+                yield before, self.records - before, b"".join(parts)
+                parts, before = [], self.records
+            elif sum(map(len, parts)) > LONGEST:
+                self.odd = True
+                return
+
     def lines(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The lines that records (from 1) end on."""
         extra = np.concatenate(self.extra) if self.extra else np.zeros(0, dtype=np.int64)
@@ -162,9 +177,12 @@ class CsvBytes(io.RawIOBase):
     def _has_zeros(self, block: bytes) -> bool:
         """Whether a field of a block begins with 0 and a digit."""
         a = np.frombuffer(block, dtype=np.uint8)
-        before = (a[:-2] == ord(self.delimiter)) | (a[:-2] == 10) | (a[:-2] == ord(self.quote or "\n"))
-        begin = np.flatnonzero(before & (a[1:-1] == 48)) + 2
-        digit = a[begin]
+        marks = [ord(self.delimiter), ord(self.quote or "\n"), 10, 13]
+        may = a[1:-1] == 48
+        may &= a[2:] != ord(".")
+        may &= a[:-2] <= max(marks)
+        at = np.flatnonzero(may)  # which most often is nowhere
+        digit = a[at[np.isin(a[at], marks)] + 2]
         return bool(((digit >= 48) & (digit <= 57)).any())
 
     def _skipped(self, block: bytes) -> bytes:

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
 from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.sources.csv_bytes import DAMAGED, UNIT, CsvBytes, decoded, encoding_of, open_bytes
+from lightning_base.sources.csv_parse import Bad, Batch, NotNumbers, Parser, Uneven
 from lightning_base.sources.form import Format
 
-BLOCK = 1 << 22  # bytes that pyarrow parses at a time
-FIRST = 1 << 18  # … that are looked at for the head
+FIRST = 1 << 18  # bytes that are looked at for the head
 
 
 @dataclass(frozen=True)
@@ -147,14 +146,6 @@ def fields(lines: Any, separator: str, quote: str | None) -> Iterator[list[str]]
     return csv.reader(lines, delimiter=mark, quotechar=quote, strict=True, skipinitialspace=True)
 
 
-class NotNumbers(Exception):
-    """A column (from 0) that was to be numbers has a value that is none; -1 where any may be one."""
-
-    def __init__(self, column: int) -> None:
-        super().__init__(column)
-        self.column = column
-
-
 class CsvFile:
     """The records of one CSV file.
 
@@ -178,41 +169,55 @@ class CsvFile:
         form, head = self.form, self.head
         return CsvBytes(form.path, head.encoding, head.separator, form.quote or "", form.comment or "", head.skip)
 
-    def batches(
-        self, floats: Collection[str] = (), block: int | None = None
-    ) -> Iterator[tuple[Any, npt.NDArray[np.int64]]]:
+    def first(self, size: int) -> Any | None:
+        """The first records as a pyarrow RecordBatch of texts, from so many bytes; None where quotes stand oddly."""
+        source = self._bytes()
+        with said(self.form, self.head.encoding):
+            block = next((block for _, _, block in source.whole()), b"")
+        block = block[: block.rfind(b"\n", 0, size) + 1] or block
+        return None if source.odd else self._parser(()).first(source, block)
+
+    def _parser(self, floats: Collection[str]) -> Parser:
+        return Parser(self.names, floats, self.form.na_values, self.form.decimal)
+
+    def batches(self, floats: Collection[str] = ()) -> Iterator[Batch]:
         """The records as pyarrow RecordBatches, and their numbers (n,) int64 in the file, from 1.
 
         Args:
             floats: columns wanted as float64; others are texts. Both are null where missing.
-            block: bytes that are parsed at a time.
 
         Raises:
             NotNumbers: where one of `floats` has another value.
             DataError: for text in another encoding, quotes that are not closed, and records that are not accounted for.
         """
+        parser = self._parser(floats)
         with said(self.form, self.head.encoding):
             self._source, self._lines = self._bytes(), None
-            bad, read = list[tuple[int, int]](), 0
-
-            def skip(row: Any) -> str:
-                bad.append((row.number, row.actual_columns))
-                return "skip"
-
+            bad, read = Bad(), 0
             try:
-                for batch in self._reader(floats, skip, block or BLOCK):
-                    if floats and self._source.zeros:
-                        raise NotNumbers(-1)  # digits with zeros in front, which pyarrow would take for numbers
-                    numbers = _numbers(read, len(batch), [number for number, _ in bad])
-                    read = int(numbers[-1]) if len(numbers) else read
-                    yield batch, numbers
-            except pa.ArrowInvalid as error:
-                if found := re.match(r"In CSV column #(\d+): .*conversion error to double", str(error)):
-                    raise NotNumbers(int(found[1])) from error
+                try:
+                    for batch, numbers in parser.in_threads(self._source, bad):
+                        self._demand_numbers(floats)
+                        read = int(numbers[-1]) if len(numbers) else read
+                        yield batch, numbers
+                except Uneven:
+                    self._source, done = self._bytes(), read
+                    bad.clear()
+                    for batch, numbers in parser.streamed(self._source, bad):
+                        self._demand_numbers(floats)
+                        read = int(numbers[-1]) if len(numbers) else read
+                        new = int(np.searchsorted(numbers, done, side="right"))
+                        yield batch.slice(new), numbers[new:]
+            except pa.ArrowInvalid:
                 if self._source.odd:
                     self.lines(np.zeros(0, dtype=np.int64))
                 raise
             self._account(max(read, *(number for number, _ in bad), 0), bad)
+
+    def _demand_numbers(self, floats: Collection[str]) -> None:
+        """Raises NotNumbers for digits with zeros in front, which pyarrow would take for numbers."""
+        if floats and self._source.zeros:
+            raise NotNumbers(-1)
 
     def lines(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """(n,) int64, the lines that records end on, of those read so far.
@@ -264,37 +269,3 @@ class CsvFile:
                     f"them ({one_line(error)}); mend it, or set data.quote: null where quotes are part of the text"
                 ) from error
         return np.array(lines, dtype=np.int64), blank
-
-    def _reader(self, floats: Collection[str], skip: Any, block: int) -> Iterator[Any]:
-        """pyarrow's batches."""
-        source = self._source
-        try:
-            return iter(
-                pacsv.open_csv(
-                    pa.PythonFile(source, mode="r"),
-                    read_options=pacsv.ReadOptions(column_names=self.names, use_threads=False, block_size=block),
-                    parse_options=pacsv.ParseOptions(
-                        delimiter=source.delimiter,
-                        quote_char=source.quote or False,
-                        newlines_in_values=bool(source.quote),
-                        invalid_row_handler=skip,
-                    ),
-                    convert_options=pacsv.ConvertOptions(
-                        check_utf8=False,
-                        column_types={n: pa.float64() if n in floats else pa.string() for n in self.names},
-                        strings_can_be_null=True,
-                        null_values=list(self.form.na_values),
-                        decimal_point=self.form.decimal,
-                    ),
-                )
-            )
-        except pa.ArrowInvalid as error:
-            if "Empty CSV" in str(error):
-                return iter(())
-            raise
-
-
-def _numbers(before: int, count: int, bad: list[int]) -> npt.NDArray[np.int64]:
-    """(n,) int64, the numbers of the next records that are whole, from 1; `before` is the last one read."""
-    there = np.arange(before + 1, before + count + len(bad) + 1)
-    return there[~np.isin(there, bad)][:count]

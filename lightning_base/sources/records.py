@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +24,8 @@ from lightning_base.sources.arrow import (
     read_sheet,
 )
 from lightning_base.sources.csv_bytes import UNIT
-from lightning_base.sources.csv_file import CsvFile, NotNumbers
+from lightning_base.sources.csv_file import CsvFile
+from lightning_base.sources.csv_parse import NotNumbers
 from lightning_base.sources.form import EXCEL, JSON_LINES, OTHERS, PACKED, Format, Values
 from lightning_base.sources.numbers import Notation, to_numbers
 
@@ -218,19 +218,16 @@ class Records:
     def _probed(self, numbers: set[str]) -> set[str]:
         """The columns that are numbers, as Python writes them, in the first records."""
         assert self._csv is not None
-        if self.notation.thousands:
+        if self.notation.thousands or (head := self._csv.first(PROBED_BYTES)) is None:
             return set()
         found: set[str] = set()
         place = {name: i for i, name in enumerate(self.names)}
-        for whole, _ in islice(self._csv.batches(block=PROBED_BYTES), 1):
-            part = whole.slice(0, PROBED)
-            for name in numbers:
-                values = as_texts(part.column(place[name]), self.form.na_values)
-                there = [value for value in pd.unique(values) if value is not None]
-                if not np.isnan(to_numbers(np.array(there, dtype=object), self.notation)).any() and not any(
-                    map(is_code, there)
-                ):
-                    found.add(name)
+        part = head.slice(0, PROBED)
+        for name in numbers:
+            values = as_texts(part.column(place[name]), self.form.na_values)
+            there = np.array([value for value in pd.unique(values) if value is not None], dtype=object)
+            if not np.isnan(to_numbers(there, self.notation)).any() and not any(map(is_code, there)):
+                found.add(name)
         return found
 
     def bytes(self) -> int:

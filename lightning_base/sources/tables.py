@@ -3,7 +3,9 @@
 import json
 import math
 import shutil
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.arrays import within_float32
 from lightning_base.sources.before import as_held
 from lightning_base.sources.columns import TRUTHS, Layout, as_numbers, row_ids, spelt
+from lightning_base.sources.csv_parse import processors
 from lightning_base.sources.dates import to_days
 from lightning_base.sources.form import Values
 from lightning_base.sources.numbers import PLAIN, distinct, from_written, number, to_numbers
@@ -35,16 +38,15 @@ MISSING = int(np.float64(np.nan).view(np.uint64))  # the content hash of a gap, 
 
 
 class Encoded(NamedTuple):
-    """A chunk of samples: x (n, F) float64, the sample table's columns, content hashes (n,) uint64, findings."""
+    """A chunk of samples: the sample table's columns, content hashes (n,) uint64, findings."""
 
-    x: npt.NDArray[np.float64]
     table: pd.DataFrame
     hashes: npt.NDArray[np.uint64]
     findings: list[tuple[str, str, str]]
 
 
-def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
-    """The encoded samples, chunk by chunk: the second pass.
+def encode(layout: Layout, records: Records, made: Plan, out: npt.NDArray[np.float64]) -> Iterator[Encoded]:
+    """The encoded samples, chunk by chunk: the second pass. Their inputs go into `out` (N, F).
 
     Raises:
         UserError: for a row without an id, a group, a time or a role, or a time that is none.
@@ -53,29 +55,38 @@ def encode(layout: Layout, records: Records, made: Plan) -> Iterator[Encoded]:
     text = [f.name for f in made.features if f.categories is not None or f.written]
     text += [name for name in layout.special if name not in text]
     numbers = [f.name for f in made.features if f.name not in text]
-    start = 0
-    for chunk in records.chunks(text, numbers):
-        x = np.empty((len(chunk), len(made.features)))
-        hashes, odd = np.zeros(len(chunk), dtype=np.uint64), list[tuple[str, str, str]]()
-        for i, feature in enumerate(made.features):
-            values = chunk.columns[feature.name]
-            if feature.categories is None:
-                held = within_float32(values_of(feature, values))
-                x[:, i] = held
-                if feature.written:
-                    odd += _odd(feature, values, held, chunk)
-                # canonical bits, so that equal rows hash alike in every file
-                hashes = _mix(hashes, _canonical(held).view(np.uint64))
-            else:
-                codes, found = distinct(values)
-                known = {name: k for k, name in enumerate(feature.categories)}
-                place = np.array([*(known.get(one, -1) for one in spelt(np.array(found, dtype=object))), -1])
-                codes = place[codes]
-                x[:, i] = np.where(codes < 0, np.nan, codes)
-                hashed = [_hash(name) for name in feature.categories]
-                hashes = _mix(hashes, np.array([*hashed, MISSING], dtype=np.uint64)[codes])
-        yield _table(layout, made, chunk, start, x, hashes, odd)
-        start += len(chunk)
+    coming, start, threads = deque[Future[Encoded]](), 0, processors()
+    with ThreadPoolExecutor(threads) as pool:
+        for chunk in records.chunks(text, numbers):
+            coming.append(pool.submit(_encoded, layout, made, chunk, start, out[start : start + len(chunk)]))
+            start += len(chunk)
+            if len(coming) > threads:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def _encoded(layout: Layout, made: Plan, chunk: Chunk, start: int, x: npt.NDArray[np.float64]) -> Encoded:
+    """A chunk's samples, the first of them at row `start`; their inputs go into x (n, F)."""
+    hashes, odd = np.zeros(len(chunk), dtype=np.uint64), list[tuple[str, str, str]]()
+    for i, feature in enumerate(made.features):
+        values = chunk.columns[feature.name]
+        if feature.categories is None:
+            held = within_float32(values_of(feature, values))
+            x[:, i] = held
+            if feature.written:
+                odd += _odd(feature, values, held, chunk)
+            # canonical bits, so that equal rows hash alike in every file
+            hashes = _mix(hashes, _canonical(held).view(np.uint64))
+        else:
+            codes, found = distinct(values)
+            known = {name: k for k, name in enumerate(feature.categories)}
+            place = np.array([*(known.get(one, -1) for one in spelt(np.array(found, dtype=object))), -1])
+            codes = place[codes]
+            x[:, i] = np.where(codes < 0, np.nan, codes)
+            hashed = [_hash(name) for name in feature.categories]
+            hashes = _mix(hashes, np.array([*hashed, MISSING], dtype=np.uint64)[codes])
+    return _table(layout, made, chunk, start, hashes, odd)
 
 
 def values_of(feature: Feature, values: Values) -> npt.NDArray[np.float64]:
@@ -111,7 +122,6 @@ def _table(
     made: Plan,
     chunk: Chunk,
     start: int,
-    x: npt.NDArray[np.float64],
     hashes: npt.NDArray[np.uint64],
     findings: list[tuple[str, str, str]],
 ) -> Encoded:
@@ -148,7 +158,7 @@ def _table(
         for at in np.flatnonzero(bad):
             value = "no target" if pd.isna(values[at]) else f"target {values[at]}, {want}"
             findings.append((str(columns["id"][at]), "target", f"line {chunk.lines[at]} has {value}"))
-    return Encoded(x, pd.DataFrame(columns), hashes, findings)
+    return Encoded(pd.DataFrame(columns), hashes, findings)
 
 
 def _demand_there(layout: Layout, chunk: Chunk, name: str, option: str) -> Values:
@@ -230,11 +240,8 @@ def read_records(layout: Layout, records: Records) -> Samples:
         DataError: for columns that are not there, or values that do not fit.
     """
     made = plan(layout, records)
-    x, parts = np.empty((made.rows, len(made.features))), list[Encoded]()
-    for part in encode(layout, records, made):
-        start = sum(len(one.hashes) for one in parts)
-        x[start : start + len(part.x)] = part.x
-        parts.append(part._replace(x=part.x[:0]))
+    x = np.empty((made.rows, len(made.features)))
+    parts = list(encode(layout, records, made, x))
     return Samples(
         inputs=narrowed(x),
         table=_joined([part.table for part in parts]),
@@ -279,10 +286,8 @@ def _pack(layout: Layout, records: Records, folder: Path) -> None:
             "make room, or set the environment variable LIGHTNING_BASE_CACHE to a folder that has it"
         )
     x = np.lib.format.open_memmap(folder / "x.npy", mode="w+", dtype=np.float64, shape=shape)
-    tables, hashes, findings, start = [], [], made.findings, 0
-    for part in encode(layout, records, made):
-        x[start : start + len(part.x)] = part.x
-        start += len(part.x)
+    tables, hashes, findings = [], [], made.findings
+    for part in encode(layout, records, made, x):
         tables.append(part.table)
         hashes.append(part.hashes)
         findings = findings + part.findings

@@ -1,0 +1,172 @@
+"""Parsing a CSV's bytes by pyarrow: blocks of whole records in threads, or one stream where quotes stand oddly."""
+
+import os
+import re
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from lightning_base.sources.csv_bytes import CsvBytes
+
+STREAMED = 1 << 22  # bytes of a stream that are parsed at a time
+Batch: TypeAlias = tuple[Any, npt.NDArray[np.int64]]  # a RecordBatch, and the records' numbers (n,) in the file, from 1
+Bad: TypeAlias = list[tuple[int, int]]  # the numbers of records with another number of fields, and that number
+
+
+class NotNumbers(Exception):
+    """A column (from 0) that was to be numbers has a value that is none; -1 where any may be one."""
+
+    def __init__(self, column: int) -> None:
+        super().__init__(column)
+        self.column = column
+
+
+class Uneven(Exception):
+    """The lines do not tell the records: quotes stand where a field neither begins nor ends."""
+
+
+@dataclass(frozen=True)
+class Parser:
+    """How a CSV's bytes are parsed.
+
+    Args:
+        names: of the columns.
+        floats: the columns wanted as float64; others are texts.
+        na_values: the fields that mean "missing".
+        decimal: the decimal mark.
+    """
+
+    names: Sequence[str]
+    floats: Collection[str]
+    na_values: Sequence[str]
+    decimal: str
+
+    def in_threads(self, source: CsvBytes, bad: Bad) -> Iterator[Batch]:
+        """The records of blocks that are parsed beside each other, in the file's order.
+
+        Args:
+            source: the bytes.
+            bad: takes the records that are not whole.
+
+        Raises:
+            NotNumbers: where one of `floats` has another value.
+            Uneven: where the file must be read as a stream.
+        """
+        threads = processors()
+        coming = deque[Future[tuple[Any, Bad, int, int]]]()
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                for before, count, block in source.whole():
+                    if source.odd:
+                        raise Uneven
+                    coming.append(pool.submit(self._block, source.delimiter, source.quote, block, before, count))
+                    if len(coming) > threads:
+                        yield _told(coming.popleft(), bad)
+                if source.odd:
+                    raise Uneven
+                while coming:
+                    yield _told(coming.popleft(), bad)
+            finally:
+                for one in coming:
+                    one.cancel()
+
+    def _block(self, delimiter: str, quote: str, block: bytes, before: int, count: int) -> tuple[Any, Bad, int, int]:
+        """A block's records as one RecordBatch, those that are not whole, and what was given of their numbers."""
+        bad, schema = Bad(), pa.schema([(name, self._type(name)) for name in self.names])
+        options = self._options(delimiter, quote, bad, len(block) + 1)
+        try:
+            table = pacsv.read_csv(pa.BufferReader(block), **options)
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" not in str(error):
+                raise self._meant(error) or Uneven from error
+            table = schema.empty_table()
+        columns = [column.combine_chunks() for column in table.columns]
+        return pa.RecordBatch.from_arrays(columns, schema=schema), bad, before, count
+
+    def first(self, source: CsvBytes, block: bytes) -> Any | None:
+        """The records that a file's first bytes hold, the last of which may be cut; None where they do not parse."""
+        try:
+            return self._block(source.delimiter, source.quote, block, 0, 0)[0]
+        except (NotNumbers, Uneven):
+            return None
+
+    def streamed(self, source: CsvBytes, bad: Bad) -> Iterator[Batch]:
+        """The records in one stream, STREAMED bytes at a time; see `in_threads`.
+
+        Raises:
+            NotNumbers: where one of `floats` has another value.
+        """
+        read = 0
+        options = self._options(source.delimiter, source.quote, bad, STREAMED)
+        try:
+            for batch in pacsv.open_csv(pa.PythonFile(source, mode="r"), **options):
+                numbers = _numbers(read, len(batch), [number for number, _ in bad])
+                read = int(numbers[-1]) if len(numbers) else read
+                yield batch, numbers
+        except pa.ArrowInvalid as error:
+            if meant := self._meant(error):
+                raise meant from error
+            if "Empty CSV" not in str(error):
+                raise
+
+    def _meant(self, error: Exception) -> NotNumbers | None:
+        """What pyarrow says where a value is no number."""
+        found = re.match(r"In CSV column #(\d+): .*conversion error to double", str(error))
+        return NotNumbers(int(found[1])) if found else None
+
+    def _type(self, name: str) -> Any:
+        """A column's type."""
+        return pa.float64() if name in self.floats else pa.string()
+
+    def _options(self, delimiter: str, quote: str, bad: Bad, block: int) -> dict[str, Any]:
+        """pyarrow's; records that are not whole are noted in `bad`."""
+
+        def skip(row: Any) -> str:
+            bad.append((row.number, row.actual_columns))
+            return "skip"
+
+        return {
+            "read_options": pacsv.ReadOptions(column_names=self.names, use_threads=False, block_size=block),
+            "parse_options": pacsv.ParseOptions(
+                delimiter=delimiter,
+                quote_char=quote or False,
+                newlines_in_values=bool(quote),
+                invalid_row_handler=skip,
+            ),
+            "convert_options": pacsv.ConvertOptions(
+                check_utf8=False,
+                column_types={name: self._type(name) for name in self.names},
+                strings_can_be_null=True,
+                null_values=list(self.na_values),
+                decimal_point=self.decimal,
+            ),
+        }
+
+
+def _told(done: "Future[tuple[Any, Bad, int, int]]", bad: Bad) -> Batch:
+    """A block's records with their numbers; they must be as many as its lines tell."""
+    batch, found, before, count = done.result()
+    if len(batch) + len(found) != count:
+        raise Uneven
+    bad += [(before + number, fields) for number, fields in found]
+    return batch, before + _numbers(0, len(batch), [number for number, _ in found])
+
+
+def _numbers(before: int, count: int, bad: list[int]) -> npt.NDArray[np.int64]:
+    """(n,) int64, the numbers of the next records that are whole, from 1; `before` is the last one read."""
+    if not bad:
+        return np.arange(before + 1, before + count + 1)
+    there = np.arange(before + 1, before + count + len(bad) + 1)
+    return there[~np.isin(there, bad)][:count]
+
+
+def processors() -> int:
+    """How many processors this process may use, four at most."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 4)
