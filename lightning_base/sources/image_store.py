@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,10 @@ COLUMNS = {
 ERROR, KIND, FRAMES = (list(COLUMNS).index(name) for name in ("error", "kind", "frames"))
 TICK, COARSE = 50_000_000, 2_000_000_000  # ns: no filesystem's clock is slower, but for those that count seconds
 MOST_FRAMES = 100_000  # of a file
+BUFFER = 1 << 22  # bytes that are written at a time
+SMALL = 8192  # bytes of a file
+TOGETHER = 32  # files that a thread is given at a time, at most
+T = TypeVar("T")
 
 
 class Entry(NamedTuple):
@@ -194,7 +198,7 @@ class Store:
         rows = () if old is None else old.rows[list(COLUMNS)].itertuples(index=False, name=None)
         counted = {Entry(row[1], row[3], row[4], row[5]): row[FRAMES] for row in rows if row[ERROR] == ""}
         fresh = [entry for entry in listing if entry not in counted]
-        with ThreadPoolExecutor() as threads:
+        with readers(fresh) as threads:
             counts = threads.map(count_frames, [os.path.join(self.folder, entry.file) for entry in fresh])
             counted |= dict(zip(fresh, counts, strict=True))
         for entry in listing:
@@ -207,9 +211,10 @@ class Store:
     def _common_size(self, entries: list[Entry], known: _Known) -> Size:
         """The most common height and width by the headers; of equally common ones the smallest."""
         counts = Counter((row[7], row[6]) for row, place in known.values() if place >= 0)
-        with ThreadPoolExecutor() as threads:
+        with readers(entries) as threads:
             fresh = [os.path.join(self.folder, entry.file) for entry in entries if entry not in known]
-            counts.update(size for size in threads.map(probe, fresh) if size is not None)
+            sizes = chain.from_iterable(threads.map(lambda paths: list(map(probe, paths)), batched(fresh)))
+            counts.update(size for size in sizes if size is not None)
         return min(counts, key=lambda size: (-counts[size], size), default=(1, 1))  # none: all are tried, for errors
 
     def _write(
@@ -220,8 +225,8 @@ class Store:
         rows, count, shape = list[_Row](), 0, (form.channels, *form.size)
         many = {entry.file for entry in entries if entry.frame}
         with ExitStack() as stack:
-            threads = stack.enter_context(ThreadPoolExecutor())  # Pillow decodes outside the interpreter's lock
-            out = stack.enter_context(open(to / "images.npy", "wb")) if self.keep else None
+            threads = stack.enter_context(readers(entries))
+            out = stack.enter_context(open(to / "images.npy", "wb", buffering=BUFFER)) if self.keep else None
             if out:
                 out.write(npy_header((0, *shape), form.dtype))
             for entry, found in self._decoded(threads, entries, form, known):
@@ -258,12 +263,30 @@ class Store:
                 return [Decoded(error="empty file")] * len(frames)
             return decode(os.path.join(self.folder, frames[0].file), form, [entry.frame for entry in frames])
 
+        def read_some(files: list[list[Entry]]) -> list[Decoded]:
+            return [found for frames in files for found in read(frames)]
+
         for start in range(0, len(entries), at_once):
             block = entries[start : start + at_once]
             fresh = [list(frames) for _, frames in groupby((e for e in block if e not in known), lambda e: e.file)]
-            decoded = chain.from_iterable(threads.map(read, fresh))
+            decoded = chain.from_iterable(threads.map(read_some, batched(fresh)))
             for entry in block:
                 yield entry, known[entry] if entry in known else next(decoded)
+
+
+def readers(entries: list[Entry]) -> ThreadPoolExecutor:
+    """Threads that read files: Pillow decodes outside the interpreter's lock, but small files it mostly holds it for.
+
+    Two threads that wait for it take 1.6 times as long as one, with 50,000 images of 32 × 32.
+    """
+    small = sum(entry.size for entry in entries) < SMALL * len(entries)
+    return ThreadPoolExecutor(1 if small else None)
+
+
+def batched(items: list[T]) -> list[list[T]]:
+    """The items in lists for threads: of TOGETHER, or fewer, so that each thread has some."""
+    size = min(TOGETHER, len(items) // (4 * (os.cpu_count() or 1)) + 1)
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def digest_of(files: pd.DataFrame) -> str:
