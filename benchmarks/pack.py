@@ -18,7 +18,9 @@ from lightning_base.clean.cleaning import Cleaning
 
 def main(root: str) -> None:
     """Prints the seconds of Pillow alone, the first start, the second, and one with near duplicates looked for."""
-    files = [path for path in sorted(Path(root, "train").rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    files = [
+        path for path in sorted(Path(root, "train").rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+    ]
     begin = time.perf_counter()
     for path in files:
         with Image.open(path) as image:
