@@ -23,7 +23,7 @@ FACES = {
     ],
     "tasks": [
         *("BaseModule", "Binary", "Classification", "Detection", "GAN", "LanguageModel", "MultiLabel", "Output"),
-        *("Regression", "Translation"),
+        *("Quantiles", "Regression", "Translation"),
     ],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"],
     "splitters": [

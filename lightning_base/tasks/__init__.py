@@ -8,6 +8,7 @@ from lightning_base.tasks.gan import GAN
 from lightning_base.tasks.language_model import LanguageModel
 from lightning_base.tasks.multi_label import MultiLabel
 from lightning_base.tasks.predictor import Output
+from lightning_base.tasks.quantiles import Quantiles
 from lightning_base.tasks.regression import Regression
 from lightning_base.tasks.translation import Translation
 
@@ -20,6 +21,7 @@ __all__ = [
     "LanguageModel",
     "MultiLabel",
     "Output",
+    "Quantiles",
     "Regression",
     "Translation",
 ]

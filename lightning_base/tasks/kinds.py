@@ -8,7 +8,10 @@ from lightning_base.samples.samples import Samples
 TASKS = "lightning_base.tasks."
 WORDS = {  # by kind of target: what the data has, and what takes it
     "class": ("classes", f"{TASKS}Classification, or, for a table's whole numbers, data.task: regression"),
-    "value": ("no classes, its target is continuous", f"{TASKS}Regression, or give whole numbers or text as targets"),
+    "value": (
+        "no classes, its target is continuous",
+        f"{TASKS}Regression or {TASKS}Quantiles, or give whole numbers or text as targets",
+    ),
     "values": ("several values per sample", f"{TASKS}Regression, or give whole numbers 0 and 1 for labels"),
     "labels": ("several labels per sample", f"{TASKS}MultiLabel"),
     "array": ("an array per sample as target", "a task of your own"),

@@ -1,7 +1,7 @@
 """Regression: trains any network that gives one number per sample, by squared or absolute error."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy.typing as npt
 import torch
@@ -35,7 +35,7 @@ class Regression(BaseModule):
         UserError: where the data has classes, or the network gives another number of values per sample.
     """
 
-    takes = ("value", "values")
+    takes: ClassVar[tuple[str, ...]] = ("value", "values")
 
     def __init__(
         self,
@@ -70,6 +70,11 @@ class Regression(BaseModule):
             self.centre.copy_(mean)
             self.spread.copy_(torch.where(std > 0, std, 1))
 
+    @property
+    def width(self) -> int:
+        """How many numbers the network gives for each sample."""
+        return max(len(self.names), 1)
+
     def values(self, x: Inputs, lengths: Lengths = None) -> Tensor:
         """What the network gives, (B,) or (B, K), at least float32; standardised, where targets are.
 
@@ -78,14 +83,18 @@ class Regression(BaseModule):
         """
         y: Tensor = self.outputs(x, lengths)
         n = len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
-        k = max(len(self.names), 1)
-        if y.shape not in ((n, k), *(((n,),) if not self.names else ())):
-            raise ValueError(f"it gives {tuple(y.shape)} where regression needs {(n, k)}")
-        return at_least_float32(y if self.names else y.reshape(n))
+        k = self.width
+        if y.shape not in ((n, k), *(((n,),) if k == 1 and not self.names else ())):
+            raise ValueError(f"it gives {tuple(y.shape)} where {type(self).__name__} needs {(n, k)}")
+        return at_least_float32(y.reshape(n) if k == 1 and not self.names else y)
 
     def forward(self, x: Inputs, lengths: Lengths = None) -> Tensor:
         """Values (B,) or (B, K) float32; float64 where the network gives that, or targets are scaled."""
         return self.unscaled(self.values(x, lengths))
+
+    def scaled(self, y: Tensor) -> Tensor:
+        """Targets as the network is to give them."""
+        return (y.double() - self.centre) / self.spread if self.scale_target else y
 
     def unscaled(self, y: Tensor) -> Tensor:
         """The network's values in the target's unit."""
@@ -99,9 +108,7 @@ class Regression(BaseModule):
         """The mean error (); values (B,) or (B, K); targets alike."""
         assert isinstance(batch.y, Tensor)
         found = self.values(batch.x, batch.lengths)
-        y = batch.y
-        if self.scale_target:
-            y = ((y.double() - self.centre) / self.spread).to(found.dtype)
+        y = self.scaled(batch.y).to(found.dtype) if self.scale_target else batch.y
         return Output(self.criterion(found, y), self.unscaled(found.detach()), batch.y)
 
     def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
