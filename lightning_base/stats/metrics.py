@@ -48,6 +48,7 @@ FACTS = {
     "mse": Fact(0.0, inf, False, "mean"),
     "rmse": Fact(0.0, inf, False, "means", place=2),
     "mae": Fact(0.0, inf, False, "mean", place=3),
+    "frechet_pixels": Fact(0.0, inf, False, compared=True, place=1),
     "pinball": Fact(0.0, inf, False, compared=True, place=1),
     "average_precision": Fact(0.0, 1.0, True, place=2),
     "positive_precision": Fact(0.0, 1.0, True),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,8 @@ from lightning_base.errors import ConfigError
 from lightning_base.preprocess import Preprocess, Standardize
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested
+from lightning_base.samples.payload import Rows, blocks
+from lightning_base.samples.samples import Samples
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import table_columns
 from lightning_base.tasks.frechet import MOST, Count, FrechetDistance
@@ -331,6 +334,16 @@ class GAN(BaseModule):
         """No score of drawn samples: one that comes twice makes a Fréchet distance larger, and its interval wrong."""
         unknown = {self.distance: torch.tensor(torch.nan)}
         return lambda rows: unknown
+
+    def beside(
+        self, pool: Samples, train: Rows, samples: Samples, rows: Rows, preds: Nested
+    ) -> tuple[Nested, str] | None:
+        """The training part's mean in every place, where the distance is one of values."""
+        if self.features is not None or not isinstance(preds, dict):
+            return None
+        total = sum(block.values.sum(axis=0, dtype=np.float64) for block in blocks(pool.inputs, train))
+        mean = torch.as_tensor(total / len(train)).flatten().expand(len(rows), -1)
+        return {**preds, "made": mean}, "the training part's mean in every place"
 
     def combine(self, members: Nested) -> Nested:
         """Refused: the mean of several generators' samples is no sample.

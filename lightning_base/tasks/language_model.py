@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
@@ -11,9 +12,11 @@ from torchmetrics import MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
-from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer
+from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer, texts_of
 from lightning_base.samples.batch import Batch, Lengths, Sequences
 from lightning_base.samples.nested import Nested, mapped
+from lightning_base.samples.payload import Ragged, Rows, gather
+from lightning_base.samples.samples import Samples
 from lightning_base.tasks import sums
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import objects, table_columns
@@ -149,6 +152,31 @@ class LanguageModel(BaseModule):
     def scorer(self, preds: Nested, target: Nested) -> Scorer:
         """The metrics of samples drawn from these, as a function of their rows (n,), from what each sample adds."""
         return sums.scorer(dict(self.metrics().items()), preds, target)  # type: ignore[arg-type]
+
+    def beside(
+        self, pool: Samples, train: Rows, samples: Samples, rows: Rows, preds: Nested
+    ) -> tuple[Nested, str] | None:
+        """Each token by its share in the training part, whatever stands before it; one is added to every count."""
+        if not isinstance(preds, Sequences) or (self.tokenizer is not None and not self.tokenizer.fitted):
+            return None
+        known, own = self._tokens(pool, train), self._tokens(samples, rows)
+        if not torch.equal(own.lengths, preds.lengths):
+            return None  # an ensemble of folds that divide texts otherwise
+        seen = known.values[known.inside]
+        size = int(max(seen.max(), own.values.max())) + 1 if self.tokenizer is None else self.tokenizer.size
+        count = torch.bincount(seen, minlength=size).double() + 1
+        prob = torch.where(own.inside, (count / count.sum())[own.values], 0.0)
+        return Sequences(prob, own.lengths), "each token's share in the training part, whatever stands before it"
+
+    def _tokens(self, samples: Samples, rows: Rows) -> Sequences:
+        """Token numbers (N, T) int64 of samples as they were read."""
+        if self.tokenizer is None:
+            values, lengths = gather(samples.inputs, rows)
+        else:
+            ragged = Ragged.of(self.tokenizer.encode(texts_of(samples.inputs, rows)), np.zeros(0, dtype=np.int32))
+            values, lengths = gather(ragged, np.arange(len(rows)))
+        x = torch.from_numpy(values.astype(np.int64))
+        return Sequences(x, _lengths(x, None if lengths is None else torch.from_numpy(lengths)))
 
     def combine(self, members: Nested) -> Nested:
         """The mean of the members' probabilities of each token: their mixture.

@@ -12,8 +12,9 @@ from torchmetrics import MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, UserError
-from lightning_base.samples.batch import Batch, Inputs, Lengths
+from lightning_base.samples.batch import Batch, Inputs, Lengths, targets
 from lightning_base.samples.nested import Nested, rows_of
+from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.tasks.columns import table_columns
 from lightning_base.tasks.kinds import demand_kind
@@ -96,6 +97,23 @@ class Predictor(LightningModule, ABC):
             Predictions as `forward` gives them; None, by default, where there is no such model.
         """
         return None
+
+    def beside(
+        self, pool: Samples, train: Rows, samples: Samples, rows: Rows, preds: Nested
+    ) -> tuple[Nested, str] | None:
+        """What a trivial model predicts of the samples that are scored, and what that is; `trivial`, by default.
+
+        For tasks whose trivial model is no matter of targets alone.
+
+        Args:
+            pool: what trained.
+            train: (T,) its rows of the training part.
+            samples: what is scored.
+            rows: (N,) which of them.
+            preds: (N, ...) predictions of these.
+        """
+        known = targets(pool, train)
+        return None if known is None or samples.kind is None else self.trivial(known, len(rows))
 
     def combine(self, members: Nested) -> Nested:
         """The ensemble's predictions (N, ...) from its members' (M, N, ...): their mean, by default.

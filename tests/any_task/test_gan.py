@@ -68,6 +68,17 @@ def test_the_score_is_scipys_frechet_distance_of_stored_images_to_those_of_the_s
         assert details["frechet_pixels_n"] == 160
 
 
+def test_beside_it_stands_what_the_mean_image_in_every_place_scores(journey: Journey) -> None:
+    digits, expected = load_digits().images[:400].reshape(400, 64), []
+    tables = [read_table(journey.directory() / f"fold_{fold}" / "predictions.parquet") for fold in (0, 1)]
+    held = [digits[table["id"].astype(int)] for table in tables]
+    for own, train in (held, reversed(held)):
+        shift = train.mean(axis=0) - own.mean(axis=0)
+        expected.append((shift**2).sum() + np.trace(np.cov(own.T)))
+    score = read_summary(journey.directory()).metrics["frechet_pixels"]
+    assert score.trivial == pytest.approx(np.mean(expected), rel=1e-4)
+
+
 def test_both_losses_and_rates_are_logged_and_the_generators_rate_is_led(journey: Journey) -> None:
     rows = pd.read_csv(journey.directory() / "fold_0" / "metrics.csv")
     rows = rows.dropna(subset=["g_loss"])

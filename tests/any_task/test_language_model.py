@@ -1,17 +1,20 @@
 """A language model with the shipped task, by data of a user's own: no target."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from lightning_base.preprocess.tokenizer import texts_of
 from lightning_base.results.summary import read_summary
 from lightning_base.results.tables import read_table
 from lightning_base.samples.batch import Batch
 from lightning_base.tasks.base import BaseModule
 from tests.any_task.journey import Journey, config
+from tests.any_task.language_model import Sentences
 from tests.support.forks import Forks
 
 NETWORK = {
@@ -46,6 +49,23 @@ def test_the_scores_are_those_of_the_stored_probabilities(journey: Journey) -> N
         assert metrics["loss"].folds[fold] == pytest.approx(loss, rel=1e-5)
         assert metrics["perplexity"].folds[fold] == pytest.approx(math.exp(loss), rel=1e-5)
     assert metrics["perplexity"].score < 20  # of a hundred logits
+
+
+def test_beside_them_stands_each_words_share_in_the_training_part(journey: Journey) -> None:
+    texts = Sentences().dataset("pool")
+    words = [[*text.split(), "<end>"] for text in texts_of(texts.inputs, np.arange(len(texts)))]
+    place, expected = {id_: i for i, id_ in enumerate(texts.table["id"])}, []
+    held = [
+        [place[id_] for id_ in read_table(journey.directory() / f"fold_{fold}" / "predictions.parquet")["id"]]
+        for fold in (0, 1)
+    ]
+    for fold in (0, 1):
+        count = Counter(word for i in held[1 - fold] for word in words[i])
+        size = sum(count.values()) + len(count) + 3  # one added to each, to the padding, the unknown and the begin
+        expected.append(-np.mean([np.log((count[word] + 1) / size) for i in held[fold] for word in words[i]]))
+        assert all(word in count for i in held[fold] for word in words[i])
+    loss = read_summary(journey.directory()).metrics["loss"]
+    assert loss.trivial == pytest.approx(np.mean(expected), rel=1e-5)
 
 
 def test_the_ensemble_is_the_mixture(journey: Journey) -> None:
