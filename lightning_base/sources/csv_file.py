@@ -88,7 +88,12 @@ def read_head(form: Format) -> Head:
             blank += [] if lines[skip - 1].strip() else [skip]
         if skip == len(lines):
             raise DataError(f"{form.path}: no records; give a file that has some")
-        separator = form.separator or most_frequent(lines[skip:], form.quote)
+        separator = form.separator
+        if hint := re.fullmatch(r"sep=(.)\s*", lines[skip], re.IGNORECASE):  # what Excel takes a separator from
+            skip, separator = skip + 1, separator or hint[1]
+            if skip == len(lines):
+                raise DataError(f"{form.path}: no records; give a file that has some")
+        separator = separator or most_frequent(lines[skip:], form.quote)
         reader = fields(lines[skip:], separator, form.quote)
         first = next(reader)
         names = _names(form, first)

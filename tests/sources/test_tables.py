@@ -176,6 +176,20 @@ def test_quotes_that_are_text_are_read_as_text(tmp_path: Path) -> None:
     assert whole.features[0].categories == ('"5 pipe', "6 pipe")
 
 
+@pytest.mark.parametrize("mark", [";", ",", "|", "\t"])
+def test_a_line_that_tells_excel_the_separator_is_no_header(mark: str, tmp_path: Path) -> None:
+    rows = [["a", "b"], ["1,5", "x"], ["2;5", "y|z"]]
+    lines = [mark.join(f'"{one}"' for one in row) for row in rows]
+    (tmp_path / "t.csv").write_text("\n".join([f"sep={mark}", *lines, ""]))
+    file = CsvFile(Format(tmp_path / "t.csv"))
+    [(batch, numbers)] = file.batches()
+    assert batch.to_pydict() == {"a": ["1,5", "2;5"], "b": ["x", "y|z"]}
+    assert file.lines(numbers).tolist() == [3, 4]
+    (tmp_path / "t.csv").write_text(f"sep={mark}\n")
+    with pytest.raises(DataError, match="no records"):
+        CsvFile(Format(tmp_path / "t.csv"))
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_records_read_and_lines_named_are_all_lines_of_any_file(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
