@@ -22,8 +22,8 @@ FACES = {
         *("Source", "Targets", "text_values"),
     ],
     "tasks": [
-        *("BaseModule", "Binary", "Classification", "Detection", "GAN", "LanguageModel", "MultiLabel", "Output"),
-        *("Quantiles", "Regression", "Translation"),
+        *("BaseModule", "Binary", "Classification", "Detection", "Focal", "GAN", "LanguageModel", "MultiLabel"),
+        *("Output", "Quantiles", "Regression", "Translation"),
     ],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"],
     "splitters": [

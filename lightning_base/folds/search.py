@@ -159,7 +159,7 @@ def best_is_largest(run: Run, search: Search) -> bool:
     Raises:
         UserError: for a metric that the task does not have, or one that does not say which is best.
     """
-    metrics = dict(run.model.metrics().items())
+    metrics = dict(run.model.all_metrics().items())
     if search.metric not in metrics:
         hint = suggest(search.metric, metrics)
         raise ConfigError(f"search.metric: no metric {search.metric!r}, the task has {', '.join(metrics)}{hint}")

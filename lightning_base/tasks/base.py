@@ -14,6 +14,7 @@ from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
+from lightning_base.tasks.given import by_name
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.predictor import Output, Predictor
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
@@ -37,6 +38,8 @@ class BaseModule(Predictor):
         penalize_all: let the penalties cover biases and norm layers too.
         channels_last: hold convolution weights and image batches in channels-last memory, faster on most devices.
         compile: let torch.compile make the network's code, for the shapes that its batches have.
+        metrics: of torchmetrics, scored beside the task's own where predictions are a tensor; by name, or a list, whose
+            names are the classes': MulticlassCohenKappa is cohen_kappa.
 
     Attributes:
         rate: the learning rate that a search has found, in place of the optimizer's own; None without one.
@@ -59,6 +62,7 @@ class BaseModule(Predictor):
         penalize_all: bool = False,
         channels_last: bool = False,
         compile: bool = False,
+        metrics: dict[str, Metric] | list[Metric] | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(network, nn.Module):
@@ -70,6 +74,7 @@ class BaseModule(Predictor):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
+        self.given_metrics = by_name(metrics or {})
         self.scores = nn.ModuleDict()
         self.rate: float | None = None
         self.may_diverge = False
@@ -95,7 +100,7 @@ class BaseModule(Predictor):
         if on_tpu(self._trainer):
             self.scores = OnHost()
         for name in ("val", "test"):
-            self.scores[name] = self.metrics().clone(prefix=f"{name}_")
+            self.scores[name] = self.all_metrics().clone(prefix=f"{name}_")
             for metric in self.scores[name].modules():
                 if isinstance(metric, Metric):
                     metric.process_group = group

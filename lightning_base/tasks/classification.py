@@ -17,6 +17,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.given import demand_loss, demand_taken, mean_loss
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.scores import ClassRatio, CrossEntropy, MacroAUROC
 from lightning_base.tasks.settings import demand_weight
@@ -44,6 +45,8 @@ class Classification(BaseModule):
         num_classes: C; by default what the data has.
         label_smoothing: in [0, 1); Szegedy et al. 2016.
         class_weights: one weight per class, or "balanced": n / (C · n_c) over the fold's training role.
+        loss: what training minimises instead, called with logits (B, C) and class numbers (B,); gives the mean over
+            samples (), or theirs (B,). Evaluation reports the cross-entropy all the same.
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
@@ -58,6 +61,7 @@ class Classification(BaseModule):
         num_classes: int | None = None,
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | Literal["balanced"] | None = None,
+        loss: nn.Module | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(network, **kwargs)
@@ -67,6 +71,8 @@ class Classification(BaseModule):
             class_weights in (None, "balanced") if isinstance(class_weights, str | None) else _numbers(class_weights)
         ):
             raise ConfigError(f"model.class_weights: {class_weights!r:.60} is neither a list of numbers nor 'balanced'")
+        demand_loss(loss, label_smoothing=label_smoothing, class_weights=class_weights)
+        self.loss = loss
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.register_buffer("weight", None, persistent=False)
@@ -80,6 +86,11 @@ class Classification(BaseModule):
                 "leave it out or give their number"
             )
         self.classes = data.classes
+        if self.loss is not None and (mix := next((op for op in data.augment if op.mixes), None)) is not None:
+            raise ConfigError(
+                f"model.loss: {type(mix).__name__} (data.augment) makes targets shares of classes, which only the "
+                "task's own loss takes; leave one out"
+            )
         if self.class_weights == "balanced" and data.preprocess.fitted and self._fitting():
             count = np.bincount(self._targets(data), minlength=len(self.classes))
             self.weight = torch.from_numpy(count.sum() / (len(count) * np.maximum(count, 1))).float()
@@ -120,7 +131,9 @@ class Classification(BaseModule):
         assert isinstance(batch.y, Tensor)
         logits: Tensor = self.outputs(batch.x, batch.lengths)  # (B, C)
         weight = None
-        if self.training:
+        if self.training and self.loss is not None:
+            loss = mean_loss(self.loss, logits, batch.y)
+        elif self.training:
             hard = self.weight is not None and not batch.y.is_floating_point()  # else torch's mean is plain
             how = "sum" if hard and self._some_weigh_nothing() else "mean"
             loss = F.cross_entropy(logits, batch.y, self.weight, reduction=how, label_smoothing=self.label_smoothing)
@@ -145,6 +158,8 @@ class Classification(BaseModule):
                 f"model.network: {type(self.network).__name__} gives logits of shape {shape}, the data's "
                 f"{want[1]} classes need {want}; set {outputs_key(self.network)} to {want[1]}"
             )
+        if self.loss is not None:
+            demand_taken(self, self.loss, batch)
 
     def _shape(self, batch: Batch) -> tuple[int, ...]:
         """The shape of a batch's probabilities."""

@@ -14,6 +14,7 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
+from lightning_base.tasks.given import demand_loss, demand_taken, mean_loss
 from lightning_base.tasks.label_scores import LabelCounts, LabelEntropy, LabelRanking
 from lightning_base.tasks.predictor import Output
 
@@ -29,6 +30,8 @@ class MultiLabel(BaseModule):
     Args:
         network: gives logits (B, C) for inputs (B, ...).
         threshold: the probability above which a label is predicted, between 0 and 1.
+        loss: what training minimises instead, called with logits (B, C) and labels (B, C) of the logits' type; gives
+            the mean over samples (), or theirs (B,). Evaluation reports the cross-entropy all the same.
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
@@ -37,8 +40,12 @@ class MultiLabel(BaseModule):
 
     takes = ("labels",)
 
-    def __init__(self, network: nn.Module, threshold: float = 0.5, **kwargs: Any) -> None:
+    def __init__(
+        self, network: nn.Module, threshold: float = 0.5, loss: nn.Module | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(network, **kwargs)
+        demand_loss(loss)
+        self.loss = loss
         if not 0 < threshold < 1:
             raise ConfigError(f"model.threshold: {threshold} is not between 0 and 1; give a probability, e.g. 0.5")
         self.threshold = threshold
@@ -73,8 +80,18 @@ class MultiLabel(BaseModule):
         """The mean cross-entropy (); probabilities (B, C); labels (B, C)."""
         assert isinstance(batch.y, Tensor)
         logits = self.logits(batch.x, batch.lengths)
-        loss = F.binary_cross_entropy_with_logits(logits, batch.y.to(logits.dtype))
+        y = batch.y.to(logits.dtype)
+        if self.training and self.loss is not None:
+            loss = mean_loss(self.loss, logits, y)
+        else:
+            loss = F.binary_cross_entropy_with_logits(logits, y)
         return Output(loss, logits.detach().double().sigmoid(), batch.y)
+
+    def check(self, batch: Batch) -> None:
+        """One forward pass, as BaseModule does it; also that a loss of the user's takes it."""
+        super().check(batch)
+        if self.loss is not None:
+            demand_taken(self, self.loss, batch)
 
     def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
         """Each label's share."""

@@ -1,14 +1,15 @@
 """Predictor: what a task gives of a batch, how that is scored, combined and written, and what it refuses."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, UserError
@@ -17,6 +18,7 @@ from lightning_base.samples.nested import Nested, rows_of
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.tasks.columns import table_columns
+from lightning_base.tasks.given import demand_fits, joined
 from lightning_base.tasks.kinds import demand_kind
 from lightning_base.tasks.network import mend, outputs, shape_of
 from lightning_base.tools.imports import fault
@@ -47,11 +49,13 @@ class Predictor(LightningModule, ABC):
         takes: the kinds of targets that it trains on, as `Samples.kind` has them, "none" among them; () for any.
         network: any nn.Module.
         channels_last: whether image batches are held in channels-last memory.
+        given_metrics: by name, what is scored beside the task's own.
     """
 
     takes: ClassVar[tuple[str, ...]] = ()
     network: nn.Module
     channels_last: bool
+    given_metrics: Mapping[str, Metric] = MappingProxyType({})
 
     @abstractmethod
     def step(self, batch: Batch) -> Output:
@@ -69,13 +73,21 @@ class Predictor(LightningModule, ABC):
     def metrics(self) -> MetricCollection:
         """New metrics of one number each, over (preds, target)."""
 
+    def all_metrics(self) -> MetricCollection:
+        """New metrics: the task's own, and those that it was given.
+
+        Raises:
+            ConfigError: where both have one of a name.
+        """
+        return joined(self.metrics(), self.given_metrics)
+
     def details(self) -> MetricCollection:
         """New metrics that are vectors or matrices, for the reports; none by default."""
         return MetricCollection({})
 
     def scorer(self, preds: Nested, target: Nested) -> Scorer:
         """The metrics of samples drawn from these, as a function of their rows (n,), which may come more than once."""
-        metrics = self.metrics()
+        metrics = self.all_metrics()
 
         def score(rows: Tensor) -> dict[str, Tensor]:
             metrics.reset()
@@ -184,7 +196,8 @@ class Predictor(LightningModule, ABC):
         self.eval()
         try:
             with torch.no_grad():
-                self.step(batch)
+                out = self.step(batch)
+            demand_fits(self.given_metrics, out.preds, out.target)
         except UserError:
             raise
         except Exception as error:  # whatever the user's own network or task does

@@ -14,6 +14,7 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths, targets
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
+from lightning_base.tasks.given import demand_loss, mean_loss
 from lightning_base.tasks.losses import at_least_float32
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.scores import Determination, ResidualError
@@ -26,7 +27,8 @@ class Regression(BaseModule):
 
     Args:
         network: gives (B,) or (B, 1) for inputs (B, ...); (B, K) for K values per sample.
-        loss: what training minimises, a mean over values.
+        loss: what training minimises, a mean over values; or a module, called with values and targets, (B,) or (B, K)
+            each and standardised where these are, that gives their mean, or one of each sample (B,).
         scale_target: train on targets that are standardised by mean and deviation of the fold's training role;
             predictions and metrics are in the target's unit all the same.
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
@@ -40,7 +42,7 @@ class Regression(BaseModule):
     def __init__(
         self,
         network: nn.Module,
-        loss: Literal["mse", "mae", "huber"] = "mse",
+        loss: Literal["mse", "mae", "huber"] | nn.Module = "mse",
         scale_target: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -50,7 +52,9 @@ class Regression(BaseModule):
             "mae": F.l1_loss,
             "huber": F.huber_loss,
         }
-        self.criterion, self.scale_target = losses[loss], scale_target
+        demand_loss(None if isinstance(loss, str) else loss)
+        self.loss = None if isinstance(loss, str) else loss
+        self.criterion, self.scale_target = losses[loss if isinstance(loss, str) else "mse"], scale_target
         self.names: tuple[str, ...] = ()  # of several values
         self.centre: Tensor
         self.spread: Tensor
@@ -109,7 +113,8 @@ class Regression(BaseModule):
         assert isinstance(batch.y, Tensor)
         found = self.values(batch.x, batch.lengths)
         y = self.scaled(batch.y).to(found.dtype) if self.scale_target else batch.y
-        return Output(self.criterion(found, y), self.unscaled(found.detach()), batch.y)
+        loss = self.criterion(found, y) if self.loss is None else mean_loss(self.loss, found, y.to(found.dtype))
+        return Output(loss, self.unscaled(found.detach()), batch.y)
 
     def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
         """Of several values each one's mean."""

@@ -136,7 +136,7 @@ def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:
 
 def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
     """The task's metrics over all predictions at once."""
-    return _numbers(task.metrics()(predictions.preds, predictions.target))
+    return _numbers(task.all_metrics()(predictions.preds, predictions.target))
 
 
 def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
@@ -158,7 +158,7 @@ def trivial_scores(
     if type(task).trivial is BaseModule.trivial and type(task).beside is BaseModule.beside:
         return None
     found = task.beside(pool, train, predictions.samples, predictions.rows, predictions.preds)
-    return None if found is None else (_numbers(task.metrics()(found[0], predictions.target)), found[1])
+    return None if found is None else (_numbers(task.all_metrics()(found[0], predictions.target)), found[1])
 
 
 def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def preflight(run: Run) -> None:
     demand_resolved(pool)
     with naming_faults(f"model: {task} fails"):
         run.model.use(data)
-        metrics = dict(run.model.metrics().items())
+        metrics = dict(run.model.all_metrics().items())
     demand_training(run)
     _try(run)
     try_augmentations(data)

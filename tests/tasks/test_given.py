@@ -1,0 +1,122 @@
+"""Losses and metrics from YAML: scored as scikit-learn scores, trained as they say, refused before training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import cohen_kappa_score, explained_variance_score
+from torch import nn
+
+from lightning_base.errors import UserError
+from lightning_base.tasks import Classification, Focal, MultiLabel, Regression
+from lightning_base.tasks.given import by_name, mean_loss, snake
+from models.linear import Linear
+from tests.helpers import CONFIGS, Run, crossval, read_json, refused, weights
+
+KAPPA = "{class_path: torchmetrics.classification.MulticlassCohenKappa, init_args: {num_classes: 2}}"
+CANCER = ["--config", str(CONFIGS / "breast_cancer_mlp.yaml"), "--trainer.max_epochs", "2", "--trainer.logger", "false"]
+PLAIN = [*CANCER, "--model.init_args.class_weights", "null"]
+
+
+def test_a_metric_of_torchmetrics_stands_beside_the_tasks_own(run: Run, work: Path) -> None:
+    run("crossval", *CANCER, "--model.init_args.metrics", f"[{KAPPA}]")
+    oof, metrics = (
+        pd.read_parquet(crossval("breast_cancer_mlp") / "oof.parquet"),
+        read_json(crossval("breast_cancer_mlp") / "summary.json")["metrics"],
+    )
+    expected = [cohen_kappa_score(part["target"], part["pred"]) for _, part in oof.groupby("fold")]
+    assert metrics["cohen_kappa"]["folds"] == pytest.approx(expected, abs=1e-6)
+    assert metrics["accuracy"]["score"] > 0.9
+    run("test", "--ckpt_path", str(crossval("breast_cancer_mlp")))
+    table = pd.read_parquet(crossval("breast_cancer_mlp") / "test.parquet")
+    found = read_json(crossval("breast_cancer_mlp") / "test.json")["metrics"]["cohen_kappa"]["value"]
+    assert found == pytest.approx(cohen_kappa_score(table["target"], table["pred"]), abs=1e-6)
+
+
+def test_a_metric_with_a_name_can_be_followed_by_a_callback(run: Run, work: Path) -> None:
+    """Early stopping follows it where validation sees a slice of the training part."""
+    data = ["--config", str(CONFIGS / "linear_regression_gd.yaml"), "--trainer.max_epochs", "4", "--trainer.logger"]
+    explained = "{explained: {class_path: torchmetrics.regression.ExplainedVariance}}"
+    stop = "{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: val_explained, mode: max}}"
+    more = ["false", "--trainer.check_val_every_n_epoch", "1", "--data.init_args.inner_val", "0.2"]
+    run("crossval", *data, *more, "--model.init_args.metrics", explained, "--trainer.callbacks", f"[{stop}]")
+    oof = pd.read_parquet(crossval("linear_regression_gd") / "oof.parquet")
+    expected = [explained_variance_score(part["target"], part["pred"]) for _, part in oof.groupby("fold")]
+    found = read_json(crossval("linear_regression_gd") / "summary.json")["metrics"]["explained"]["folds"]
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_focal_loss_of_gamma_0_trains_as_the_cross_entropy_and_of_2_otherwise(run: Run, work: Path) -> None:
+    for name, loss in (("own", "null"), ("zero", 0.0), ("two", 2.0)):
+        focal = f"{{class_path: lightning_base.tasks.Focal, init_args: {{gamma: {loss}}}}}" if name != "own" else "null"
+        run("fit", *PLAIN, "--model.init_args.loss", focal, "--name", name)
+    own, zero, two = (weights(work / "runs" / name / "fit" / "version_0") for name in ("own", "zero", "two"))
+    for key, value in own.items():
+        torch.testing.assert_close(value, zero[key], rtol=1e-4, atol=1e-5)
+    assert any(not torch.allclose(value, two[key], atol=1e-4) for key, value in own.items())
+
+
+def test_focal_loss_is_the_formula() -> None:
+    logits, y = torch.randn(7, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0, 1, 2, 0])
+    p = logits.double().softmax(dim=1).numpy()[np.arange(7), y.numpy()]
+    assert Focal(1.5)(logits, y).numpy() == pytest.approx(-((1 - p) ** 1.5) * np.log(p), rel=1e-5)
+    labels = (logits > 0.3).float()
+    q = logits.double().sigmoid().numpy()
+    q = np.where(labels > 0, q, 1 - q)
+    assert Focal(2)(logits, labels).numpy() == pytest.approx((-((1 - q) ** 2) * np.log(q)).mean(axis=1), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("metrics", "[torchmetrics.regression.PearsonCorrCoef]", "pearson_corr_coef does not take predictions"),
+        (
+            "metrics",
+            "[{class_path: torchmetrics.classification.MulticlassAccuracy, init_args: {num_classes: 2}}]",
+            "the task has a 'accuracy' itself",
+        ),
+        (
+            "metrics",
+            "{each: {class_path: torchmetrics.classification.MulticlassF1Score, "
+            "init_args: {num_classes: 2, average: none}}}",
+            "each gives (2,) where a metric is one number",
+        ),
+        ("metrics", f"[{KAPPA}, {KAPPA}]", "two are called 'cohen_kappa'"),
+        ("loss", "torch.nn.HuberLoss", "HuberLoss does not take"),
+        ("loss", "{class_path: lightning_base.tasks.Focal, init_args: {gamma: -1}}", "gamma -1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_training(
+    option: str, value: str, said: str, capsys: pytest.CaptureFixture[str], work: Path
+) -> None:
+    refused(capsys, ["crossval", *PLAIN, f"--model.init_args.{option}", value], said)
+    assert not (work / "runs").exists() or not list((work / "runs").rglob("fold_*"))
+
+
+def test_a_loss_and_what_shapes_the_tasks_own_exclude_each_other() -> None:
+    for more in ({"label_smoothing": 0.1}, {"class_weights": [1.0, 2.0]}):
+        with pytest.raises(UserError, match="belongs to the task's own loss"):
+            Classification(Linear(4, 2), loss=Focal(), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("task", [Classification, MultiLabel, Regression])
+def test_a_loss_that_is_none_is_refused(task: Any) -> None:
+    with pytest.raises(UserError, match=r"model\.loss"):
+        task(Linear(4, 2), loss=3)
+
+
+def test_a_loss_gives_one_number_or_one_per_sample() -> None:
+    found, y = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.zeros(3, 2)
+    assert mean_loss(nn.MSELoss(), found, y).item() == pytest.approx(91 / 6)
+    with pytest.raises(UserError, match=r"gives \(3, 2\)"):
+        mean_loss(nn.MSELoss(reduction="none"), found, y)
+
+
+def test_names_are_those_of_classes() -> None:
+    names = {"MulticlassCohenKappa": "cohen_kappa", "R2Score": "r2_score", "BinaryAUROC": "auroc"}
+    assert {name: snake(name) for name in names} == names
+    with pytest.raises(UserError, match="is no metric"):
+        by_name({"a": 3})  # type: ignore[dict-item]
