@@ -93,6 +93,7 @@ class Tally:
         floats: distinct values read as numbers; where they are more than MOST_FLOATS, only some.
         examples: the first few distinct values, as they are written.
         rising: whether it counts: whole numbers, each one more than that before.
+        parsed: whether some of its values came as numbers, so that how these are written is not known.
     """
 
     known: int = 0
@@ -105,6 +106,7 @@ class Tally:
     floats: set[float] = field(default_factory=set)
     examples: list[str] = field(default_factory=list)
     rising: bool = True
+    parsed: bool = False
     last: float = math.nan
 
     def add(self, values: Values, chunk: Chunk) -> None:
@@ -116,7 +118,7 @@ class Tally:
         if values.dtype != object:
             self.numbers += len(values) - missing
             self._count(values)
-            self.values = None
+            self.values, self.parsed = None, True
             if len(self.floats) <= MOST_FLOATS or len(self.examples) < 3:
                 self._remember(values[~gone] if missing else values)
             return
@@ -150,7 +152,7 @@ class Tally:
             if len(self.floats) <= MOST_FLOATS:
                 self.floats.update(pd.unique(part)[: MOST_FLOATS + 1].tolist())
         if len(self.examples) < 3:
-            found = [f"{value:.10g}" for value in pd.unique(values[:1000])[:3]]
+            found = [f"{value + 0.0:.10g}" for value in pd.unique(values[:1000])[:3]]  # one zero
             self.examples += [one for one in found if one not in self.examples][: 3 - len(self.examples)]
 
     @property

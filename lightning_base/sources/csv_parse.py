@@ -88,6 +88,7 @@ class Parser:
                 raise self._meant(error) or Uneven from error
             table = schema.empty_table()
         columns = [column.combine_chunks() for column in table.columns]
+        _demand_no_nan(columns)
         return pa.RecordBatch.from_arrays(columns, schema=schema), bad, before, count
 
     def first(self, source: CsvBytes, block: bytes) -> Any | None:
@@ -107,6 +108,7 @@ class Parser:
         options = self._options(source.delimiter, source.quote, bad, STREAMED)
         try:
             for batch in pacsv.open_csv(pa.PythonFile(source, mode="r"), **options):
+                _demand_no_nan(batch.columns)
                 numbers = _numbers(read, len(batch), [number for number, _ in bad])
                 read = int(numbers[-1]) if len(numbers) else read
                 yield batch, numbers
@@ -157,6 +159,15 @@ def _told(done: "Future[tuple[Any, Bad, int, int]]", bad: Bad) -> Batch:
         raise Uneven
     bad += [(before + number, fields) for number, fields in found]
     return batch, before + _numbers(0, len(batch), [number for number, _ in found])
+
+
+def _demand_no_nan(columns: Sequence[Any]) -> None:
+    """Raises NotNumbers for what pyarrow takes for a number that is none, as -nan: it is not declared as missing."""
+    for i, column in enumerate(columns):
+        if column.type == pa.float64():
+            count = int(np.count_nonzero(np.isnan(column.to_numpy(zero_copy_only=False))))
+            if count > column.null_count:
+                raise NotNumbers(i)
 
 
 def _numbers(before: int, count: int, bad: list[int]) -> npt.NDArray[np.int64]:

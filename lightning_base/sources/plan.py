@@ -68,9 +68,9 @@ def plan(layout: Layout, records: Records) -> Plan:
     names = inputs(layout, records)
     declared = [f.name for f in layout.features or () if f.categories is not None] or list(layout.categorical)
     rows, tallies = _tally(layout, records, names, declared)
-    # a column found not to be numbers whose first chunks all were, and not remembered as they are written
-    late = [n for n in names if n not in declared and not _numeric(layout, n, tallies[n]) and tallies[n].values is None]
-    if late:
+    # columns that hold other values than numbers, of which some chunks did not: what they are is told by all of them
+    mixed = {name for name, tally in tallies.items() if tally.parsed and (tally.odd is not None or tally.coded)}
+    if late := [name for name in names if name in mixed]:
         rows, tallies = _tally(layout, records, names, declared + late)
     given = {feature.name: feature for feature in layout.features or ()}
     columns, findings = [], list[tuple[str, str, str]]()
