@@ -9,6 +9,7 @@ POOL = {  # the option of each of our data modules that names what is trained on
     "datamodules.arrays.Arrays": "source",
     "datamodules.detection.Detection": "root",
     "datamodules.image_folder.ImageFolder": "root",
+    "datamodules.image_masks.ImageMasks": "images",
     "datamodules.ratings.Ratings": "path",
     "datamodules.sound.Sound": "root",
     "datamodules.table.Table": "path",
@@ -17,6 +18,7 @@ POOL = {  # the option of each of our data modules that names what is trained on
 OF_ALL = ("fetch", "labels", "predict")
 MORE = {  # beside POOL and OF_ALL
     "datamodules.detection.Detection": ("annotations", "images"),
+    "datamodules.image_masks.ImageMasks": ("masks", "test_images", "test_masks"),
     "datamodules.ratings.Ratings": ("test_path",),
     "datamodules.streaming.Streaming": ("shards", "test_shards", "cache"),
     "datamodules.table.Table": ("test_path",),
