@@ -60,6 +60,8 @@ class ImageFolder(BaseDataModule):
         pattern: of a path below the part's folder, such as "{target}_{group}_{take}.png": `target` names the class,
             `group` what must stay on one side of a split, other names are free; a name takes no "/".
         metadata: a CSV or Parquet file with a row per image, as a path from the root.
+        class_folders: false where folders are no classes: images then have the target that `pattern` or a table tells,
+            or none, as beside another input that has it.
         predict: a folder of images that `predict` reads; its subfolders are no classes.
         download: fetch CIFAR-10 into the root with torchvision, if it is not there.
         pack: keep the decoded images in the cache folder; false decodes them whenever they are needed, for data
@@ -78,6 +80,7 @@ class ImageFolder(BaseDataModule):
     frames: Frames = "first"
     pattern: str | None = None
     metadata: str | None = None
+    class_folders: bool = True
     predict: str | None = None
     download: bool = False
     pack: bool = True
@@ -123,7 +126,7 @@ class ImageFolder(BaseDataModule):
             return self._cifar10(root, source)
         parts = pool_parts(root)
         pool = self._part(root, parts)
-        classes = _classes(pool, root, parts)
+        classes = _classes(pool, root, parts, self.class_folders)
         if source == "pool":
             samples = self._samples_of(pool, classes, self.image_size)
             if len(parts) > 1:
@@ -155,6 +158,8 @@ class ImageFolder(BaseDataModule):
         if labels.read and labels.table.empty:
             first = "".join(f" ({name}: {detail})" for name, _, detail in labels.findings[:1])
             raise DataError(f"{labels.read[0]}: labels no image of {folder}{first}; mend the table")
+        if files.empty and not self.class_folders:
+            raise DataError(f"{folder}: no images ({', '.join(SUFFIXES)}); put some there, or name another data.root")
         if len(labels.table) < len(files):
             files = files[files["name"].isin(labels.table.index)].reset_index(drop=True)
         return _Part(folder, files, labels.table, findings, len(parts) - 1)
@@ -165,11 +170,12 @@ class ImageFolder(BaseDataModule):
 
     def _samples_of(self, part: "_Part", classes: list[str], size: Size | None) -> Samples:
         """The samples of a part."""
-        named = part.named(classes)
+        named = part.named(classes, self.class_folders) if classes else None
         pack = self._packed(part, size)
         rows = pack.readable
         table = pd.DataFrame({"id": rows["name"]})
-        table["target"] = pd.Index(classes).get_indexer(pd.Index(named.loc[rows["file"]])).astype(np.int64)
+        if named is not None:
+            table["target"] = pd.Index(classes).get_indexer(pd.Index(named.loc[rows["file"]])).astype(np.int64)
         for name in ("group", "time", "role"):
             if name in part.labels:
                 table[name] = part.labels.loc[rows["file"], name].to_numpy()
@@ -190,9 +196,10 @@ class ImageFolder(BaseDataModule):
 
     def _cifar10(self, root: Path, source: Source) -> Samples:
         """CIFAR-10's training images as the pool, its test images as the test source."""
-        if self.mode != "RGB" or self.image_size not in (None, (32, 32)):
+        if self.mode != "RGB" or self.image_size not in (None, (32, 32)) or not self.class_folders:
             raise DataError(
-                f"{root / CIFAR10_FOLDER}: is read as RGB images of 32x32; leave data.mode and data.image_size out"
+                f"{root / CIFAR10_FOLDER}: is read as RGB images of 32x32 with their classes; leave data.mode, "
+                "data.image_size and data.class_folders out"
             )
         from torchvision.datasets import CIFAR10
 
@@ -220,11 +227,11 @@ class _Part:
     findings: list[tuple[str, str, str]]
     depth: int  # of the class folders in names
 
-    def named(self, classes: list[str]) -> "pd.Series[str]":
+    def named(self, classes: list[str], class_folders: bool) -> "pd.Series[str]":
         """By file its class: as told, or else its folder.
 
         Raises:
-            UserError: where it is none of the classes.
+            UserError: where it is none of the classes, or neither tells it.
         """
         known = set(classes)
         if "target" in self.labels:
@@ -234,6 +241,8 @@ class _Part:
                         f"{self.folder / str(name)}: is of class {target!r}, none of {', '.join(classes)}; mend it"
                     )
             return self.labels["target"]
+        if not class_folders:
+            raise DataError(f"{self.folder}: no table tells the classes, as one does of the pool; give it metadata.csv")
         return pd.Series(_by_folder(self.folder, self.files, classes, self.depth), index=self.labels.index, dtype=str)
 
 
@@ -291,13 +300,15 @@ def list_parts(root: Path, parts: Sequence[str]) -> tuple[Path, pd.DataFrame, pd
     return root, pd.concat(files, ignore_index=True), pd.concat(found, ignore_index=True)
 
 
-def _classes(pool: _Part, root: Path, parts: Sequence[str]) -> list[str]:
-    """The pool's classes: those told, else the names of the folders in the first part, sorted."""
+def _classes(pool: _Part, root: Path, parts: Sequence[str], class_folders: bool) -> list[str]:
+    """The pool's classes: those told, else the names of the folders in the first part, sorted; none without either."""
     if "target" in pool.labels:
         classes = class_names(pool.labels["target"])
         if len(classes) < 2:
             raise DataError(f"{pool.folder}: classes {classes} alone; classification needs two or more")
         return classes
+    if not class_folders:
+        return []
     home, prefix, left_out = (
         root / parts[0],
         f"{parts[0]}/" if len(parts) > 1 else "",

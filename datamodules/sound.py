@@ -102,7 +102,10 @@ class Sound(BaseDataModule):
         good = (rows["error"] == "").to_numpy()
         if not good.any():
             raise DataError(f"{listed.folder / rows['name'][0]}: {rows['error'][0]}, as are all files; give others")
-        table, found = pd.DataFrame({"id": rows["name"][good].to_numpy()}), [listed.findings, self._wrong(rows)]
+        table, found = (
+            pd.DataFrame({"id": rows["name"][good].to_numpy()}),
+            [listed.findings, decoding_findings(rows, self.sample_rate)],
+        )
         if (roles := listed.roles(table["id"])) is not None:
             table["role"] = roles
         classes: tuple[str, ...] = ()
@@ -123,21 +126,6 @@ class Sound(BaseDataModule):
             origin=str(listed.folder),
             findings=pd.concat(found, ignore_index=True),
             hashes=rows["content"][good].to_numpy(dtype=np.uint64),
-        )
-
-    def _wrong(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Findings of what was decoded: what could not be, what was resampled, and what is beyond full scale."""
-        bad = rows[rows["error"] != ""]
-        other = rows[(rows["error"] == "") & (rows["rate"] != self.sample_rate)]
-        notes = [f"{rate} Hz where data.sample_rate is {self.sample_rate}" for rate in other["rate"]]
-        loud = rows[(rows["error"] == "") & (rows["peak"] > 1) & np.isfinite(rows["peak"])]
-        peaks = [f"values up to {peak:.6g}, where full scale is 1; they are kept" for peak in loud["peak"]]
-        return pd.concat(
-            [
-                _found(bad["name"], "unreadable", bad["error"]),
-                _found(other["name"], "rate", notes),
-                _found(loud["name"], "level", peaks),
-            ]
         )
 
     def _label(self, table: pd.DataFrame, names: list[dict[str, str]], classes: tuple[str, ...]) -> pd.DataFrame:
@@ -167,6 +155,27 @@ class Sound(BaseDataModule):
                 )
             names.append(match.groupdict())
         return names
+
+
+def decoding_findings(rows: pd.DataFrame, sample_rate: int) -> pd.DataFrame:
+    """Findings (id, kind, detail) of what was decoded: what could not be, was resampled, or is beyond full scale.
+
+    Args:
+        rows: of the sounds, as `lightning_base.sources.sound.pack_sounds` gives them.
+        sample_rate: that was wanted.
+    """
+    bad = rows[rows["error"] != ""]
+    other = rows[(rows["error"] == "") & (rows["rate"] != sample_rate)]
+    notes = [f"{rate} Hz where data.sample_rate is {sample_rate}" for rate in other["rate"]]
+    loud = rows[(rows["error"] == "") & (rows["peak"] > 1) & np.isfinite(rows["peak"])]
+    peaks = [f"values up to {peak:.6g}, where full scale is 1; they are kept" for peak in loud["peak"]]
+    return pd.concat(
+        [
+            _found(bad["name"], "unreadable", bad["error"]),
+            _found(other["name"], "rate", notes),
+            _found(loud["name"], "level", peaks),
+        ]
+    )
 
 
 def _found(ids: "pd.Series[str]", kind: str, details: Iterable[str]) -> pd.DataFrame:

@@ -35,7 +35,7 @@ class Table(BaseDataModule):
         path: the file: Parquet (.parquet, .pq; pandas' index names the rows, where it is unique), Excel (.xlsx), JSON
             lines (.jsonl, .ndjson), else CSV; CSV and JSON lines may be packed (.gz, .bz2, .xz, .zst).
         target: the column to predict; of several columns of numbers a list: labels where all hold 0 and 1 alone, else
-            values.
+            values; null where rows have no target, as beside another input that has it.
         label_separator: what stands between the labels that each cell of the target column lists, as in "red;large";
             an empty cell is a sample without a label.
         columns: the inputs; by default every column that is not named as something else.
@@ -82,7 +82,7 @@ class Table(BaseDataModule):
     """
 
     path: str
-    target: str | list[str]
+    target: str | list[str] | None
     label_separator: str | None = None
     columns: list[str] | None = None
     categorical: Sequence[str] = ()
@@ -126,7 +126,7 @@ class Table(BaseDataModule):
             raise ConfigError("data.schema: says what columns are; leave columns, categorical, numeric and dates out")
         if isinstance(self.target, list) and (not self.target or len(set(self.target)) < len(self.target)):
             raise ConfigError("data.target: an empty list, or a name twice in it; name each column to predict once")
-        if self.label_separator is not None and (isinstance(self.target, list) or not self.label_separator):
+        if self.label_separator is not None and (not isinstance(self.target, str) or not self.label_separator):
             raise ConfigError("data.label_separator: is for one target column, and not empty; give e.g. ';'")
         demand_separator(self.separator, self.quote)
         demand_written(self.decimal, self.thousands, self.quote, self.comment, self.skip_rows)
@@ -220,7 +220,7 @@ class Table(BaseDataModule):
         """The samples with several targets of each, taken out of what was read; `known` are the pool's."""
         if isinstance(self.target, list):
             return from_columns(samples, self.target, self.task, known)
-        if self.label_separator is None:
+        if self.label_separator is None or self.target is None:
             return samples
         names = known.names if known is not None else self.class_names
         return from_lists(samples, self.target, self.label_separator, "data.target", names)
@@ -238,7 +238,7 @@ class Table(BaseDataModule):
 
     def _form(self, path: str, key: str) -> Format:
         """How a file is written; one to predict may lack the target."""
-        targets = tuple(self.target) if isinstance(self.target, list) else (self.target,)
+        targets = tuple(self.target) if isinstance(self.target, list) else (self.target,) if self.target else ()
         lacking = targets if key == "data.predict" else ()
         return Format(
             path=Path(path),

@@ -245,9 +245,10 @@ def overlaps(start: Codes, end: Codes, sides: Sides) -> npt.NDArray[np.bool_]:
 
 
 def classes_of(samples: Samples) -> tuple[str, ...]:
-    """The names of classes, or of labels."""
-    labels = samples.targets is not None and samples.targets.kind == "labels"
-    return samples.targets.names if labels and samples.targets is not None else samples.classes
+    """The names of classes, or of labels; none where targets are arrays, whose classes are not looked at."""
+    if samples.targets is None or samples.boxes is not None:
+        return samples.classes
+    return samples.targets.names if samples.targets.kind == "labels" else ()
 
 
 def missing_classes(joined: Joined) -> list[Hit]:

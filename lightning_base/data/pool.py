@@ -148,10 +148,12 @@ class Pool:
         self._samples: dict[Source, Samples] = {}
 
     @staticmethod
-    def of(samples: Mapping[Source, Samples], folds: Split, read: "Pool") -> "Pool":
-        """A pool of samples that are given, and of folds; what else it is asked for `read` has."""
+    def of(samples: Mapping[Source, Samples], folds: Split | None, read: "Pool") -> "Pool":
+        """A pool of samples that are given, and of folds where they are; what else it is asked for `read` has."""
         pool = Pool(read.sources, read.division)
-        pool._samples, pool.__dict__["folds"] = dict(samples), folds
+        pool._samples = dict(samples)
+        if folds is not None:
+            pool.__dict__["folds"] = folds
         return pool
 
     def give(self, asked: Samples) -> None:

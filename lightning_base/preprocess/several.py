@@ -55,7 +55,7 @@ class Several(Preprocess):
         parts = {}
         for name, part in self.parts.items():
             one = part.recoded(samples.part(name))
-            parts[name] = Part(one.inputs, one.features, one.white)
+            parts[name] = Part(one.inputs, one.features, one.white, one.schema)
         return replace(samples, inputs=Inputs(parts), hashes=samples.content)
 
     def feeds(self, samples: Samples, fixed: bool = False) -> Feed | Mapping[str, Feed]:

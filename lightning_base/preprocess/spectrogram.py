@@ -48,12 +48,11 @@ class LogMel(Preprocess):
         window: of one frame, in seconds.
         hop: from one frame to the next, in seconds.
         floor: powers are taken to be at least this; 1e-10 is -100 dB of a full-scale amplitude.
+        fixed: false pads sounds to the longest of a batch alone.
 
     Raises:
         UserError: for a length that is not positive, or more filters than the window can tell apart.
     """
-
-    fixed = True
 
     def __init__(
         self,
@@ -63,11 +62,12 @@ class LogMel(Preprocess):
         window: float = 0.025,
         hop: float = 0.01,
         floor: float = 1e-10,
+        fixed: bool = True,
     ) -> None:
         for key, value in (("sample_rate", sample_rate), ("seconds", seconds), ("window", window), ("hop", hop)):
             if not value > 0:
                 raise ConfigError(f"data.{key}: {value} is not positive")
-        self.longest = round(seconds * sample_rate)
+        self.longest, self.fixed = round(seconds * sample_rate), fixed
         self.width, self.hop = round(window * sample_rate), max(round(hop * sample_rate), 1)
         self.n_fft = 1 << max(self.width - 1, 1).bit_length()
         self.floor = floor

@@ -135,7 +135,7 @@ class Samples:
             hashes=None,
             looks=None,
             files=None,
-            schema=None,
+            schema=one.schema,
         )
 
     def of_targets(self) -> "Samples":

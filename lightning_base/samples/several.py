@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from lightning_base.errors import DataError
 from lightning_base.samples.feature import Feature
@@ -20,11 +21,13 @@ class Part:
         payload: N samples, as `Samples.inputs` has them.
         features: a table's columns, or one for a text's words; empty for others.
         white: as in `Samples`, of images.
+        schema: as in `Samples`, of tables.
     """
 
     payload: Payload
     features: tuple[Feature, ...] = ()
     white: float | None = None
+    schema: pd.DataFrame | None = None
 
 
 class Several:
@@ -76,10 +79,15 @@ class Several:
 
     def content(self) -> npt.NDArray[np.uint64]:
         """(N,) uint64 hashes of each sample's inputs together."""
-        total = np.zeros(len(self), dtype=np.uint64)
-        for name in sorted(self.parts):
-            total = mixed(total + np.uint64(0x9E3779B97F4A7C15)) ^ hash_payload(self.parts[name].payload)
-        return total
+        return joint_content({name: hash_payload(part.payload) for name, part in self.parts.items()})
+
+
+def joint_content(hashes: Mapping[str, npt.NDArray[np.uint64]]) -> npt.NDArray[np.uint64]:
+    """(N,) uint64 hashes of several inputs together, of those (N,) uint64 of each by name."""
+    total = np.zeros(len(next(iter(hashes.values()))), dtype=np.uint64)
+    for name in sorted(hashes):
+        total = mixed(total + np.uint64(0x9E3779B97F4A7C15)) ^ hashes[name]
+    return total
 
 
 def content_of(inputs: Payload) -> npt.NDArray[np.uint64]:

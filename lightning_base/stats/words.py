@@ -81,7 +81,7 @@ def counted(n: int, what: str, rarest: tuple[str, int] | None, groups: int | Non
 
 def rarest(table: pd.DataFrame, classes: Sequence[str]) -> tuple[str, int] | None:
     """The rarest class that is there and how many samples of a prediction table it has; None without classes."""
-    if not classes or "target" not in table:
+    if not classes or "target" not in table or not pd.api.types.is_integer_dtype(table["target"]):  # of masks, say
         return None
     numbers, counts = np.unique(table.drop_duplicates("id")["target"], return_counts=True)
     return classes[int(numbers[counts.argmin()])], int(counts.min())

@@ -9,15 +9,19 @@ POOL = {  # the option of each of our data modules that names what is trained on
     "datamodules.arrays.Arrays": "source",
     "datamodules.detection.Detection": "root",
     "datamodules.image_folder.ImageFolder": "root",
+    "datamodules.image_masks.ImageMasks": "images",
     "datamodules.ratings.Ratings": "path",
     "datamodules.sound.Sound": "root",
+    "datamodules.speech.Speech": "root",
     "datamodules.table.Table": "path",
     "datamodules.text.Text": "path",
 }
 OF_ALL = ("fetch", "labels", "predict")
 MORE = {  # beside POOL and OF_ALL
     "datamodules.detection.Detection": ("annotations", "images"),
+    "datamodules.image_masks.ImageMasks": ("masks", "test_images", "test_masks"),
     "datamodules.ratings.Ratings": ("test_path",),
+    "datamodules.speech.Speech": ("transcripts", "test_root", "test_transcripts"),
     "datamodules.streaming.Streaming": ("shards", "test_shards", "cache"),
     "datamodules.table.Table": ("test_path",),
     "datamodules.text.Text": ("files", "test_path", "test_files"),

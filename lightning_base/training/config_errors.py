@@ -88,7 +88,7 @@ def refusal(error: Exception) -> str:
     message = str(error)
     leaves = [leaf for leaf in re.findall(r"^\s*- (.+)$", message, re.MULTILINE) if not _PARSER_LEAF.match(leaf)]
     first: BaseException = error
-    while first.__cause__ is not None:
+    while first.__cause__ is not None and not isinstance(first, UserError):  # ours says what it was made from
         first = first.__cause__
     wrapped = bool(leaves) and "Does not validate" in message
     if isinstance(first, UserError) or (wrapped and str(first) not in leaves[0]):

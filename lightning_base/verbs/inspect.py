@@ -17,7 +17,7 @@ from lightning_base.auditing.report import Leak, counted
 from lightning_base.auditing.suspicions.look import looked_for
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.preprocess import Several, TablePreprocess
+from lightning_base.preprocess import Preprocess, Several, TablePreprocess
 from lightning_base.sources.schema import described as described_columns
 from lightning_base.sources.schema import rows_of, write_schema
 from lightning_base.tools.console import Level, console
@@ -49,10 +49,12 @@ def prepare(experiment: Experiment) -> Prepared:
             out.print(f"{source}: {len(samples)} samples from {samples.origin}", soft_wrap=True)
     if lines := described(data):
         out.print("\n".join(lines), soft_wrap=True, markup=False)
-    if isinstance(data.preprocess, TablePreprocess) and data.samples("pool").schema is not None:
-        widths = data.preprocess.widths()
-        out.print(schema_table(described_columns(data.samples("pool"), widths), rows_of(data.samples("pool"))))
-        write_schema(directory / "schema.yaml", data.samples("pool"), widths)
+    for name, preprocess in parts_of(data.preprocess).items():
+        table = data.samples("pool").parts.get(name)
+        if isinstance(preprocess, TablePreprocess) and table is not None and table.schema is not None:
+            widths = preprocess.widths()
+            out.print(schema_table(described_columns(table, widths), rows_of(table), name))
+            write_schema(directory / (f"schema_{name}.yaml" if name else "schema.yaml"), table, widths)
     write_split(directory, data)
     found = findings(data)
     if len(found):
@@ -84,9 +86,7 @@ def described(data: BaseDataModule) -> list[str]:
         lines[-1] += ": " + ", ".join(f"{name} {n} boxes" for name, n in zip(pool.classes, count, strict=True))
     if "group" in pool.table:
         lines.append(counted(pool.table["group"].nunique(), "group", "groups"))
-    preprocess = data.preprocess
-    of = preprocess.parts if isinstance(preprocess, Several) else {"": preprocess}
-    for name, part in of.items():
+    for name, part in parts_of(data.preprocess).items():
         if isinstance(part, TablePreprocess) and name in pool.parts:
             data.setup("fit")
             n = counted(len(pool.parts[name].features), "column is an input", "columns are inputs")
@@ -94,9 +94,15 @@ def described(data: BaseDataModule) -> list[str]:
     return lines
 
 
-def schema_table(columns: Sequence[Mapping[str, Any]], rows: int) -> Table:
-    """What each column was taken for, a line each; counts are over so many rows."""
-    table = Table(title=f"columns, over all {counted(rows, 'row', 'rows')}", title_justify="left")
+def parts_of(preprocess: Preprocess) -> Mapping[str, Preprocess]:
+    """By input what preprocesses it; that of one input by the name ""."""
+    return preprocess.parts if isinstance(preprocess, Several) else {"": preprocess}
+
+
+def schema_table(columns: Sequence[Mapping[str, Any]], rows: int, part: str = "") -> Table:
+    """What each column, of a part where samples have several, was taken for, a line each; counts are over the rows."""
+    of = f"columns of {part}" if part else "columns"
+    table = Table(title=f"{of}, over all {counted(rows, 'row', 'rows')}", title_justify="left")
     for heading in ("column", "taken for"):
         table.add_column(heading, overflow="fold")
     for heading in ("distinct", "missing"):

@@ -201,7 +201,7 @@ def test_torchvisions_cifar10_layout_is_read_after_its_checksums(
     assert np.array_equal(found.inputs, pixels[:5].reshape(20, 3, 32, 32))
     assert found.table["target"].tolist()[4] == 1
     assert len(data.samples("test")) == 4
-    with pytest.raises(UserError, match=r"leave data\.mode and data\.image_size out"):
+    with pytest.raises(UserError, match=r"leave data\.mode, data\.image_size and data\.class_folders out"):
         ImageFolder(root=str(tmp_path), mode="L").samples("pool")
 
 
