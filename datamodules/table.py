@@ -16,7 +16,7 @@ from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.form import NA_VALUES, Format, demand_separator, demand_written
 from lightning_base.sources.frames import frame_form, read_frame
 from lightning_base.sources.schema import read_schema
-from lightning_base.sources.several_targets import from_columns, from_lists
+from lightning_base.sources.several_targets import demand_targets, from_columns, from_lists
 from lightning_base.sources.tables import read_table
 
 
@@ -124,10 +124,7 @@ class Table(BaseDataModule):
             raise ConfigError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
         if self.schema is not None and (self.columns is not None or self.categorical or self.numeric or self.dates):
             raise ConfigError("data.schema: says what columns are; leave columns, categorical, numeric and dates out")
-        if isinstance(self.target, list) and (not self.target or len(set(self.target)) < len(self.target)):
-            raise ConfigError("data.target: an empty list, or a name twice in it; name each column to predict once")
-        if self.label_separator is not None and (not isinstance(self.target, str) or not self.label_separator):
-            raise ConfigError("data.label_separator: is for one target column, and not empty; give e.g. ';'")
+        demand_targets(self.target, self.label_separator)
         demand_separator(self.separator, self.quote)
         demand_written(self.decimal, self.thousands, self.quote, self.comment, self.skip_rows)
 

@@ -2,19 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.data import BaseDataModule, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
 from lightning_base.preprocess import Preprocess, Vocabulary
-from lightning_base.samples.payload import Ragged, content_hash
 from lightning_base.samples.reading import texts
-from lightning_base.samples.samples import Feature, findings_table
 from lightning_base.sources.class_folders import (
     Listed,
     by_folder,
@@ -25,31 +21,15 @@ from lightning_base.sources.class_folders import (
     silent_folders,
     test_folder,
 )
-from lightning_base.sources.columns import row_id, spelt
+from lightning_base.sources.columns import Task, row_id, spelt
+from lightning_base.sources.corpus import Corpus
 from lightning_base.sources.form import EXCEL, JSON_LINES, NA_VALUES, PARQUET, Format
 from lightning_base.sources.records import Records
+from lightning_base.sources.several_targets import demand_targets, listed_targets, targets_of
 from lightning_base.sources.text_files import SUFFIXES, decode, decode_lines, read_bytes
 
 TABLES = (*PARQUET, *EXCEL, *JSON_LINES, ".csv", ".tsv")
 KEYS = {"pool": "data.path", "test": "data.test_path", "predict": "data.predict"}
-
-
-@dataclass
-class Corpus:
-    """Texts as they are read: ids, texts, names of classes (None: none known), groups, roles, and findings."""
-
-    ids: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    targets: list[str | None] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
-    roles: list[str] = field(default_factory=list)
-    findings: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def add(self, id_: str, text: str, target: str | None) -> None:
-        """Takes a text."""
-        self.ids.append(id_)
-        self.texts.append(text)
-        self.targets.append(target)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -69,10 +49,15 @@ class Text(BaseDataModule):
             train and val, by `role`, are the pool), or a CSV (.csv, .tsv) or Parquet file.
         files: one file per class, with one text per line: {neg: a.txt, pos: b.txt}.
         text: the column of texts, where the path is a table.
-        target: … of class names.
+        target: … of class names; of several columns of numbers a list: labels where all hold 0 and 1 alone, else
+            values.
+        label_separator: what stands between the labels that each cell of the target column lists, as in "red;large";
+            an empty cell is a text without a label.
+        task: of several target columns "regression" takes 0 and 1 as values too.
         ids: … of unique names for the rows; by default their numbers.
         group: … whose equal values must stay on one side of a split.
-        class_names: the classes in the order of their numbers; by default those found, in alphabetical order.
+        class_names: the classes, or labels that cells list, in the order of their numbers; by default those found, in
+            alphabetical order.
         test_path: what `path` is, with sealed test texts.
         test_files: what `files` is, with sealed test texts.
         predict: a folder of text files, in folders or not, a file with one text per line, or a table, which `predict`
@@ -94,7 +79,9 @@ class Text(BaseDataModule):
     path: str | None = None
     files: dict[str, str] | None = None
     text: str = "text"
-    target: str = "target"
+    target: str | list[str] = "target"
+    label_separator: str | None = None
+    task: Task = "auto"
     ids: str | None = None
     group: str | None = None
     class_names: list[str] | None = None
@@ -113,6 +100,21 @@ class Text(BaseDataModule):
         super().__post_init__()
         if (self.path is None) == (self.files is None):
             raise ConfigError("data.path: give either data.path or data.files (a file for each class)")
+        demand_targets(self.target, self.label_separator)
+        if self.several and self.files is not None:
+            raise ConfigError(
+                "data.files: a text has the class of its file, and data.target or data.label_separator asks for "
+                "several targets of each; give a table (data.path)"
+            )
+        if isinstance(self.target, str) and self.task == "regression":
+            raise ConfigError("data.task: regression is for target columns; list them, if only one: data.target: [...]")
+        if isinstance(self.target, list):
+            if self.class_names is not None:
+                raise ConfigError("data.class_names: the columns of data.target name themselves; leave it out")
+            if twice := {self.text, self.ids, self.group} & {*self.target}:
+                raise ConfigError(
+                    f"data.target: {min(filter(None, twice))!r} is named as something else too; name it once"
+                )
         try:
             self._token = re.compile(self.token)
         except re.error as error:
@@ -123,6 +125,11 @@ class Text(BaseDataModule):
             raise ConfigError(
                 f"data.encoding: {self.encoding!r} is not an encoding; give e.g. utf-8 or latin-1"
             ) from error
+
+    @property
+    def several(self) -> bool:
+        """Whether a text has several values or labels."""
+        return isinstance(self.target, list) or self.label_separator is not None
 
     def make_preprocess(self) -> Preprocess:
         """A vocabulary of the training role's words."""
@@ -156,13 +163,34 @@ class Text(BaseDataModule):
                 "data: no test texts; seal a share with data.test_size, e.g. 0.2, or give data.test_path or test_files"
             )
         classes: Sequence[str] = ()
-        if source != "predict":
+        targets = None
+        if source != "predict" and self.several:
+            known = self.samples("pool").targets if source == "test" else None
+            targets = self._several(corpus, origin, known)
+        elif source != "predict":
             found = sorted({*(files or ()), *(name for name in corpus.targets if name is not None)})
             classes = self.classes if source == "test" else self.class_names or found
-        return self._samples_of(corpus, tuple(classes), origin)
+        return corpus.samples(self._tokens, tuple(classes), targets, origin)
+
+    def _tokens(self, text: str) -> list[str]:
+        """The words of a text."""
+        return self._token.findall(text.lower() if self.lower else text)
+
+    def _several(self, corpus: Corpus, origin: str, known: Targets | None) -> Targets:
+        """Several targets of each text; `known` are the pool's."""
+        if isinstance(self.target, list):
+            return targets_of(np.concatenate(corpus.values), self.target, self.task, known)
+        assert self.label_separator is not None
+        names = known.names if known is not None else self.class_names
+        listed = (corpus.targets, corpus.ids, self.target, self.label_separator)
+        targets, findings = listed_targets(*listed, "data.target", origin, names)
+        corpus.findings += findings
+        return targets
 
     def _path(self, corpus: Corpus, path: Path, key: str, source: Source) -> str:
         """Takes the texts of a folder, a table or, to predict, a file of lines; what messages name."""
+        if path.is_dir() and self.several and source != "predict":
+            raise DataError(f"{key}: {path} is a folder, whose texts have one class each; give a table, or one target")
         if path.is_dir():
             return self._folder(corpus, (list_pool if source == "pool" else list_all)(path, SUFFIXES, key), source)
         if Format(path).suffix in TABLES:
@@ -217,13 +245,19 @@ class Text(BaseDataModule):
     def _records(self, corpus: Corpus, path: Path, key: str, with_target: bool) -> None:
         """Takes one text per record."""
         records = Records(Format(path, self.separator, True, self.encoding, NA_VALUES, key))
-        target, group = (self.target, self.group) if with_target else (None, None)
-        for name, argument in ((self.text, "text"), (target, "target"), (self.ids, "ids"), (group, "group")):
+        several = self.target if isinstance(self.target, list) and with_target else []
+        target = self.target if isinstance(self.target, str) and with_target else None
+        group = self.group if with_target else None
+        for name, argument in ((self.text, "text"), (self.ids, "ids"), (group, "group")):
             records.require([name], f"data.{argument}")
+        records.require([target, *several], "data.target")
         wanted = list(dict.fromkeys(n for n in (self.text, target, self.ids, group) if n is not None))
         seen: dict[str, int] = {}
-        for chunk in records.chunks(wanted):
-            targets = None if target is None else spelt(chunk.columns[target])
+        for chunk in records.chunks(wanted, several):
+            first = len(corpus.ids)
+            targets = None if target is None else chunk.columns[target]
+            if targets is not None and self.label_separator is None:
+                targets = spelt(targets)
             ids = None if self.ids is None else texts(chunk.columns[self.ids])
             for i, text in enumerate(chunk.columns[self.text]):
                 id_ = f"{len(corpus.ids):08d}"
@@ -236,6 +270,10 @@ class Text(BaseDataModule):
                             f"{path}: line {chunk.lines[i]} has no {group!r} (data.group); give every row one"
                         )
                     corpus.groups.append(chunk.columns[group][i])
+            if several:
+                corpus.add_values(chunk, several, first)
+        if several:
+            corpus.demand_numbers(several, str(path))
         corpus.findings += records.findings
 
     def _named(self, path: Path, id_: str | None, line: int, seen: dict[str, int]) -> str:
@@ -248,37 +286,3 @@ class Text(BaseDataModule):
                 "its own"
             )
         return id_
-
-    def _samples_of(self, corpus: Corpus, classes: tuple[str, ...], origin: str) -> Samples:
-        """The corpus as codes of words; texts without a word are findings and no samples."""
-        tokens = [self._token.findall(text.lower() if self.lower else text) for text in corpus.texts]
-        keep = [i for i, words in enumerate(tokens) if words]
-        findings = corpus.findings + [
-            (id_, "empty", "it has no words") for id_, words in zip(corpus.ids, tokens, strict=True) if not words
-        ]
-        words = sorted({word for text in tokens for word in text})
-        number = {word: code for code, word in enumerate(words)}
-        codes = [np.array([number[word] for word in tokens[i]], dtype=np.int32) for i in keep]
-        hashes = [content_hash("\n".join(tokens[i]).encode(errors="surrogatepass")) for i in keep]
-        columns: dict[str, Any] = {"id": [corpus.ids[i] for i in keep]}
-        if classes:
-            spelling = spelt(np.array(classes, dtype=object))  # as targets of tables are, whatever they are called here
-            place = {name: c for names in (spelling, classes) for c, name in enumerate(names)}
-            columns["target"] = np.array([place.get(corpus.targets[i] or "", -1) for i in keep], dtype=np.int64)
-            for id_, i, target in zip(columns["id"], keep, columns["target"], strict=True):
-                if target < 0:
-                    known = f"none of the classes {', '.join(classes[:10])}"
-                    findings.append((id_, "target", f"target {corpus.targets[i] or 'missing'}: {known}"))
-        if corpus.groups:
-            columns["group"] = [corpus.groups[i] for i in keep]
-        if corpus.roles:
-            columns["role"] = [corpus.roles[i] for i in keep]
-        return Samples(
-            inputs=Ragged.of(codes, np.zeros(0, dtype=np.int32)),
-            table=pd.DataFrame(columns),
-            classes=classes,
-            origin=origin,
-            features=(Feature("text", tuple(words)),),
-            findings=findings_table(findings),
-            hashes=np.array(hashes, dtype=np.uint64),
-        )

@@ -67,6 +67,13 @@ def verses(work: Path) -> list[object]:
     return ["--data.path", work / "verses.txt"]
 
 
+def dialogues(work: Path) -> list[object]:
+    """All of them: the number of labels is that of the whole pool."""
+    folder = shared("woz2")
+    pool = json.dumps([str(folder / f"woz_{part}_en.json.gz") for part in ("train", "validate")])
+    return ["--data.path", pool, "--data.test_path", folder / "woz_test_en.json.gz"]
+
+
 # configurations of data that the project does not ship: the options that name it
 SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
     "german_credit_binary": lambda work: ["--data.path", shared("german-credit/german.data")],
@@ -78,6 +85,7 @@ SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
     "bccd_centre": bccd,
     "multi30k_gru": captions,
     "tinyshakespeare": verses,
+    "woz2_slots": dialogues,
 }
 PARTLY = ("ml100k_mf", "multi30k_gru", "tinyshakespeare")  # some samples are held out by no fold
 WITHOUT_TEST = ("linear_regression_gd", "fsdd_cnn", "ml100k_mf")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.preprocess.base import Preprocess, Unseen
 from lightning_base.samples.batch import Batch
+from lightning_base.samples.marks import FIRST, MOST, mark
 from lightning_base.samples.payload import Payload, Ragged, Rows, blocks, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.tools.console import console
@@ -44,6 +46,9 @@ class Tokenizer(Preprocess):
         begin: put 2 before each text.
         end: put 3 behind each text that is not cut.
         longest: cut texts after so many tokens, special ones included; how many were cut is said.
+        keep: whether a text that is cut keeps its start or its end.
+        marks: how many marks there are, which data puts into texts by `mark(0)`, `mark(1)`, …: special tokens 4, 5, …,
+            as for who speaks. No word can be taken for one.
 
     Raises:
         UserError: for a size that has no room for the model's characters, or numbers out of range.
@@ -58,8 +63,13 @@ class Tokenizer(Preprocess):
         begin: bool = False,
         end: bool = False,
         longest: int | None = None,
+        keep: Literal["start", "end"] = "start",
+        marks: int = 0,
     ) -> None:
-        least = len(SPECIAL) + (BYTES if model == "bpe" else 1)
+        if not 0 <= marks <= MOST:
+            raise ConfigError(f"tokenizer marks: {marks} is no number from 0 to {MOST}")
+        self.special = (*SPECIAL, *(f"< mark {i} >" for i in range(marks)))
+        least = len(self.special) + (BYTES if model == "bpe" else 1)
         if model not in ("bpe", "wordpiece", "words", "characters"):
             raise ConfigError(f"tokenizer: no model {model!r}; one of bpe, wordpiece, words, characters")
         for key, value, lowest in (("size", size, least), ("min_count", min_count, 1)):
@@ -68,7 +78,8 @@ class Tokenizer(Preprocess):
         if longest is not None and longest < 1:
             raise ConfigError(f"tokenizer longest: {longest} is below 1; give a number of tokens or null")
         self.model, self.most, self.lower, self.min_count = model, size, lower, min_count
-        self.begin, self.end, self.longest = begin, end, longest
+        self.begin, self.end, self.longest, self.keep = begin, end, longest, keep
+        self._marks = re.compile(f"([{mark(0)}-{mark(marks - 1)}])") if marks else None
         self.cut = 0  # texts that the last source had cut
         self._tokenizer: Any = None
 
@@ -84,9 +95,9 @@ class Tokenizer(Preprocess):
             DataError: for inputs that are no texts, rows without a character, or more characters than `size`.
         """
         demand_texts(samples)
-        texts = list(texts_of(samples.inputs, rows))
+        texts = [piece for text in texts_of(samples.inputs, rows) for piece in self._pieces(text)[::2]]
         made = self._made(texts)
-        if made.get_vocab_size() <= len(SPECIAL):
+        if made.get_vocab_size() <= len(self.special):
             raise DataError(f"{samples.origin}: the training texts hold nothing to make tokens of; give texts")
         if made.get_vocab_size() > self.most:
             raise DataError(
@@ -108,7 +119,7 @@ class Tokenizer(Preprocess):
     def _model(self, texts: list[str]) -> tuple[Any, Any]:
         """The library's tokenizer and its trainer."""
         common: dict[str, Any] = {"vocab_size": self.most, "show_progress": False, "min_frequency": self.min_count}
-        special, unknown = list(SPECIAL), SPECIAL[UNKNOWN]
+        special, unknown = list(self.special), SPECIAL[UNKNOWN]
         if self.model == "bpe":
             tokenizer = tokenizers.Tokenizer(models.BPE())
             tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -133,15 +144,38 @@ class Tokenizer(Preprocess):
     def _lowered(self, text: str) -> str:
         return normalizers.Lowercase().normalize_str(text) if self.lower else text
 
-    def encode(self, texts: Iterable[str]) -> list[npt.NDArray[np.int32]]:
-        """The numbers of each text's tokens (T,), cut after `longest`."""
+    def _pieces(self, text: str) -> list[str]:
+        """The text between marks, and the marks, by turns."""
+        return [text] if self._marks is None else self._marks.split(text)
+
+    def _tokens(self, texts: Iterable[str]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+        """Of each text the numbers of its tokens (T,), and where in the text, by characters, each begins and ends."""
+        pieces = [self._pieces(text) for text in texts]
         with one_thread():
-            found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+            plain = [piece for some in pieces for piece in some[::2]]
+            found = iter(self._tokenizer.encode_batch(plain, add_special_tokens=False))
+        for some in pieces:
+            ids, places, start = list[int](), list[tuple[int, int]](), 0
+            for i, piece in enumerate(some):
+                if i % 2:
+                    ids.append(len(SPECIAL) + ord(piece) - FIRST)
+                    places.append((start, start + 1))
+                else:
+                    one = next(found)
+                    ids += one.ids
+                    places += [(start + first, start + last) for first, last in one.offsets]
+                start += len(piece)
+            yield ids, places
+
+    def encode(self, texts: Iterable[str]) -> list[npt.NDArray[np.int32]]:
+        """The numbers of each text's tokens (T,), cut to `longest`."""
         codes = []
-        for one in found:
-            ids = [*([BEGIN] if self.begin else []), *one.ids, *([END] if self.end else [])]
-            codes.append(np.array(ids[: self.longest], dtype=np.int32))
-            self.cut += self.longest is not None and len(ids) > self.longest
+        for found, _ in self._tokens(texts):
+            ids = [*([BEGIN] if self.begin else []), *found, *([END] if self.end else [])]
+            if self.longest is not None and len(ids) > self.longest:
+                ids = ids[: self.longest] if self.keep == "start" else ids[-self.longest :]
+                self.cut += 1
+            codes.append(np.array(ids, dtype=np.int32))
         return codes
 
     def recoded(self, samples: Samples) -> Samples:
@@ -170,7 +204,7 @@ class Tokenizer(Preprocess):
         for number in map(int, ids):
             if number == END:
                 break
-            if number in (PADDING, BEGIN):
+            if number in (PADDING, BEGIN) or len(SPECIAL) <= number < len(self.special):
                 continue
             token = "<unk>" if number == UNKNOWN else self._tokenizer.id_to_token(number)
             if token is None:
@@ -184,10 +218,8 @@ class Tokenizer(Preprocess):
         if self.model == "bpe" or samples.inputs.dtype != np.uint8:
             return {}
         texts, count, pieces = list(texts_of(samples.inputs, rows)), 0, set[str]()
-        with one_thread():
-            found = self._tokenizer.encode_batch(texts, add_special_tokens=False)
-        for text, one in zip(texts, found, strict=True):
-            places = [place for number, place in zip(one.ids, one.offsets, strict=True) if number == UNKNOWN]
+        for text, (ids, offsets) in zip(texts, self._tokens(texts), strict=True):
+            places = [place for number, place in zip(ids, offsets, strict=True) if number == UNKNOWN]
             count += bool(places)
             if len(pieces) < SHOWN:
                 pieces |= {text[first:last] for first, last in places}

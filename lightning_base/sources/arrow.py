@@ -15,6 +15,7 @@ from lightning_base.errors import DataError, one_line
 from lightning_base.samples.reading import texts
 from lightning_base.sources.csv_bytes import DAMAGED, open_bytes
 from lightning_base.sources.form import Format, Values
+from lightning_base.sources.json_files import once
 
 # kinds of columns that are read
 KNOWN = (
@@ -174,7 +175,7 @@ def read_json_lines(form: Format) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
                 if not line.strip():
                     continue
                 try:
-                    row = json.loads(line, object_pairs_hook=_once)
+                    row = json.loads(line, object_pairs_hook=once)
                 except (ValueError, RecursionError) as error:
                     raise DataError(f"{form.path}: line {number} is no JSON ({one_line(error)}); mend it") from error
                 if not isinstance(row, dict):
@@ -185,14 +186,6 @@ def read_json_lines(form: Format) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
         raise DataError(f"{form.key}: {form.path} cannot be read ({one_line(error)}); mend the file") from error
     frame = pd.DataFrame(rows, dtype=object).apply(_of_one_kind) if rows else pd.DataFrame()
     return frame, np.array(lines, dtype=np.int64)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object's keys and values, each key once."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands in it twice")
-    return found
 
 
 def _plain(value: Any, key: str, form: Format, number: int) -> Any:

@@ -1,6 +1,6 @@
 """Targets of several values or labels per sample, from arrays, from columns of a table, from lists in a cell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import DataError
+from lightning_base.errors import ConfigError, DataError
 from lightning_base.samples.payload import Derived, Payload, blocks, fitting
 from lightning_base.samples.samples import Samples, findings_table
 from lightning_base.samples.targets import Targets
@@ -83,11 +83,11 @@ def from_columns(samples: Samples, names: Sequence[str], task: str, known: Targe
     if not rest:
         raise DataError(f"{samples.origin}: no column is left as an input; name some in data.columns")
     y = picked(samples.inputs, wanted)
-    kind = known.kind if known is not None else _kind(y, task)
+    targets = targets_of(y, names, task, known)
     schema = samples.schema
     if schema is not None:
         mine = schema["name"].isin(names)
-        becomes = schema["becomes"].where(~mine, f"target, one of {len(names)} {kind}")
+        becomes = schema["becomes"].where(~mine, f"target, one of {len(names)} {targets.kind}")
         schema = schema.assign(
             becomes=becomes, kind=schema["kind"].where(~mine, "target"), input=schema["input"] & ~mine
         )
@@ -95,10 +95,34 @@ def from_columns(samples: Samples, names: Sequence[str], task: str, known: Targe
         samples,
         inputs=picked(samples.inputs, rest),
         features=tuple(samples.features[i] for i in rest),
-        targets=Targets(y, kind, tuple(names)),
+        targets=targets,
         hashes=None,
         schema=schema,
     )
+
+
+def targets_of(y: Payload, names: Sequence[str], task: str, known: Targets | None = None) -> Targets:
+    """The targets that columns of numbers are.
+
+    Args:
+        y: (N, K) numbers, NaN where one is missing.
+        names: of the columns.
+        task: as in `from_columns`.
+        known: likewise.
+    """
+    return Targets(y, known.kind if known is not None else _kind(y, task), tuple(names))
+
+
+def demand_targets(target: str | list[str] | None, separator: str | None) -> None:
+    """Refuses target columns that are none, or twice the same, and a separator of labels beside several columns.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    if isinstance(target, list) and (not target or len(set(target)) < len(target)):
+        raise ConfigError("data.target: an empty list, or a name twice in it; name each column to predict once")
+    if separator is not None and (not isinstance(target, str) or not separator):
+        raise ConfigError("data.label_separator: is for one target column, and not empty; give e.g. ';'")
 
 
 def _kind(y: Payload, task: str) -> Literal["values", "labels"]:
@@ -124,24 +148,64 @@ def from_lists(samples: Samples, column: str, separator: str, key: str, names: S
     Raises:
         DataError: where no cell has a label.
     """
-    cells = samples.table[column]
+    ids = samples.table["id"].astype(str).tolist()
+    targets, findings = listed_targets(samples.table[column], ids, column, separator, key, samples.origin, names)
+    return replace(
+        samples,
+        table=samples.table.drop(columns=column),
+        targets=targets,
+        findings=pd.concat([samples.findings, findings_table(findings)], ignore_index=True),
+    )
+
+
+def listed_targets(
+    cells: Iterable[Any],
+    ids: Sequence[str],
+    column: str,
+    separator: str,
+    key: str,
+    origin: str,
+    names: Sequence[str] | None = None,
+) -> tuple[Targets, list[tuple[str, str, str]]]:
+    """The labels that cells list as targets, and findings (id, kind, detail) of those that are none of `names`.
+
+    Args:
+        cells: (N,) texts; one that is missing or empty is no label.
+        ids: (N,) names of the samples, for findings.
+        column: what messages call the column.
+        separator: what stands between labels.
+        key: what messages call the option that names the column.
+        origin: likewise, the file.
+        names: the labels, in their order; by default those that are found, by alphabet.
+
+    Raises:
+        DataError: where no cell has a label.
+    """
     listed = [
         [] if pd.isna(cell) else [one.strip() for one in str(cell).split(separator) if one.strip()] for cell in cells
     ]
     labels = tuple(names) if names is not None else tuple(sorted({one for some in listed for one in some}))
     if not labels:
-        raise DataError(f"{samples.origin}: no row of {column!r} ({key}) lists a label; name another column")
-    place, ids = {name: i for i, name in enumerate(labels)}, samples.table["id"].to_numpy(dtype=object)
+        raise DataError(f"{origin}: no row of {column!r} ({key}) lists a label; name another column")
+    return label_sets(listed, ids, labels)
+
+
+def label_sets(
+    listed: Sequence[Sequence[str]], ids: Sequence[str], labels: tuple[str, ...]
+) -> tuple[Targets, list[tuple[str, str, str]]]:
+    """Targets (N, C) uint8 of which labels each sample has, and findings of those that are none of `labels`.
+
+    Args:
+        listed: (N,) the labels of each sample.
+        ids: (N,) names of the samples, for findings.
+        labels: (C,) all there are, in their order.
+    """
+    place = {name: i for i, name in enumerate(labels)}
     y, findings = np.zeros((len(listed), len(labels)), dtype=np.uint8), []
     for row, some in enumerate(listed):
         for one in some:
             if one in place:
                 y[row, place[one]] = 1
             else:
-                findings.append((str(ids[row]), "target", f"label {one!r}, none of {', '.join(labels[:10])}"))
-    return replace(
-        samples,
-        table=samples.table.drop(columns=column),
-        targets=Targets(y, "labels", labels),
-        findings=pd.concat([samples.findings, findings_table(findings)], ignore_index=True),
-    )
+                findings.append((ids[row], "target", f"label {one!r}, none of {', '.join(labels[:10])}"))
+    return Targets(y, "labels", labels), findings

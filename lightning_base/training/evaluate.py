@@ -1,12 +1,13 @@
 """Exact predictions of a role, their scores, and the ensemble of several runs' predictions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
@@ -208,7 +209,7 @@ def drawn_intervals(task: BaseModule, predictions: Predictions) -> dict[str, tup
 def answers(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
     """One line per sample for a reader: id, and the task's predictions with names (pred, prob_yes, …)."""
     table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})
-    return table.assign(**task.answer_columns(predictions.preds))
+    return with_columns(table, task.answer_columns(predictions.preds))
 
 
 def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
@@ -216,4 +217,9 @@ def frame(task: BaseModule, predictions: Predictions) -> pd.DataFrame:
     table = pd.DataFrame({"id": predictions.samples.table["id"].to_numpy()[predictions.rows]})
     target = predictions.target
     found = ({} if target is None else task.target_columns(target)) | task.columns(predictions.preds)
-    return table.assign(**found)
+    return with_columns(table, found)
+
+
+def with_columns(table: pd.DataFrame, columns: Mapping[str, npt.NDArray[Any]]) -> pd.DataFrame:
+    """The table with columns put beside it at once: of a hundred labels each by itself would be slow, and warned of."""
+    return pd.concat([table, pd.DataFrame(dict(columns), index=table.index)], axis=1)
