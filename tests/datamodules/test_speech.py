@@ -231,7 +231,7 @@ def test_mistakes_are_one_line(work: Path, capsys: pytest.CaptureFixture[str]) -
         ({"transcripts": "no.csv"}, ["data.transcripts", "no.csv"]),
         ({"transcripts": "no.txt"}, ["data.transcripts: no.txt cannot be read"]),
         ({"text": "sentence"}, ["data.text", "sentence"]),
-        ({"root": "nowhere"}, ["data.root: no folder nowhere"]),
+        ({"root": "nowhere"}, ["data.root: no file or folder nowhere"]),
         ({"leave_out": "["}, ["data.leave_out: '[' is no regular expression"]),
         ({"test_root": "root"}, ["data.test_root"]),
         ({"pattern": "{group}{group}"}, ["data.pattern: '{group}{group}' has a name that is"]),
