@@ -12,12 +12,13 @@ import pandas as pd
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
 from lightning_base.samples.samples import findings_table
-from lightning_base.sources.class_folders import demand_classes
+from lightning_base.sources.class_folders import demand_classes, list_parts, pool_parts
 from lightning_base.sources.formats import SUFFIXES
 from lightning_base.sources.image_labels import Labels, by_pattern, class_names, find_tables, read_labels
 from lightning_base.sources.image_pack import Pack, pack_images
 from lightning_base.sources.images import Frames, Mode, Range, Reading, Size
-from lightning_base.sources.listing import check_inside, list_files, unread
+from lightning_base.sources.label_pairs import Pairs
+from lightning_base.sources.listing import list_files, unread
 from lightning_base.sources.patterns import compile_pattern
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
@@ -62,6 +63,12 @@ class ImageFolder(BaseDataModule):
         metadata: a CSV or Parquet file with a row per image, as a path from the root.
         class_folders: false where folders are no classes: images then have the target that `pattern` or a table tells,
             or none, as beside another input that has it.
+        label_pairs: in place of classes, a file with a row for each label of each image: its id (the path from its
+            part's folder) and a label. An image whose labels are missing is a finding; a pair without a label says that
+            there is none.
+        test_label_pairs: that of the images in `test`.
+        pair_columns: that file's columns of ids and of labels, where it has more than these two, in this order.
+        unlabelled: true where an image that no pair names is one without labels.
         predict: a folder of images that `predict` reads; its subfolders are no classes.
         download: fetch CIFAR-10 into the root with torchvision, if it is not there.
         pack: keep the decoded images in the cache folder; false decodes them whenever they are needed, for data
@@ -81,6 +88,10 @@ class ImageFolder(BaseDataModule):
     pattern: str | None = None
     metadata: str | None = None
     class_folders: bool = True
+    label_pairs: str | None = None
+    test_label_pairs: str | None = None
+    pair_columns: tuple[str, str] | None = None
+    unlabelled: bool = False
     predict: str | None = None
     download: bool = False
     pack: bool = True
@@ -90,6 +101,8 @@ class ImageFolder(BaseDataModule):
         check_size(self.image_size)
         self._reading = Reading(self.mode, self.frames, self.range, self.window)
         self._pattern = None if self.pattern is None else compile_pattern(self.pattern)
+        self._pairs = Pairs(self.label_pairs, self.test_label_pairs, self.pair_columns, self.unlabelled)
+        self._folders = self.class_folders and self.label_pairs is None
         if self.pattern is not None and self.metadata is not None:
             raise ConfigError("data.pattern: data.metadata is given too; give one of them")
 
@@ -126,9 +139,9 @@ class ImageFolder(BaseDataModule):
             return self._cifar10(root, source)
         parts = pool_parts(root)
         pool = self._part(root, parts)
-        classes = _classes(pool, root, parts, self.class_folders)
+        classes = _classes(pool, root, parts, self._folders)
         if source == "pool":
-            samples = self._samples_of(pool, classes, self.image_size)
+            samples = self._pairs.on(self._samples_of(pool, classes, self.image_size))
             if len(parts) > 1:
                 role = [name.split("/", 1)[0] for name in samples.table["id"]]
                 samples = replace(samples, table=samples.table.assign(role=role))
@@ -139,11 +152,12 @@ class ImageFolder(BaseDataModule):
                 "data.test_size, e.g. 0.2"
             )
         size = self.image_size or self._packed(pool, None).size
-        return self._samples_of(self._part(root, ["test"]), classes, size)
+        sealed = self._samples_of(self._part(root, ["test"]), classes, size)
+        return sealed if self.label_pairs is None else self._pairs.on(sealed, self.samples("pool").targets)
 
     def _part(self, root: Path, parts: Sequence[str]) -> "_Part":
         """The files of some folders below the root, and what is said of them."""
-        folder, files, found = list_parts(root, parts)
+        folder, files, found = list_parts(root, parts, SUFFIXES)
         names, findings = list(files["name"]), list(found.itertuples(index=False, name=None))
         if parts != ["test"]:
             findings += unread(root, folder, {*(part or "." for part in parts), *PARTS})
@@ -153,12 +167,12 @@ class ImageFolder(BaseDataModule):
             labels = read_labels(tables, folder, names, root)
         else:
             labels = Labels(pd.DataFrame(index=pd.Index(names, name="file")))
-        read = {os.path.relpath(path, folder) for path in labels.read}
+        read = {os.path.relpath(path, folder) for path in [*labels.read, *self._pairs.files]}
         findings = [*(one for one in findings if one[0] not in read), *labels.findings]
         if labels.read and labels.table.empty:
             first = "".join(f" ({name}: {detail})" for name, _, detail in labels.findings[:1])
             raise DataError(f"{labels.read[0]}: labels no image of {folder}{first}; mend the table")
-        if files.empty and not self.class_folders:
+        if files.empty and not self._folders:
             raise DataError(f"{folder}: no images ({', '.join(SUFFIXES)}); put some there, or name another data.root")
         if len(labels.table) < len(files):
             files = files[files["name"].isin(labels.table.index)].reset_index(drop=True)
@@ -170,7 +184,7 @@ class ImageFolder(BaseDataModule):
 
     def _samples_of(self, part: "_Part", classes: list[str], size: Size | None) -> Samples:
         """The samples of a part."""
-        named = part.named(classes, self.class_folders) if classes else None
+        named = part.named(classes, self._folders) if classes else None
         pack = self._packed(part, size)
         rows = pack.readable
         table = pd.DataFrame({"id": rows["name"]})
@@ -196,7 +210,7 @@ class ImageFolder(BaseDataModule):
 
     def _cifar10(self, root: Path, source: Source) -> Samples:
         """CIFAR-10's training images as the pool, its test images as the test source."""
-        if self.mode != "RGB" or self.image_size not in (None, (32, 32)) or not self.class_folders:
+        if self.mode != "RGB" or self.image_size not in (None, (32, 32)) or not self._folders:
             raise DataError(
                 f"{root / CIFAR10_FOLDER}: is read as RGB images of 32x32 with their classes; leave data.mode, "
                 "data.image_size and data.class_folders out"
@@ -273,31 +287,6 @@ def predict_samples(predict: str | None, reading: Reading, size: Size | None, ke
         looks=rows["look"].to_numpy(),
         white=pack.white,
     )
-
-
-def pool_parts(root: Path) -> list[str]:
-    """The folders that make up the pool, as paths from the root: train, train and val, or the root itself."""
-    if (root / "train").is_dir():
-        return ["train", "val"] if (root / "val").is_dir() else ["train"]
-    for part in ("val", "test"):
-        if (root / part).is_dir():
-            raise DataError(f"{root}: a folder {part} but none named train; put the training images into train")
-    return [""]
-
-
-def list_parts(root: Path, parts: Sequence[str]) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
-    """The folder that names start from (the part where there is one), and its files and findings as `list_files`.
-
-    Raises:
-        UserError: where a part is a link out of the root, or a folder cannot be read.
-    """
-    if len(parts) == 1:
-        folder = check_inside(root, root / parts[0])
-        return folder, *list_files(folder, SUFFIXES)
-    listed = [list_files(check_inside(root, root / part), SUFFIXES) for part in parts]
-    files = [table.assign(name=f"{part}/" + table["name"]) for part, (table, _) in zip(parts, listed, strict=True)]
-    found = [table.assign(id=f"{part}/" + table["id"]) for part, (_, table) in zip(parts, listed, strict=True)]
-    return root, pd.concat(files, ignore_index=True), pd.concat(found, ignore_index=True)
 
 
 def _classes(pool: _Part, root: Path, parts: Sequence[str], class_folders: bool) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datamodules.image_folder import check_size, predict_samples
 from lightning_base.data import BaseDataModule, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.samples.samples import findings_table
@@ -20,6 +19,8 @@ from lightning_base.sources.images import Mode, Range, Reading, Size
 from lightning_base.sources.listing import list_files
 from lightning_base.sources.masks import Coding, pack_masks
 from lightning_base.sources.patterns import compile_pattern
+
+from .image_folder import check_size, predict_samples
 
 
 @dataclass(kw_only=True, eq=False)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from datamodules.sound import decoding_findings
 from lightning_base.data import BaseDataModule, Ragged, Samples, Source, Targets, text_values
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess import LogMel, Preprocess, Tokenizer
@@ -21,6 +20,8 @@ from lightning_base.sources.form import NA_VALUES, Format, demand_separator, dem
 from lightning_base.sources.patterns import compile_pattern
 from lightning_base.sources.sound import RATES, SUFFIXES, pack_sounds
 from lightning_base.sources.transcripts import Said, Transcripts, read_transcripts, unused_of
+
+from .sound import decoding_findings
 
 
 @dataclass(kw_only=True, eq=False)

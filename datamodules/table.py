@@ -15,6 +15,7 @@ from lightning_base.samples.feature import Feature
 from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.form import NA_VALUES, Format, demand_separator, demand_written
 from lightning_base.sources.frames import frame_form, read_frame
+from lightning_base.sources.label_pairs import Pairs
 from lightning_base.sources.schema import read_schema
 from lightning_base.sources.several_targets import demand_targets, from_columns, from_lists
 from lightning_base.sources.tables import read_table
@@ -35,9 +36,14 @@ class Table(BaseDataModule):
         path: the file: Parquet (.parquet, .pq; pandas' index names the rows, where it is unique), Excel (.xlsx), JSON
             lines (.jsonl, .ndjson), else CSV; CSV and JSON lines may be packed (.gz, .bz2, .xz, .zst).
         target: the column to predict; of several columns of numbers a list: labels where all hold 0 and 1 alone, else
-            values; null where rows have no target, as beside another input that has it.
+            values; [] where rows have no target, as beside another input that has it.
         label_separator: what stands between the labels that each cell of the target column lists, as in "red;large";
             an empty cell is a sample without a label.
+        label_pairs: in place of a target, a file with a row for each label of each row: a row's id (`ids`) and a label.
+            A row whose labels are missing is a finding; a pair without a label says that there is none.
+        test_label_pairs: that of `test_path`.
+        pair_columns: that file's columns of ids and of labels, where it has more than these two, in this order.
+        unlabelled: true where a row that no pair names is one without labels.
         columns: the inputs; by default every column that is not named as something else.
         categorical: columns that are categories, whatever their values look like.
         numeric: columns that are numbers; values that are none are findings.
@@ -82,8 +88,12 @@ class Table(BaseDataModule):
     """
 
     path: str
-    target: str | list[str] | None
+    target: str | list[str] | None = None
     label_separator: str | None = None
+    label_pairs: str | None = None
+    test_label_pairs: str | None = None
+    pair_columns: tuple[str, str] | None = None
+    unlabelled: bool = False
     columns: list[str] | None = None
     categorical: Sequence[str] = ()
     numeric: Sequence[str] = ()
@@ -124,7 +134,17 @@ class Table(BaseDataModule):
             raise ConfigError(f"data.normalize: {self.normalize} is for images; tables take standard or none")
         if self.schema is not None and (self.columns is not None or self.categorical or self.numeric or self.dates):
             raise ConfigError("data.schema: says what columns are; leave columns, categorical, numeric and dates out")
-        demand_targets(self.target, self.label_separator)
+        if self.target is None and self.label_pairs is None:
+            raise ConfigError(
+                "data.target: not given; name the column to predict, or give [] where rows have no target"
+            )
+        if self.target:
+            demand_targets(self.target, self.label_separator)
+        elif self.label_separator is not None:
+            demand_targets(None, self.label_separator)
+        if self.label_pairs is not None and (self.target or self.ids is None):
+            raise ConfigError("data.label_pairs: are the target of rows with ids; leave data.target out, name data.ids")
+        self._pairs = Pairs(self.label_pairs, self.test_label_pairs, self.pair_columns, self.unlabelled, self.encoding)
         demand_separator(self.separator, self.quote)
         demand_written(self.decimal, self.thousands, self.quote, self.comment, self.skip_rows)
 
@@ -215,11 +235,13 @@ class Table(BaseDataModule):
 
     def _with_several(self, samples: Samples, known: Targets | None) -> Samples:
         """The samples with several targets of each, taken out of what was read; `known` are the pool's."""
-        if isinstance(self.target, list):
-            return from_columns(samples, self.target, self.task, known)
-        if self.label_separator is None or self.target is None:
-            return samples
         names = known.names if known is not None else self.class_names
+        if self.label_pairs is not None:
+            return self._pairs.on(samples, known, self.class_names)
+        if isinstance(self.target, list) and self.target:
+            return from_columns(samples, self.target, self.task, known)
+        if self.label_separator is None or not isinstance(self.target, str):
+            return samples
         return from_lists(samples, self.target, self.label_separator, "data.target", names)
 
     def given(self, x: Any) -> Samples:

@@ -57,7 +57,7 @@ class Cleaning:
         unreadable: files that are truncated, damaged or of another format, rows with a wrong number of fields.
         empty: samples without content.
         escape: files whose path leaves the source's folder.
-        unmatched: samples that some of several inputs have and others lack; masks and transcripts without a sample.
+        unmatched: samples that some of several inputs have and others lack; masks, transcripts and labels without one.
         unused: files beside those that are read, of a type that is not.
         encoding: text that is not in the declared encoding.
         mode: images of another colour mode; fix converts them, and so does keep, since all samples have one shape.

@@ -185,3 +185,28 @@ def _types(findings: pd.DataFrame) -> str:
     endings = [os.path.splitext(name)[1].lower() or "no ending" for name in unused]
     counts = pd.Series(endings).value_counts()
     return f" ({', '.join(f'{count} × {ending}' for ending, count in counts.head(5).items())})"
+
+
+def pool_parts(root: Path) -> list[str]:
+    """The folders that make up the pool, as paths from the root: train, train and val, or the root itself."""
+    if (root / "train").is_dir():
+        return ["train", "val"] if (root / "val").is_dir() else ["train"]
+    for part in ("val", "test"):
+        if (root / part).is_dir():
+            raise DataError(f"{root}: a folder {part} but none named train; put the training images into train")
+    return [""]
+
+
+def list_parts(root: Path, parts: Sequence[str], suffixes: tuple[str, ...]) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
+    """The folder that names start from (the part where there is one), and its files and findings as `list_files`.
+
+    Raises:
+        UserError: where a part is a link out of the root, or a folder cannot be read.
+    """
+    if len(parts) == 1:
+        folder = check_inside(root, root / parts[0])
+        return folder, *list_files(folder, suffixes)
+    listed = [list_files(check_inside(root, root / part), suffixes) for part in parts]
+    files = [table.assign(name=f"{part}/" + table["name"]) for part, (table, _) in zip(parts, listed, strict=True)]
+    found = [table.assign(id=f"{part}/" + table["id"]) for part, (_, table) in zip(parts, listed, strict=True)]
+    return root, pd.concat(files, ignore_index=True), pd.concat(found, ignore_index=True)

@@ -1,4 +1,4 @@
-"""Targets of several values or labels per sample, from arrays, from columns of a table, from lists in a cell."""
+"""Targets of several values or labels per sample, from arrays, from columns of a table, lists in a cell."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

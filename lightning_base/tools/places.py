@@ -19,11 +19,12 @@ POOL = {  # the option of each of our data modules that names what is trained on
 OF_ALL = ("fetch", "labels", "predict")
 MORE = {  # beside POOL and OF_ALL
     "datamodules.detection.Detection": ("annotations", "images"),
+    "datamodules.image_folder.ImageFolder": ("label_pairs", "test_label_pairs"),
     "datamodules.image_masks.ImageMasks": ("masks", "test_images", "test_masks"),
     "datamodules.ratings.Ratings": ("test_path",),
     "datamodules.speech.Speech": ("transcripts", "test_root", "test_transcripts"),
     "datamodules.streaming.Streaming": ("shards", "test_shards", "cache"),
-    "datamodules.table.Table": ("test_path",),
+    "datamodules.table.Table": ("test_path", "label_pairs", "test_label_pairs"),
     "datamodules.text.Text": ("files", "test_path", "test_files"),
 }
 

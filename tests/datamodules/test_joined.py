@@ -193,6 +193,21 @@ def test_a_part_of_which_augmentation_and_cleaning_speak_is_named(config: Callab
     assert len(predicted) == 10
 
 
+def test_a_table_without_a_target_stands_beside_images_with_classes(run: Run, config: Callable[..., str]) -> None:
+    table = pd.read_csv("pool/table.csv")
+    for name, digit in zip(table["file"], table["digit"], strict=True):
+        Path("pool/images", str(digit)).mkdir(exist_ok=True)
+        Path("pool/images", name).rename(f"pool/images/{digit}/{name}")
+    table["file"] = table["digit"].astype(str) + "/" + table["file"]
+    table.drop(columns="digit").to_csv("pool/table.csv", index=False)
+    given = parts()
+    given["image"]["init_args"]["class_folders"] = True
+    given["table"]["init_args"]["target"] = []
+    run("crossval", "--config", config(parts=given))
+    found = read_table(crossval("joined") / "oof.parquet")
+    assert found["target_class"].tolist() == [id_.split("/")[0] for id_ in found["id"]]
+
+
 def test_the_target_the_group_and_the_time_are_those_of_the_part_that_is_named(work: Path) -> None:
     write(Path("pool"), range(N))
     table = pd.read_csv("pool/table.csv")

@@ -88,7 +88,7 @@ def test_a_network_writes_what_it_hears(prompts: Path, work: Path, run: Run) -> 
         "name": "speech",
         "seed_everything": 0,
         "audit": "off",
-        "trainer": {"accelerator": "cpu", "max_epochs": 15, "logger": False},
+        "trainer": {"accelerator": "cpu", "max_epochs": 6, "logger": False},
         "model": {
             "class_path": "lightning_base.tasks.Translation",
             "init_args": {
@@ -119,7 +119,7 @@ def test_a_network_writes_what_it_hears(prompts: Path, work: Path, run: Run) -> 
     found = read_table(crossval("speech") / "oof.parquet")
     assert found["target"].tolist() == [texts[id_.removesuffix(".wav")] for id_ in found["id"]]
     metrics = read_summary(crossval("speech")).metrics
-    assert metrics["perplexity"].score < 15  # of some 40 characters
+    assert metrics["perplexity"].score < 25  # of some 40 characters
     assert metrics["exact"].score == pytest.approx((found["pred"] == found["target"]).mean(), abs=1e-6)
     run("test", "--ckpt_path", crossval("speech"))
     test = read_table(crossval("speech") / "test.parquet")
@@ -231,7 +231,7 @@ def test_mistakes_are_one_line(work: Path, capsys: pytest.CaptureFixture[str]) -
         ({"transcripts": "no.csv"}, ["data.transcripts", "no.csv"]),
         ({"transcripts": "no.txt"}, ["data.transcripts: no.txt cannot be read"]),
         ({"text": "sentence"}, ["data.text", "sentence"]),
-        ({"root": "nowhere"}, ["data.root: no", "nowhere"]),
+        ({"root": "nowhere"}, ["data.root: no file or folder nowhere"]),
         ({"leave_out": "["}, ["data.leave_out: '[' is no regular expression"]),
         ({"test_root": "root"}, ["data.test_root"]),
         ({"pattern": "{group}{group}"}, ["data.pattern: '{group}{group}' has a name that is"]),
