@@ -57,7 +57,9 @@ class Arrays(BaseDataModule):
         self._demand_one_shape(arrays)
         if source == "predict":
             if "x_predict" not in arrays:
-                raise NoSourceError(f"{self.source} has no `x_predict`; name an .npz with data.predict")
+                raise NoSourceError(
+                    f"{self.source} has no `x_predict`; name an .npz that has an array `x` with data.predict"
+                )
             return inputs_alone(arrays["x_predict"], "x_predict", self.source, arrays.get("id_predict"), "id_predict")
         if self.seals and "x_test" in arrays:
             raise ConfigError(

@@ -142,6 +142,10 @@ class Table(BaseDataModule):
             demand_targets(self.target, self.label_separator)
         elif self.label_separator is not None:
             demand_targets(None, self.label_separator)
+        if both := set(self.columns or ()) & set(self._several + self._listed):
+            raise ConfigError(f"data.columns: {min(both)!r} is a target; leave it out of the inputs")
+        if self.class_names is not None and self._several:
+            raise ConfigError("data.class_names: several target columns have their own names; leave it out")
         if self.label_pairs is not None and (self.target or self.ids is None):
             raise ConfigError("data.label_pairs: are the target of rows with ids; leave data.target out, name data.ids")
         self._pairs = Pairs(self.label_pairs, self.test_label_pairs, self.pair_columns, self.unlabelled, self.encoding)

@@ -175,6 +175,9 @@ def pooled_details(results: Sequence[FoldResult], classes: bool) -> dict[str, An
     """
     pooled: dict[str, Any] = {}
     for name in results[0].details:
+        if name == "names":
+            pooled[name] = results[0].details[name]
+            continue
         values = np.array([result.details[name] for result in results], dtype=np.float64)
         if name == "confusion_matrix":
             pooled[name] = values.sum(axis=0).astype(int).tolist()

@@ -77,6 +77,8 @@ class Samples:
     def __post_init__(self) -> None:
         if len(self.inputs) == 0:
             raise DataError(f"{self.origin}: no samples")
+        if "id" not in self.table:
+            raise DataError(f"{self.origin}: the sample table has no column `id`; give each sample a name of its own")
         if len(self.table) != len(self.inputs):
             raise DataError(f"{self.origin}: {len(self.inputs)} inputs but {len(self.table)} rows of targets")
         if self.targets is not None and len(self.targets) != len(self.table):

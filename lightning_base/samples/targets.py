@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ class Targets:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise DataError(f"targets: {self.kind!r} is no kind of them; give one of {', '.join(get_args(Kind))}")
         shape, ragged = self.payload.shape, is_ragged(self.payload)
         if self.kind in ("values", "labels"):
             if ragged or len(shape) != 2 or len(self.names) != shape[1]:

@@ -89,7 +89,7 @@ def read_head(form: Format) -> Head:
         if skip == len(lines):
             raise DataError(f"{form.path}: no records; give a file that has some")
         separator = form.separator
-        if hint := re.fullmatch(r"sep=(.)\s*", lines[skip], re.IGNORECASE):  # what Excel takes a separator from
+        if hint := re.fullmatch(r'"?sep=(.)"?\s*', lines[skip], re.IGNORECASE):  # what Excel takes a separator from
             skip, separator = skip + 1, separator or hint[1]
             if skip == len(lines):
                 raise DataError(f"{form.path}: no records; give a file that has some")

@@ -112,7 +112,7 @@ class Binary(Classification):
                 "positive_precision": scores.Counts("precision", at),
                 "positive_recall": scores.Counts("recall", at),
                 "positive_f1": scores.Counts("f1", at),
-                "ece": scores.Calibration(2, n_bins=15, norm="l1"),
+                "ece": scores.Calibration(at),
             },
             compute_groups=False,
         )

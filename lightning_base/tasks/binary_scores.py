@@ -60,11 +60,24 @@ class AUROC(MacroAUROC):
 
 
 class Calibration(MulticlassCalibrationError):
-    """The expected calibration error, of the more probable class (Guo et al. 2017)."""
+    """The expected calibration error (Guo et al. 2017) of the probability of the class that the threshold chooses.
+
+    Args:
+        positive: the number of the positive class.
+    """
+
+    confidences: list[Tensor]
+    accuracies: list[Tensor]
+
+    def __init__(self, positive: int) -> None:
+        super().__init__(2, n_bins=15, norm="l1")
+        self.positive = positive
 
     def update(self, preds: Preds, target: Tensor) -> None:  # type: ignore[override]
-        """Adds a batch."""
-        super().update(preds["prob"], target)
+        """Keeps a batch."""
+        own = chosen(preds, self.positive)
+        self.confidences.append(preds["prob"].gather(1, own[:, None])[:, 0].float())
+        self.accuracies.append((own == target).float())
 
 
 class Ranking(Metric):

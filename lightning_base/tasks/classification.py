@@ -1,6 +1,5 @@
 """Classification: trains any network that gives one logit per class, by cross-entropy."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -18,16 +17,10 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.given import demand_loss, demand_taken, mean_loss
+from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.scores import ClassRatio, CrossEntropy, MacroAUROC
 from lightning_base.tasks.settings import demand_weight
-
-
-def outputs_key(network: nn.Module) -> str:
-    """The key of the network's option that says how many outputs it has, by its signature; else in words."""
-    taken = inspect.signature(type(network).__init__).parameters
-    known = [name for name in ("num_classes", "out_features", "n_classes", "num_outputs") if name in taken]
-    return f"model.network.{known[0]}" if known else "the network's number of outputs"
 
 
 class Classification(BaseModule):

@@ -22,6 +22,7 @@ from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import objects, table_columns
 from lightning_base.tasks.decoding import sample, uniforms
 from lightning_base.tasks.predictor import Output, Scorer
+from lightning_base.tools.console import console
 
 
 class LanguageModel(BaseModule):
@@ -71,6 +72,18 @@ class LanguageModel(BaseModule):
             raise ConfigError(f"model.temperature: {temperature} is no number of 0 or more")
         self.new, self.temperature, self.top_k, self.draw_seed = new, temperature, top_k, draw_seed
         self.tokenizer: Tokenizer | None = None
+        self.cut = 0  # prompts that are longer than what the network sees
+
+    def on_predict_epoch_end(self) -> None:
+        """Lightning's hook: says how many prompts the network did not see whole."""
+        if self.cut:
+            context = getattr(self.network, "context", None)
+            console().print(
+                f"! prompts longer than the {context} tokens that the network sees at a time: {self.cut}; of these it "
+                "was given the last ones",
+                soft_wrap=True,
+            )
+        self.cut = 0
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the tokenizer, where there is one."""
@@ -106,6 +119,8 @@ class LanguageModel(BaseModule):
         never = [PADDING, BEGIN, *([] if self.tokenizer is None else [UNKNOWN, *([] if ends else [END])])]
         uniform = uniforms(batch.key, self.new, self.draw_seed).to(x.device)
         context = getattr(self.network, "context", None)
+        if context is not None:
+            self.cut += int((prompt.lengths > context).sum())
         known = None if self.tokenizer is None else self.tokenizer.size
         settings = (self.temperature, self.top_k, never, END if ends else None, context, known)
         found = sample(self.network, prompt, uniform, *settings)
@@ -132,10 +147,14 @@ class LanguageModel(BaseModule):
             raise ConfigError(
                 "model: LanguageModel takes sequences of token numbers (B, T); give texts, and a Tokenizer"
             )
-        super().check(batch)
-        with torch.no_grad():
-            size = self.logits(x).shape[-1]
         needed = int(x.max()) + 1 if self.tokenizer is None else self.tokenizer.size
+        with torch.no_grad():
+            try:
+                size = self.logits(torch.full_like(x, PADDING)).shape[-1]  # tokens that any network knows
+            except Exception:  # what else does not fit is told of the batch itself
+                size = needed
+        if size >= needed:
+            super().check(batch)
         if size < needed:
             raise ConfigError(
                 f"model.network: {type(self.network).__name__} gives {size} logits per token, and texts have {needed} "

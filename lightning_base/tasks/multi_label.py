@@ -16,6 +16,7 @@ from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
 from lightning_base.tasks.given import demand_loss, demand_taken, mean_loss
 from lightning_base.tasks.label_scores import LabelCounts, LabelEntropy, LabelRanking
+from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output
 
 
@@ -57,15 +58,25 @@ class MultiLabel(BaseModule):
         assert targets is not None
         self.labels = targets.names
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The labels' names."""
+        return self.labels
+
     def logits(self, x: Inputs, lengths: Lengths = None) -> Tensor:
         """What the network gives (B, C).
 
         Raises:
-            ValueError: where it is of another shape.
+            ConfigError: where it is of another shape.
         """
         found: Tensor = self.outputs(x, lengths)
         if found.ndim != 2 or found.shape[1] != len(self.labels):
-            raise ValueError(f"it gives {tuple(found.shape)}; {len(self.labels)} labels need one logit each")
+            named = ", ".join(map(repr, self.labels[:10])) + (", …" if len(self.labels) > 10 else "")
+            raise ConfigError(
+                f"model.network: {type(self.network).__name__} gives {tuple(found.shape)}, and the data's "
+                f"{len(self.labels)} labels ({named}) need one logit each; set {outputs_key(self.network)} to "
+                f"{len(self.labels)}"
+            )
         return found
 
     def forward(self, x: Inputs, lengths: Lengths = None) -> Tensor:

@@ -35,6 +35,13 @@ def shape_of(x: Inputs) -> str:
     return str(tuple(x.shape))
 
 
+def outputs_key(network: nn.Module) -> str:
+    """The key of the network's option that says how many outputs it has, by its signature; else in words."""
+    taken = inspect.signature(type(network).__init__).parameters
+    known = [name for name in ("num_classes", "out_features", "n_classes", "num_outputs") if name in taken]
+    return f"model.network.{known[0]}" if known else "the network's number of outputs"
+
+
 def mend(network: nn.Module, x: Inputs) -> str:
     """What to do about a network that does not take inputs (B, ...)."""
     if isinstance(x, dict):

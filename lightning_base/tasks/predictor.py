@@ -168,6 +168,11 @@ class Predictor(LightningModule, ABC):
         """
         return outputs(self.network, x, lengths, self.inputs)
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of several values or labels, in their order, which details follow; () of other targets."""
+        return ()
+
     def inputs(self, x: Tensor) -> Tensor:
         """An input in the memory format, and a floating one in the precision, that the network's weights have."""
         dtype = self.dtype
@@ -197,6 +202,12 @@ class Predictor(LightningModule, ABC):
         try:
             with torch.no_grad():
                 out = self.step(batch)
+            if not isinstance(out, Output) or not isinstance(out.loss, Tensor) or out.loss.ndim:
+                given = type(out).__name__ if not isinstance(out, Output) else f"a loss {tuple(out.loss.shape)}"
+                raise ConfigError(
+                    f"model: `step` of {type(self).__name__} gives {given}; give Output(loss, preds, target), the loss "
+                    "one number (), as a mean is"
+                )
             demand_fits(self.given_metrics, out.preds, out.target)
         except UserError:
             raise

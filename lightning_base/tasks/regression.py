@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths, targets
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
 from lightning_base.tasks.given import demand_loss, mean_loss
 from lightning_base.tasks.losses import at_least_float32
+from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.scores import Determination, ResidualError
 
@@ -75,6 +77,11 @@ class Regression(BaseModule):
             self.spread.copy_(torch.where(std > 0, std, 1))
 
     @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of several values."""
+        return self.names
+
+    @property
     def width(self) -> int:
         """How many numbers the network gives for each sample."""
         return max(len(self.names), 1)
@@ -83,13 +90,16 @@ class Regression(BaseModule):
         """What the network gives, (B,) or (B, K), at least float32; standardised, where targets are.
 
         Raises:
-            ValueError: where it is of another shape.
+            ConfigError: where it is of another shape.
         """
         y: Tensor = self.outputs(x, lengths)
         n = len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
         k = self.width
         if y.shape not in ((n, k), *(((n,),) if k == 1 and not self.names else ())):
-            raise ValueError(f"it gives {tuple(y.shape)} where {type(self).__name__} needs {(n, k)}")
+            raise ConfigError(
+                f"model.network: {type(self.network).__name__} gives {tuple(y.shape)} where {type(self).__name__} "
+                f"needs {(n, k)}; set {outputs_key(self.network)} to {k}"
+            )
         return at_least_float32(y.reshape(n) if k == 1 and not self.names else y)
 
     def forward(self, x: Inputs, lengths: Lengths = None) -> Tensor:

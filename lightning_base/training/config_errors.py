@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -215,6 +216,9 @@ def no_class(key: str, module: str, name: str, files: Sequence[str], names: Sequ
 def not_subclass(key: str, path: str, wanted: str, files: Sequence[str]) -> str:
     """The line for a class of another kind than its key takes."""
     article = "an" if wanted[:1] in "AEIOaeio" else "a"
+    module, _, name = path.rpartition(".")
+    if missing := sorted(getattr(getattr(sys.modules.get(module), name, None), "__abstractmethods__", ())):
+        return f"{key}: {path}{place(path, files)} has no {', '.join(missing)}, which {article} {wanted} must have"
     return f"{key}: {path} is not {article} {wanted}{place(path, files)}; name a class that is one"
 
 

@@ -167,7 +167,8 @@ def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
     metrics = task.details()
     if not len(metrics):
         return {}
-    return {name: value.tolist() for name, value in metrics(predictions.preds, predictions.target).items()}
+    found = {name: value.tolist() for name, value in metrics(predictions.preds, predictions.target).items()}
+    return found | ({"names": list(task.target_names)} if task.target_names else {})
 
 
 def estimates(

@@ -53,6 +53,8 @@ def preflight(run: Run) -> None:
     with naming_faults(f"model: {task} fails"):
         run.model.use(data)
         metrics = dict(run.model.all_metrics().items())
+    if not metrics:
+        raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
     demand_training(run)
     _try(run)
     try_augmentations(data)

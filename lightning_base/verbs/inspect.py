@@ -18,6 +18,7 @@ from lightning_base.auditing.suspicions.look import looked_for
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.preprocess import Preprocess, Several, TablePreprocess
+from lightning_base.samples.payload import blocks
 from lightning_base.sources.schema import described as described_columns
 from lightning_base.sources.schema import rows_of, write_schema
 from lightning_base.tools.console import Level, console
@@ -81,6 +82,11 @@ def described(data: BaseDataModule) -> list[str]:
         lines.append(f"{len(pool.classes)} classes: {named}")
     elif pool.classes:
         lines.append(f"{len(pool.classes)} classes")
+    if pool.targets is not None and pool.targets.kind == "labels":
+        each = sum(block.values.sum(axis=0, dtype=np.float64) for block in blocks(pool.targets.payload))
+        labels = [f"{name} {n:.0f}" for name, n in zip(pool.targets.names, np.asarray(each), strict=True)]
+        left = [f"… and {len(labels) - SHOWN} more"] if len(labels) > SHOWN else []
+        lines.append(f"{counted(len(labels), 'label', 'labels')}: {', '.join(labels[:SHOWN] + left)}")
     if pool.boxes is not None:
         count = np.bincount(pool.boxes.values[:, 4].astype(np.int64), minlength=len(pool.classes))
         lines[-1] += ": " + ", ".join(f"{name} {n} boxes" for name, n in zip(pool.classes, count, strict=True))
