@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,11 @@ from lightning_base.tools.console import console
 Model: TypeAlias = Literal["bpe", "wordpiece", "words", "characters"]
 PADDING, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("< padding >", "< unknown >", "< begin >", "< end >")  # no model makes a token with a blank in it
+UNIGRAM = (  # seen with tokenizers 0.23, with one thread or more, in one process and in several
+    "two fits of the tokenizers library's unigram on the same texts differ, whatever the threads: it sums word counts, "
+    "and lowers the scores of rare characters, in the order of tables with a random hash, so that processes would "
+    "disagree about tokens; take bpe"
+)
 WORD = r"\w+(?:'\w+)*|[^\w\s]"
 BYTES = 256
 SHOWN = 1000  # different unseen pieces that are kept to be named
@@ -32,8 +37,8 @@ SHOWN = 1000  # different unseen pieces that are kept to be named
 class Tokenizer(Preprocess):
     """Texts to numbers of tokens: 0 is padding, 1 unknown, 2 begin, 3 end, then those of the training role's texts.
 
-    The same texts give the same tokens in every process, which is why there is no unigram model here: the one of
-    `tokenizers` 0.23 gives other scores at each fit. A text that holds a special token's name has that as text.
+    The same texts give the same tokens in every process, which is why there is no unigram model here (UNIGRAM). A text
+    that holds a special token's name has that as text.
 
     Args:
         model: "bpe": byte pairs (Sennrich et al. 2016) of UTF-8 bytes as in GPT-2, of which every text is made, so that
@@ -70,8 +75,9 @@ class Tokenizer(Preprocess):
             raise ConfigError(f"tokenizer marks: {marks} is no number from 0 to {MOST}")
         self.special = (*SPECIAL, *(f"< mark {i} >" for i in range(marks)))
         least = len(self.special) + (BYTES if model == "bpe" else 1)
-        if model not in ("bpe", "wordpiece", "words", "characters"):
-            raise ConfigError(f"tokenizer: no model {model!r}; one of bpe, wordpiece, words, characters")
+        if model not in get_args(Model):
+            why = f": {UNIGRAM}" if str(model) == "unigram" else f"; one of {', '.join(get_args(Model))}"
+            raise ConfigError(f"tokenizer: no model {model!r}{why}")
         for key, value, lowest in (("size", size, least), ("min_count", min_count, 1)):
             if value < lowest:
                 raise ConfigError(f"tokenizer {key}: {value} is below {lowest}, the least of {model}")
