@@ -19,7 +19,7 @@ ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py")
 FACES = {
     "data": [
         *("BaseDataModule", "Batch", "Boxes", "Feature", "Part", "Ragged", "Role", "Samples", "Sequences", "Several"),
-        *("Source", "Targets", "text_values"),
+        *("Source", "Spans", "Targets", "Texts", "answer_values", "text_values"),
     ],
     "tasks": [
         *("BaseModule", "Binary", "Classification", "Detection", "Focal", "GAN", "LanguageModel", "MultiLabel"),

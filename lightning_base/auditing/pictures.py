@@ -20,9 +20,10 @@ from lightning_base.preprocess.several import Several
 from lightning_base.preprocess.standardize import Standardize
 from lightning_base.preprocess.table import TablePreprocess
 from lightning_base.preprocess.vocabulary import Vocabulary
-from lightning_base.samples.batch import Batch, Boxes
+from lightning_base.samples.batch import Batch, Boxes, Spans
 from lightning_base.samples.payload import Rows, is_ragged
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.spans import UNIT
 from lightning_base.tools.files import replace
 
 Painter: TypeAlias = Callable[[Batch, int], Image.Image]
@@ -263,6 +264,8 @@ def caption(classes: Sequence[str], batch: Batch, i: int) -> str:
         return ""
     if isinstance(y, Boxes):
         return f"{int((y.labels[i] >= 0).sum())} boxes"
+    if isinstance(y, Spans):
+        return y.answers.strings()[i].split(UNIT)[0]
     if not isinstance(y, Tensor):
         return f"{int(y.lengths[i])} long"
     if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != len(classes)):

@@ -10,7 +10,12 @@ from lightning_base.samples.payload import gather
 from lightning_base.samples.samples import Samples
 
 MOST_TARGETS = 16  # of several values or labels the first so many are tried
-KINDS = {"array": "its target is an array", "sequence": "its target is a sequence", "boxes": "its targets are boxes"}
+KINDS = {
+    "array": "its target is an array",
+    "sequence": "its target is a sequence",
+    "spans": "its target is a part of a text",
+    "boxes": "its targets are boxes",
+}
 
 
 def in_part(what: str, part: str) -> str:

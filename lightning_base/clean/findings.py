@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lightning_base.errors import ConfigError, suggest
+from lightning_base.errors import ConfigError, DataError, suggest
 from lightning_base.samples.payload import Rows, blocks, fitting, gather, is_ragged
 from lightning_base.samples.samples import Samples, findings_table
+from lightning_base.samples.several import Several
+from lightning_base.samples.spans import span_faults
 from lightning_base.tools.cache import kept
 
 Bound: TypeAlias = tuple[float | None, float | None]
@@ -33,6 +35,13 @@ def targets(samples: Samples) -> pd.DataFrame:
     """Targets that are missing, no number, or none of the classes' numbers; payloads of which a part is that."""
     if samples.targets is not None:
         faults = samples.targets.faults()
+        if samples.targets.kind == "spans":
+            if not isinstance(samples.inputs, Several):
+                raise DataError(
+                    f"{samples.origin}: spans are of one of several inputs by name; give "
+                    f"Several({{{samples.targets.names[0]!r}: …}})"
+                )
+            faults = span_faults(samples.targets, samples.part(samples.targets.names[0]).inputs)
         return listed(samples, np.array([row for row, _ in faults], np.int64), "target", [why for _, why in faults])
     if "target" not in samples.table:
         return findings_table()

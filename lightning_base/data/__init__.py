@@ -2,12 +2,14 @@
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Role, Source
-from lightning_base.samples.batch import Batch, Boxes, Sequences
+from lightning_base.samples.batch import Batch, Boxes, Sequences, Spans, Texts
 from lightning_base.samples.feature import Feature
 from lightning_base.samples.payload import Ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.samples.several import Part, Several
-from lightning_base.samples.targets import Targets, text_values
+from lightning_base.samples.spans import answer_values
+from lightning_base.samples.targets import Targets
+from lightning_base.samples.texts import text_values
 
 __all__ = [
     "BaseDataModule",
@@ -21,6 +23,9 @@ __all__ = [
     "Sequences",
     "Several",
     "Source",
+    "Spans",
     "Targets",
+    "Texts",
+    "answer_values",
     "text_values",
 ]

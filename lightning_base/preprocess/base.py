@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy.typing as npt
 
+from lightning_base.errors import DataError
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.feed import Feed
 from lightning_base.samples.payload import Rows, blocks
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.several import Part
+from lightning_base.samples.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,26 @@ class Preprocess(ABC):
         """The samples with inputs that are recoded once per source, as a tokenizer does it; here as they are."""
         return samples
 
+    def recoded_parts(self, samples: Samples) -> dict[str, Part]:
+        """What `recoded` makes of one of several inputs, by what its name then ends with: itself, by "", alone here."""
+        one = self.recoded(samples)
+        return {"": Part(one.inputs, one.features, one.white, one.schema)}
+
+    def located(self, samples: Samples, found: Samples) -> Targets:
+        """The samples' spans by tokens of the input that they are of.
+
+        Args:
+            samples: as they are read, with spans by characters.
+            found: as `recoded` gives them.
+
+        Raises:
+            DataError: where preprocessing does not say where tokens stand.
+        """
+        raise DataError(
+            f"{samples.origin}: targets are parts of a text, and {type(self).__name__} does not say where its tokens "
+            "stand in it; give lightning_base.preprocess.Several with a Tokenizer(places=True)"
+        )
+
     def feeds(self, samples: Samples, fixed: bool = False) -> Feed | Mapping[str, Feed]:
         """How this source's inputs are gathered: one, or several by name.
 
@@ -95,6 +118,8 @@ class Preprocess(ABC):
 def recoded(samples: Samples, inputs: Preprocess, targets: Preprocess | None) -> Samples:
     """The samples with inputs, and targets where something is fitted on them, recoded; ids and hashes stay."""
     found = inputs.recoded(samples)
+    if samples.targets is not None and samples.targets.kind == "spans":
+        return replace(found, targets=inputs.located(samples, found), hashes=samples.content)
     if targets is not None and samples.targets is not None:
         payload = targets.recoded(samples.of_targets()).inputs
         found = replace(found, targets=replace(samples.targets, payload=payload))

@@ -3,10 +3,10 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,23 +17,45 @@ from lightning_base.errors import ConfigError, DataError
 from lightning_base.preprocess.base import Preprocess, Unseen
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.marks import FIRST, MOST, mark
-from lightning_base.samples.payload import Payload, Ragged, Rows, blocks, is_ragged
+from lightning_base.samples.payload import Ragged, Rows, is_ragged
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.several import Part
+from lightning_base.samples.spans import PLACES, TEXT
+from lightning_base.samples.texts import byte_places, texts_of, trimmed
 from lightning_base.tools.console import console
 
 Model: TypeAlias = Literal["bpe", "wordpiece", "words", "characters"]
 PADDING, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("< padding >", "< unknown >", "< begin >", "< end >")  # no model makes a token with a blank in it
+UNIGRAM = (  # seen with tokenizers 0.23, with one thread or more, in one process and in several
+    "two fits of the tokenizers library's unigram on the same texts differ, whatever the threads: it sums word counts, "
+    "and lowers the scores of rare characters, in the order of tables with a random hash, so that processes would "
+    "disagree about tokens; take bpe"
+)
 WORD = r"\w+(?:'\w+)*|[^\w\s]"
 BYTES = 256
 SHOWN = 1000  # different unseen pieces that are kept to be named
 
 
+class Encoded(NamedTuple):
+    """A text's tokens.
+
+    Attributes:
+        codes: (T,) int32.
+        places: (T, 2) int32, where each stands among the text's UTF-8 bytes; (0, 2) where that was not asked for.
+        cut: whether there would be more.
+    """
+
+    codes: npt.NDArray[np.int32]
+    places: npt.NDArray[np.int32]
+    cut: bool
+
+
 class Tokenizer(Preprocess):
     """Texts to numbers of tokens: 0 is padding, 1 unknown, 2 begin, 3 end, then those of the training role's texts.
 
-    The same texts give the same tokens in every process, which is why there is no unigram model here: the one of
-    `tokenizers` 0.23 gives other scores at each fit. A text that holds a special token's name has that as text.
+    The same texts give the same tokens in every process, which is why there is no unigram model here (UNIGRAM). A text
+    that holds a special token's name has that as text.
 
     Args:
         model: "bpe": byte pairs (Sennrich et al. 2016) of UTF-8 bytes as in GPT-2, of which every text is made, so that
@@ -49,6 +71,8 @@ class Tokenizer(Preprocess):
         keep: whether a text that is cut keeps its start or its end.
         marks: how many marks there are, which data puts into texts by `mark(0)`, `mark(1)`, …: special tokens 4, 5, …,
             as for who speaks. No word can be taken for one.
+        places: of one of several inputs `<name>`, give networks that take them `<name>_places` (B, T, 2), where its
+            tokens stand among its bytes, and `<name>_text` (B, L) uint8, the bytes: what parts of it are cut out of.
 
     Raises:
         UserError: for a size that has no room for the model's characters, or numbers out of range.
@@ -65,13 +89,15 @@ class Tokenizer(Preprocess):
         longest: int | None = None,
         keep: Literal["start", "end"] = "start",
         marks: int = 0,
+        places: bool = False,
     ) -> None:
         if not 0 <= marks <= MOST:
             raise ConfigError(f"tokenizer marks: {marks} is no number from 0 to {MOST}")
         self.special = (*SPECIAL, *(f"< mark {i} >" for i in range(marks)))
         least = len(self.special) + (BYTES if model == "bpe" else 1)
-        if model not in ("bpe", "wordpiece", "words", "characters"):
-            raise ConfigError(f"tokenizer: no model {model!r}; one of bpe, wordpiece, words, characters")
+        if model not in get_args(Model):
+            why = f": {UNIGRAM}" if str(model) == "unigram" else f"; one of {', '.join(get_args(Model))}"
+            raise ConfigError(f"tokenizer: no model {model!r}{why}")
         for key, value, lowest in (("size", size, least), ("min_count", min_count, 1)):
             if value < lowest:
                 raise ConfigError(f"tokenizer {key}: {value} is below {lowest}, the least of {model}")
@@ -79,6 +105,7 @@ class Tokenizer(Preprocess):
             raise ConfigError(f"tokenizer longest: {longest} is below 1; give a number of tokens or null")
         self.model, self.most, self.lower, self.min_count = model, size, lower, min_count
         self.begin, self.end, self.longest, self.keep = begin, end, longest, keep
+        self.places = places
         self._marks = re.compile(f"([{mark(0)}-{mark(marks - 1)}])") if marks else None
         self.cut = 0  # texts that the last source had cut
         self._tokenizer: Any = None
@@ -94,9 +121,15 @@ class Tokenizer(Preprocess):
         Raises:
             DataError: for inputs that are no texts, rows without a character, or more characters than `size`.
         """
-        demand_texts(samples)
-        texts = [piece for text in texts_of(samples.inputs, rows) for piece in self._pieces(text)[::2]]
-        made = self._made(texts)
+        self.fit_several([samples], rows)
+
+    def fit_several(self, sources: Sequence[Samples], rows: Rows) -> None:
+        """Finds the tokens of these rows' texts in several inputs together, as `fit` does in one."""
+        samples = sources[0]
+        for one in sources:
+            demand_texts(one)
+        whole = (text for one in sources for text in texts_of(one.inputs, rows))
+        made = self._made([piece for text in whole for piece in self._pieces(text)[::2]])
         if made.get_vocab_size() <= len(self.special):
             raise DataError(f"{samples.origin}: the training texts hold nothing to make tokens of; give texts")
         if made.get_vocab_size() > self.most:
@@ -169,14 +202,26 @@ class Tokenizer(Preprocess):
 
     def encode(self, texts: Iterable[str]) -> list[npt.NDArray[np.int32]]:
         """The numbers of each text's tokens (T,), cut to `longest`."""
-        codes = []
-        for found, _ in self._tokens(texts):
-            ids = [*([BEGIN] if self.begin else []), *found, *([END] if self.end else [])]
-            if self.longest is not None and len(ids) > self.longest:
-                ids = ids[: self.longest] if self.keep == "start" else ids[-self.longest :]
-                self.cut += 1
-            codes.append(np.array(ids, dtype=np.int32))
-        return codes
+        found = list(self._encoded(list(texts), False))
+        self.cut += sum(one.cut for one in found)
+        return [one.codes for one in found]
+
+    def _encoded(self, texts: Sequence[str], places: bool) -> Iterator[Encoded]:
+        """Each text's tokens, cut to `longest`; where each stands among its bytes, if asked.
+
+        Blanks around a token do not belong to its place; begin and end have empty ones.
+        """
+        for text, (inner, offsets) in zip(texts, self._tokens(texts), strict=True):
+            ids = [*([BEGIN] if self.begin else []), *inner, *([END] if self.end else [])]
+            long = self.longest is not None and len(ids) > self.longest
+            first = len(ids) - (self.longest or 0) if long and self.keep == "end" else 0
+            kept = slice(first, first + (self.longest or 0)) if long else slice(None)
+            where = np.zeros((0, 2), dtype=np.int32)
+            if places:
+                begin, end = [(0, 0)] if self.begin else [], [(len(text), len(text))] if self.end else []
+                every = [*begin, *(trimmed(text, *place) for place in offsets), *end]
+                where = byte_places(text)[np.array(every, dtype=np.int64).reshape(-1, 2)][kept].astype(np.int32)
+            yield Encoded(np.array(ids, dtype=np.int32)[kept], where, long)
 
     def recoded(self, samples: Samples) -> Samples:
         """The samples with numbers of tokens, Ragged int32, in place of texts; says how many were cut.
@@ -184,15 +229,33 @@ class Tokenizer(Preprocess):
         Raises:
             DataError: for inputs that are no texts.
         """
+        codes = Ragged.of([one.codes for one in self._recoded(samples, False)], np.zeros(0, dtype=np.int32))
+        return replace(samples, inputs=codes, hashes=samples.content)
+
+    def recoded_parts(self, samples: Samples) -> dict[str, Part]:
+        """What `recoded` gives; with `places` also where tokens stand, Ragged (T, 2) int32, and the texts' bytes."""
+        if not self.places:
+            return super().recoded_parts(samples)
+        found = self._recoded(samples, True)
+        codes = Ragged.of([one.codes for one in found], np.zeros(0, dtype=np.int32))
+        places = Ragged.of([one.places for one in found], np.zeros((0, 2), dtype=np.int32))
+        return {"": Part(codes), PLACES: Part(places), TEXT: Part(samples.inputs)}
+
+    def _recoded(self, samples: Samples, places: bool) -> list[Encoded]:
+        """The tokens of each sample's text; those of equal texts are found once, as of one paragraph."""
         demand_texts(samples)
-        self.cut = 0
-        codes = self.encode(texts_of(samples.inputs, np.arange(len(samples))))
+        texts = list(texts_of(samples.inputs, np.arange(len(samples))))
+        distinct = list(dict.fromkeys(texts))
+        made = dict(zip(distinct, self._encoded(distinct, places), strict=True))
+        found = [made[text] for text in texts]
+        self.cut = sum(one.cut for one in found)
         if self.cut:
+            side = "there" if self.keep == "start" else "to their last ones"
             console().print(
-                f"{samples.origin}: {self.cut} of {len(codes)} texts are longer than {self.longest} tokens and are cut "
-                "there"
+                f"{samples.origin}: {self.cut} of {len(found)} texts are longer than {self.longest} tokens and are cut "
+                f"{side}"
             )
-        return replace(samples, inputs=Ragged.of(codes, np.zeros(0, dtype=np.int32)), hashes=samples.content)
+        return found
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of tokens up to the first end; an unknown one is `<unk>`, other special ones are left out.
@@ -249,14 +312,6 @@ def demand_texts(samples: Samples) -> None:
             f"{samples.origin}: a Tokenizer is fitted on texts, and these are {samples.inputs.dtype} of shape "
             f"{samples.inputs.shape}; give lightning_base.data.text_values(texts)"
         )
-
-
-def texts_of(payload: Payload, rows: Rows) -> Iterator[str]:
-    """The texts of these rows (N,) of Ragged UTF-8 bytes."""
-    for block in blocks(payload, rows, 256):
-        assert block.lengths is not None
-        for value, length in zip(block.values, block.lengths, strict=True):
-            yield value[:length].tobytes().decode("utf-8")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""What a step gets: Batch, the Boxes of detection, Sequences, and targets gathered for rows."""
+"""What a step gets: Batch, the Boxes of detection, Sequences, Texts, Spans, and targets gathered for rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -45,6 +45,57 @@ Inputs: TypeAlias = Any  # Tensor (B, ...), or dict[str, Tensor] where a sample 
 Lengths: TypeAlias = Any  # Tensor (B,) or None; by the inputs' names where there are several
 
 
+class Texts(Sequences):
+    """Texts as their UTF-8 bytes, (B, T) uint8 padded with 0: what tables show as text."""
+
+    @staticmethod
+    def of(texts: Iterable[str]) -> "Texts":
+        """The bytes of texts."""
+        parts = [text.encode("utf-8", errors="replace") for text in texts]
+        lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64)
+        values = torch.zeros(len(parts), max(1, *map(len, parts), 1), dtype=torch.uint8)
+        for row, part in zip(values, parts, strict=True):
+            if part:
+                row[: len(part)] = torch.frombuffer(bytearray(part), dtype=torch.uint8)
+        return Texts(values, lengths)
+
+    @staticmethod
+    def cut(text: Tensor, places: Tensor, first: Tensor, last: Tensor) -> "Texts":
+        """Parts of texts, from where one token begins to where one ends; empty where that is before.
+
+        Args:
+            text: (B, L) uint8, their bytes.
+            places: (B, T, 2), where tokens begin and end among them.
+            first, last: (B,) tokens.
+        """
+        rows = torch.arange(len(first), device=first.device)
+        begin, end = places[rows, first, 0].long(), places[rows, last, 1].long()
+        lengths = (end - begin).clamp_min(0)
+        place = torch.arange(max(int(lengths.max()), 1), device=text.device)
+        values = text.gather(1, (begin[:, None] + place).clamp_max(text.shape[1] - 1))
+        return Texts(torch.where(place < lengths[:, None], values, 0), lengths)
+
+    def strings(self) -> list[str]:
+        """The texts; what is no UTF-8 is a replacement character."""
+        rows = self.values.cpu().to(torch.uint8).numpy()
+        return [
+            row[:n].tobytes().decode("utf-8", "replace") for row, n in zip(rows, self.lengths.tolist(), strict=True)
+        ]
+
+
+class Spans(NamedTuple):
+    """Parts of an input's texts that are to be found.
+
+    Attributes:
+        places: (B, 2) int64, the first and the last of its tokens; both 0, a begin, where no part is right; both -100
+            where the text was cut before it. Before preprocessing characters, the last exclusive.
+        answers: the texts that are right, with U+001F between several.
+    """
+
+    places: Tensor
+    answers: Texts
+
+
 class Batch(NamedTuple):
     """What a step gets.
 
@@ -52,8 +103,8 @@ class Batch(NamedTuple):
         x: (B, ...) inputs, in the source's dtype until the data module preprocesses them; samples of different lengths
             are padded with 0 to (B, T, ...). A dictionary of such tensors by name where a sample has several inputs.
         y: (B,) int64 class numbers or float32 values, (B, C) float32 probabilities where augmentation mixed classes;
-            (B, K) float32 values or labels, (B, ...) arrays in the source's dtype; Sequences; Boxes for detection;
-            None where the data has no target.
+            (B, K) float32 values or labels, (B, ...) arrays in the source's dtype; Sequences; Spans; Boxes for
+            detection; None where the data has no target.
         rows: (B,) int64, each sample's row in its source's sample table.
         key: (B,) int64, a hash of each sample's id, which augmentation draws from.
         lengths: (B,) int64, the true lengths of padded samples along axis 1; None where nothing is padded. Of several
@@ -88,7 +139,7 @@ class Batch(NamedTuple):
         return self._replace(x={**self.x, name: part.x}, lengths=kept or None, y=part.y)
 
 
-Target: TypeAlias = Tensor | Boxes | Sequences
+Target: TypeAlias = Tensor | Boxes | Sequences | Spans
 
 
 def targets(samples: Samples, rows: Rows) -> Target | None:
@@ -96,6 +147,12 @@ def targets(samples: Samples, rows: Rows) -> Target | None:
     if samples.targets is None:
         return None if samples.target is None else torch.from_numpy(samples.target[rows])
     found, lengths = gather(samples.targets.payload, rows)
+    if samples.targets.texts is not None:
+        raw, ends = gather(samples.targets.texts, rows)
+        assert ends is not None
+        return Spans(
+            torch.from_numpy(found.astype(np.int64)), Texts(torch.from_numpy(np.array(raw)), torch.from_numpy(ends))
+        )
     if samples.boxes is not None:
         assert lengths is not None
         labels = np.where(np.arange(found.shape[1]) < lengths[:, None], found[:, :, 4], -1)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lightning_base.samples.batch import Boxes, Sequences
+from lightning_base.samples.batch import Boxes, Sequences, Spans
 
-Nested: TypeAlias = Any  # Tensor (N, ...), Sequences, Boxes, or a dictionary of these by name
+Nested: TypeAlias = Any  # Tensor (N, ...), Sequences, Boxes, Spans, or a dictionary of these by name
 
 
 def mapped(values: Nested, change: Callable[[Tensor], Tensor]) -> Nested:
@@ -40,6 +40,8 @@ def joined(parts: Sequence[Nested]) -> Nested:
         return torch.cat(list(parts))
     if isinstance(first, dict):
         return {name: joined([part[name] for part in parts]) for name in first}
+    if isinstance(first, Spans):
+        return Spans(*(joined([part[i] for part in parts]) for i in range(2)))
     fills = (0.0, -1) if isinstance(first, Boxes) else (0, 0)
     return type(first)(
         *(_padded([part[i] for part in parts], fill) for i, fill in enumerate(fills)),
@@ -72,7 +74,7 @@ def stacked(members: Sequence[Nested]) -> Nested:
     if isinstance(first, Sequences):
         longest = max(member.values.shape[1] for member in members)
         values = torch.stack([_lengthened(member.values, longest, 0) for member in members])
-        return Sequences(values, torch.stack([member.lengths for member in members]))
+        return type(first)(values, torch.stack([member.lengths for member in members]))
     return list(members)
 
 

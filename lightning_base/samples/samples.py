@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from lightning_base.errors import DataError
 from lightning_base.samples.feature import Feature as Feature
-from lightning_base.samples.payload import Payload, Ragged, Rows, frozen
+from lightning_base.samples.payload import Payload, Ragged, Rows, frozen, is_ragged
 from lightning_base.samples.several import Part, Several, content_of, viewed
 from lightning_base.samples.targets import Kind, Targets
 
@@ -48,7 +48,7 @@ class Samples:
         origin: the file, folder or data set that messages name.
         features: a table's columns, or one for a text's words; empty for other payloads.
         targets: what is to be predicted, where that is not one value per sample: several values, label sets, arrays,
-            sequences, boxes. The table then has no column `target`.
+            sequences, spans, boxes. The table then has no column `target`.
         findings: what reading the source came upon (id, kind, detail), for `clean` to act on.
         hashes: (N,) uint64 of each sample's content, where the source keeps them.
         looks: (N,) uint64 perceptual hashes of images, where the source keeps them.
@@ -83,6 +83,13 @@ class Samples:
             raise DataError(f"{self.origin}: {len(self.inputs)} inputs but {len(self.table)} rows of targets")
         if self.targets is not None and len(self.targets) != len(self.table):
             raise DataError(f"{self.origin}: {len(self.table)} inputs but {len(self.targets)} targets")
+        if self.targets is not None and self.targets.kind == "spans" and isinstance(self.inputs, Several):
+            text = self.inputs.parts.get(self.targets.names[0])
+            if text is None or not is_ragged(text.payload):
+                there = ", ".join(self.inputs.parts)
+                raise DataError(
+                    f"{self.origin}: spans are of {self.targets.names[0]!r}, which is no text among {there}"
+                )
         if self.targets is not None and "target" in self.table:
             raise DataError(f"{self.origin}: targets beside a column `target`; give one of them")
         if not rising(self.table["id"]) and (twice := self.table["id"].duplicated()).any():

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from lightning_base.samples.batch import Sequences
+from lightning_base.samples.batch import Sequences, Spans, Texts
 from lightning_base.samples.nested import Nested
+from lightning_base.samples.spans import UNIT
 
 Column = npt.NDArray[Any]
 
@@ -18,8 +19,13 @@ def table_columns(name: str, values: Nested) -> dict[str, Column]:
 
     Args:
         name: of the column.
-        values: (N,) becomes a column of values; (N, K) and Sequences one of arrays (K,); (N, ...) one of arrays.
+        values: Texts become a column of texts; Spans one of lists of those that are right, called `<name>s`; (N,)
+            becomes a column of values; (N, K) and Sequences one of arrays (K,); (N, ...) one of arrays.
     """
+    if isinstance(values, Spans):
+        return {f"{name}s": objects(some.split(UNIT) for some in values.answers.strings())}
+    if isinstance(values, Texts):
+        return {name: objects(values.strings())}
     if isinstance(values, Sequences):
         lengths = values.lengths.tolist()
         return {name: objects(row[:n] for row, n in zip(values.values.numpy(), lengths, strict=True))}

@@ -75,7 +75,7 @@ class GAN(BaseModule):
         UserError: where the networks do not fit each other, or a setting presumes one optimizer.
     """
 
-    takes = ("none", "class", "value", "values", "labels", "array", "sequence", "boxes")
+    takes = ("none", "class", "value", "values", "labels", "array", "sequence", "spans", "boxes")
     steps_per_batch = 2
 
     def __init__(

@@ -16,6 +16,7 @@ WORDS = {  # by kind of target: what the data has, and what takes it
     "labels": ("several labels per sample", f"{TASKS}MultiLabel"),
     "array": ("an array per sample as target", "a task of your own"),
     "sequence": ("sequences as targets", f"{TASKS}Translation"),
+    "spans": ("parts of texts as targets", "a task of your own"),
     "boxes": ("boxes", f"{TASKS}Detection"),
 }
 

@@ -13,7 +13,7 @@ from torchmetrics import MetricCollection
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer, texts_of
-from lightning_base.samples.batch import Batch, Lengths, Sequences
+from lightning_base.samples.batch import Batch, Lengths, Sequences, Texts
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.samples.payload import Ragged, Rows, gather
 from lightning_base.samples.samples import Samples
@@ -127,7 +127,7 @@ class LanguageModel(BaseModule):
         if self.tokenizer is None:
             return found
         rows = zip(found.values.tolist(), found.lengths.tolist(), strict=True)
-        return sums.bytes_of([self.tokenizer.decode(row[:n]) for row, n in rows])
+        return Texts.of([self.tokenizer.decode(row[:n]) for row, n in rows])
 
     def step(self, batch: Batch) -> Output:
         """Mean cross-entropy () over the batch's tokens; in evaluation the true tokens' probabilities."""

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lightning_base.samples.batch import Inputs, Lengths
+from lightning_base.samples.spans import PLACES, TEXT
 
 
 def outputs(network: nn.Module, x: Inputs, lengths: Lengths, cast: Callable[[Tensor], Tensor]) -> Any:
@@ -19,6 +20,7 @@ def outputs(network: nn.Module, x: Inputs, lengths: Lengths, cast: Callable[[Ten
         lengths: of padded ones.
         cast: brings an input to the network's precision and memory format.
     """
+    x = passed(network, x)
     named = x if isinstance(x, dict) else {"": x}
     known = lengths if isinstance(lengths, dict) else {"": lengths}
     taken = inspect.signature(type(network).forward).parameters
@@ -26,6 +28,15 @@ def outputs(network: nn.Module, x: Inputs, lengths: Lengths, cast: Callable[[Ten
     if isinstance(x, dict):
         return network(**{name: cast(value) for name, value in x.items()}, **more)
     return network(cast(x), **more)
+
+
+def passed(network: nn.Module, x: Inputs) -> Inputs:
+    """The inputs, without what was put beside texts (`<name>_places`, `<name>_text`) where the network takes it not."""
+    if not isinstance(x, dict):
+        return x
+    taken = inspect.signature(type(network).forward).parameters
+    beside = {f"{name}{ending}" for name in x for ending in (PLACES, TEXT)}
+    return {name: part for name, part in x.items() if name not in beside or name in taken}
 
 
 def shape_of(x: Inputs) -> str:
@@ -45,7 +56,7 @@ def outputs_key(network: nn.Module) -> str:
 def mend(network: nn.Module, x: Inputs) -> str:
     """What to do about a network that does not take inputs (B, ...)."""
     if isinstance(x, dict):
-        return f"its forward takes them as keywords: forward(self, {', '.join(x)})"
+        return f"its forward takes them as keywords: forward(self, {', '.join(passed(network, x))})"
     taken = inspect.signature(type(network)).parameters
     if "in_features" not in taken:
         return "mend model.network or the data"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lightning_base.samples.batch import Sequences
+from lightning_base.samples.batch import Sequences, Texts
 from lightning_base.samples.nested import Nested
 
 Rows: TypeAlias = Callable[[Nested, Nested], Tensor]
@@ -70,16 +70,4 @@ def bits_ratio(sums: Tensor) -> Tensor:
 
 def texts_of(values: Sequences) -> list[str]:
     """The texts whose UTF-8 bytes sequences hold."""
-    rows, lengths = values.values.cpu().to(torch.uint8).numpy(), values.lengths.tolist()
-    return [row[:n].tobytes().decode("utf-8", errors="replace") for row, n in zip(rows, lengths, strict=True)]
-
-
-def bytes_of(texts: list[str]) -> Sequences:
-    """The UTF-8 bytes of texts, as Sequences of uint8."""
-    parts = [text.encode("utf-8", errors="replace") for text in texts]
-    lengths = torch.tensor([len(part) for part in parts], dtype=torch.int64)
-    values = torch.zeros(len(parts), max(1, *map(len, parts)), dtype=torch.uint8)
-    for row, part in zip(values, parts, strict=True):
-        if part:
-            row[: len(part)] = torch.frombuffer(bytearray(part), dtype=torch.uint8)
-    return Sequences(values, lengths)
+    return Texts(*values).strings()

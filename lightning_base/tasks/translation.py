@@ -12,7 +12,7 @@ from torchmetrics import MetricCollection
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, Tokenizer
-from lightning_base.samples.batch import Batch, Inputs, Sequences, targets
+from lightning_base.samples.batch import Batch, Inputs, Sequences, Texts, targets
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks import sums
 from lightning_base.tasks.agreement import consensus
@@ -117,7 +117,7 @@ class Translation(BaseModule):
         if self.tokenizer is None:
             return found
         rows = zip(found.values.tolist(), found.lengths.tolist(), strict=True)
-        return sums.bytes_of([self.tokenizer.decode(row[:n]) for row, n in rows])
+        return Texts.of([self.tokenizer.decode(row[:n]) for row, n in rows])
 
     def predictions(self, batch: Batch) -> dict[str, Nested]:
         """`pred`; where targets are known also log_prob, tokens and hits (B,), of the true tokens."""

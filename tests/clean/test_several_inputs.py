@@ -13,7 +13,7 @@ from lightning_base.clean.near_duplicates import comparable, near_duplicates
 from lightning_base.errors import UserError
 from lightning_base.samples.samples import Feature, Samples
 from lightning_base.samples.several import Part, Several
-from lightning_base.samples.targets import text_values
+from lightning_base.samples.texts import text_values
 from tests.support.lookalikes import Pixels, encoded
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -9,8 +9,8 @@ from datamodules.text_blocks import TextBlocks
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import NoSourceError, UserError
 from lightning_base.preprocess import Tokenizer
-from lightning_base.preprocess.tokenizer import texts_of
 from lightning_base.samples.payload import Payload
+from lightning_base.samples.texts import texts_of
 from lightning_base.splitters import Ratio
 from tests.helpers import shared
 

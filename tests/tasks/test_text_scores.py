@@ -8,9 +8,9 @@ import sacrebleu
 import torch
 from torchmetrics import MetricCollection
 
-from lightning_base.samples.batch import Sequences
+from lightning_base.samples.batch import Sequences, Texts
 from lightning_base.samples.nested import rows_of
-from lightning_base.tasks.sums import Sums, bytes_of, ratio, scorer, texts_of
+from lightning_base.tasks.sums import Sums, ratio, scorer, texts_of
 from lightning_base.tasks.text_scores import BLEU_SIZE, CHRF_SIZE, bleu, bleu_rows, chrf, chrf_rows, exact_rows
 from tests.helpers import shared
 
@@ -47,7 +47,7 @@ def theirs(pred: list[str], true: list[str]) -> dict[str, float]:
 def ours(pred: list[str], true: list[str], size: int) -> dict[str, float]:
     made = metrics()
     for i in range(0, len(pred), size):
-        made.update({"pred": bytes_of(pred[i : i + size])}, bytes_of(true[i : i + size]))
+        made.update({"pred": Texts.of(pred[i : i + size])}, Texts.of(true[i : i + size]))
     return {name: float(value) for name, value in made.compute().items()}
 
 
@@ -74,7 +74,7 @@ def test_short_texts_are_scored_as_sacrebleu_does(pred: list[str], true: list[st
 def test_drawn_texts_are_scored_as_these_texts() -> None:
     pred, true = captions()
     rows = torch.randint(0, 200, (200,), generator=torch.Generator().manual_seed(0))
-    preds, target = {"pred": bytes_of(pred)}, bytes_of(true)
+    preds, target = {"pred": Texts.of(pred)}, Texts.of(true)
     found = scorer(dict(metrics().items()), preds, target)(rows)  # type: ignore[arg-type]
     expected = metrics()(rows_of(preds, rows), rows_of(target, rows))
     assert {name: float(value) for name, value in found.items()} == pytest.approx(
@@ -84,7 +84,7 @@ def test_drawn_texts_are_scored_as_these_texts() -> None:
 
 def test_texts_come_back_from_their_bytes() -> None:
     texts = ["", "a\x00b", "Straße 🙂", "\n"]
-    assert texts_of(bytes_of(texts)) == texts
+    assert texts_of(Texts.of(texts)) == texts
 
 
 def test_exact_is_of_the_whole_sequence() -> None:
