@@ -12,11 +12,12 @@ from torchmetrics import MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
-from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer, texts_of
+from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer
 from lightning_base.samples.batch import Batch, Lengths, Sequences, Texts
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.samples.payload import Ragged, Rows, gather
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.texts import texts_of
 from lightning_base.tasks import sums
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import objects, table_columns

@@ -8,10 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lightning_base.preprocess.tokenizer import texts_of
 from lightning_base.results.summary import read_summary
 from lightning_base.results.tables import read_table
 from lightning_base.samples.batch import Batch
+from lightning_base.samples.texts import texts_of
 from lightning_base.tasks.base import BaseModule
 from tests.any_task.journey import Journey, config
 from tests.any_task.language_model import Sentences

@@ -49,6 +49,19 @@ def test_the_scores_are_scikit_learns_of_the_positive_class(work: Path) -> None:
     assert run.summary.metrics["accuracy"].ci95[0] < run.summary.metrics["accuracy"].score
 
 
+def test_calibration_is_that_of_the_class_which_the_threshold_chooses_per_fold_and_pooled(work: Path) -> None:
+    run = result("calibrated", threshold=0.2)
+    metric, expected = run.summary.metrics["ece"], []
+    for fold in [*range(3), None]:
+        mine = run.oof if fold is None else run.oof[run.oof["fold"] == fold]
+        p = np.where(mine["pred"] == 0, mine["prob_0"], mine["prob_1"])
+        right = (mine["pred"] == mine["target"]).to_numpy(dtype=float)
+        bins = np.minimum((p * 15).astype(int), 14)
+        expected.append(abs(np.bincount(bins, p - right, 15)).sum() / len(mine))
+    assert metric.folds == pytest.approx(expected[:3], abs=1e-5)
+    assert metric.score == pytest.approx(expected[3], abs=1e-5)
+
+
 def test_a_threshold_is_chosen_inside_the_training_part_and_kept_with_the_weights(work: Path) -> None:
     run = result("chosen", threshold="f1")
     limits = [float(weights(run.directory / f"fold_{k}")["limit"]) for k in range(3)]

@@ -10,6 +10,7 @@ from lightning_base.errors import UserError
 from lightning_base.samples.batch import Batch, Sequences
 from lightning_base.samples.nested import stacked
 from lightning_base.tasks import LanguageModel, Translation
+from lightning_base.tools.console import Level, speaking
 from models.causal_transformer import CausalTransformer
 from models.linear import Linear
 from models.seq2seq import Seq2Seq
@@ -138,3 +139,22 @@ def test_numbers_that_are_no_tokens_are_refused() -> None:
         language_model(temperature=-1.0)
     with pytest.raises(UserError, match="top_k: 0 is below 1"):
         language_model(top_k=0)
+
+
+def test_a_vocabulary_that_the_network_does_not_know_is_told_by_its_size() -> None:
+    task = LanguageModel(CausalTransformer(size=10, context=8, dim=8, depth=1, heads=2))
+    batch = Batch(torch.tensor([[4, 5, 25]]), None, torch.arange(1))
+    with pytest.raises(UserError, match="gives 10 logits per token, and texts have 26 tokens"):
+        task.check(batch)
+
+
+def test_prompts_longer_than_the_context_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    task = LanguageModel(CausalTransformer(size=30, context=8, dim=8, depth=1, heads=2), new=2).eval()
+    x = torch.zeros(3, 12, dtype=torch.int64)
+    lengths = torch.tensor([12, 3, 9])
+    for row, n in zip(x, lengths.tolist(), strict=True):
+        row[:n] = 5
+    task.written(Batch(x, None, torch.arange(3), lengths=lengths, key=torch.arange(3)))
+    with speaking(Level.NORMAL):
+        task.on_predict_epoch_end()
+    assert "longer than the 8 tokens that the network sees at a time: 2" in capsys.readouterr().out

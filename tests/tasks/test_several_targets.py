@@ -11,6 +11,7 @@ from sklearn.datasets import load_linnerud, make_multilabel_classification
 from sklearn.metrics import average_precision_score, f1_score, r2_score, roc_auc_score
 
 import lightning_base as lb
+from datamodules.table import Table
 from lightning_base.errors import UserError
 from lightning_base.tasks import MultiLabel, Regression
 from lightning_base.tasks.label_scores import LabelCounts, LabelRanking
@@ -87,8 +88,6 @@ data:
 
 
 def test_labels_that_a_cell_lists_are_the_same_as_columns_of_them(work: Path) -> None:
-    from datamodules.table import Table
-
     lists = [";".join(f"t{c}" for c in np.flatnonzero(row)) for row in Y]
     pd.DataFrame(X).rename(columns=str).assign(tags=lists).to_csv(work / "lists.csv", index=False)
     pool = Table(path="lists.csv", target="tags", label_separator=";").samples("pool")
@@ -155,8 +154,35 @@ def test_arrays_of_labels_need_the_task_of_labels(capsys: pytest.CaptureFixture[
     )
     with pytest.raises(UserError, match=r"whole numbers beside 0 and 1, first in row 0: .* give 0 and 1 for labels"):
         lb.crossval(task=lambda: MultiLabel(network(4, 12)), x=X, y=Y + 2, trainer=TRAINER, name="twos")
-    with pytest.raises(UserError, match=r"it gives .*, 3.; 4 labels need one logit each"):
+    with pytest.raises(UserError, match=r"gives .*, 3., and the data's 4 labels .* set model.network.num_classes to 4"):
         lb.crossval(task=lambda: MultiLabel(network(3, 12)), x=X, y=Y, trainer=TRAINER, name="three")
     gaps = np.where(np.arange(240)[:, None] == 7, np.nan, Y.astype(float))
     with pytest.raises(UserError, match="row '007' has target '0' nan is not finite"):
         lb.crossval(task=lambda: Regression(network(4, 12)), x=X, y=gaps, trainer=TRAINER, name="gaps")
+
+
+def test_a_target_among_several_is_no_input_and_names_of_classes_are_not_theirs(work: Path) -> None:
+    table = pd.DataFrame(X).rename(columns=str).assign(a=Y[:, 0], b=Y[:, 1])
+    table.to_csv(work / "t.csv", index=False)
+    with pytest.raises(UserError, match=r"data\.columns: 'a' is a target; leave it out of the inputs"):
+        Table(path="t.csv", target=["a", "b"], columns=["0", "1", "a"])
+    with pytest.raises(UserError, match=r"data\.class_names: several target columns have their own names"):
+        Table(path="t.csv", target=["a", "b"], class_names=["x", "y"])
+
+
+def test_prepare_counts_labels_and_the_summary_names_them(
+    run: Run, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lists = [";".join(f"t{c}" for c in np.flatnonzero(row)) for row in Y]
+    pd.DataFrame(X).rename(columns=str).assign(tags=lists).to_csv(work / "lists.csv", index=False)
+    data = ["--data", "datamodules.table.Table", "--data.path", "lists.csv", "--data.target", "tags"]
+    data += ["--data.label_separator", ";", "--name", "lists", "--data.split", "sklearn.model_selection.KFold"]
+    run("prepare", *data)
+    assert f"4 labels: {', '.join(f't{c} {Y[:, c].sum()}' for c in range(4))}" in capsys.readouterr().out
+    result = lb.crossval(
+        task=lambda: MultiLabel(network(4, 12)),
+        data=lambda: Table(path="lists.csv", target="tags", label_separator=";"),
+        trainer=TRAINER,
+        name="named",
+    )
+    assert read_json(result.directory / "summary.json")["details"]["names"] == ["t0", "t1", "t2", "t3"]
