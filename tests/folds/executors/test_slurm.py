@@ -73,9 +73,11 @@ def there(cluster: None, interpreter: str, tmp_path_factory: pytest.TempPathFact
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("the cluster's 100%"))
         patch.setattr(sys, "executable", interpreter)
-        ctrl_c = threading.Thread(target=interrupt_once_submitted)
+        ended = threading.Event()
+        ctrl_c = threading.Thread(target=interrupt_once_submitted, args=(ended,))
         ctrl_c.start()
         interrupted = command(*options)
+        ended.set()
         ctrl_c.join()
         script = (DIRECTORY / "slurm" / "crossval.sh").read_text()
         followed = command(*options)
@@ -84,8 +86,9 @@ def there(cluster: None, interpreter: str, tmp_path_factory: pytest.TempPathFact
         return OnCluster(DIRECTORY.resolve(), interrupted, followed, finished, failed, script)
 
 
-def interrupt_once_submitted() -> None:
-    for _ in range(600):
+def interrupt_once_submitted(ended: threading.Event) -> None:
+    """Ctrl-C a second after there are jobs, however long a busy machine takes to submit them."""
+    while not ended.is_set():
         jobs = subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=True)
         if jobs.stdout.strip():
             time.sleep(1)  # until it is followed
