@@ -1,9 +1,10 @@
 """Claims about folds on a Slurm cluster: the same numbers as here, whatever becomes of their jobs."""
 
-import _thread
 import contextlib
 import io
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -96,7 +97,7 @@ def interrupt_once_submitted(ended: threading.Event) -> None:
         if jobs.returncode == 0 and jobs.stdout.strip():
             time.sleep(1)  # until it is followed
             while not ended.is_set():
-                _thread.interrupt_main()
+                os.kill(os.getpid(), signal.SIGINT)
                 ended.wait(5)
             return
         time.sleep(0.1)
