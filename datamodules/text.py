@@ -254,7 +254,7 @@ class Text(BaseDataModule):
         wanted = list(dict.fromkeys(n for n in (self.text, target, self.ids, group) if n is not None))
         seen: dict[str, int] = {}
         for chunk in records.chunks(wanted, several):
-            first = len(corpus.ids)
+            first, lines = len(corpus.ids), chunk.lines
             targets = None if target is None else chunk.columns[target]
             if targets is not None and self.label_separator is None:
                 targets = spelt(targets)
@@ -262,13 +262,11 @@ class Text(BaseDataModule):
             for i, text in enumerate(chunk.columns[self.text]):
                 id_ = f"{len(corpus.ids):08d}"
                 if ids is not None:
-                    id_ = self._named(path, ids[i], int(chunk.lines[i]), seen)
+                    id_ = self._named(path, ids[i], int(lines[i]), seen)
                 corpus.add(id_, text or "", None if targets is None else targets[i])
                 if group is not None:
                     if chunk.columns[group][i] is None:
-                        raise DataError(
-                            f"{path}: line {chunk.lines[i]} has no {group!r} (data.group); give every row one"
-                        )
+                        raise DataError(f"{path}: line {lines[i]} has no {group!r} (data.group); give every row one")
                     corpus.groups.append(chunk.columns[group][i])
             if several:
                 corpus.add_values(chunk, several, first)

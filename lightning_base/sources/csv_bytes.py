@@ -3,7 +3,6 @@
 import bz2
 import codecs
 import gzip
-import io
 import lzma
 import zlib
 from collections.abc import Iterator
@@ -95,8 +94,8 @@ def decoded(path: Path, encoding: str) -> Iterator[bytes]:
         yield rest
 
 
-class CsvBytes(io.RawIOBase):
-    """A CSV file for pyarrow to read, from the record after the header on.
+class CsvBytes:
+    """A CSV file for pyarrow to parse, from the record after the header on.
 
     Args:
         path: the file.
@@ -124,22 +123,7 @@ class CsvBytes(io.RawIOBase):
         self.blank: list[tuple[int, int]] = []
         self.extra: list[npt.NDArray[np.int64]] = []
         self._line, self._inside, self._comments, self._dropped = skip, False, False, skip
-        self._blocks, self._rest = self._counted(decoded(path, encoding)), b""
-
-    def readable(self) -> bool:
-        """True: pyarrow asks."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Up to so many bytes; all that are left for -1."""
-        parts, held = [self._rest], len(self._rest)
-        while (size < 0 or held < size) and (block := next(self._blocks, b"")):
-            parts.append(block)
-            held += len(block)
-        content = b"".join(parts)
-        size = held if size < 0 else size
-        self._rest = content[size:]
-        return content[:size]
+        self._blocks = self._counted(decoded(path, encoding))
 
     def whole(self) -> Iterator[tuple[int, int, bytes]]:
         """Blocks of whole records: how many came before, how many it holds, and the bytes.
@@ -176,6 +160,8 @@ class CsvBytes(io.RawIOBase):
 
     def _has_zeros(self, block: bytes) -> bool:
         """Whether a field of a block begins with 0 and a digit."""
+        if block[:1] == b"0" and block[1:2].isdigit():
+            return True
         a = np.frombuffer(block, dtype=np.uint8)
         marks = [ord(self.delimiter), ord(self.quote or "\n"), 10, 13]
         may = a[1:-1] == 48
@@ -239,7 +225,9 @@ class CsvBytes(io.RawIOBase):
         self.extra.append(done[~record] + 1)
         self.records, self._line = int(done[-1]), int(number[-1])
         self._inside = bool((int(self._inside) + len(quotes)) % 2)
-        return b"\n".join(line for line in block.splitlines() if line != b"\x1e") + b"\n" if comment.any() else block
+        if not comment.any():
+            return block
+        return b"".join(line for line in block.splitlines(keepends=True) if line.rstrip(b"\r\n") != b"\x1e")
 
     def _quotes(self, block: bytes) -> bytes:
         """The block without blanks between a separator and a quote; notes quotes that stand elsewhere."""

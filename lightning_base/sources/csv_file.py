@@ -4,11 +4,11 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from lightning_base.sources.csv_bytes import DAMAGED, UNIT, CsvBytes, decoded, e
 from lightning_base.sources.csv_parse import Bad, Batch, NotNumbers, Parser, Uneven
 from lightning_base.sources.form import Format
 
+TOGETHER = 20_000  # records that are read one by one before they are handed on
+Locate: TypeAlias = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]]
 FIRST = 1 << 18  # bytes that are looked at for the head
 
 
@@ -197,7 +199,7 @@ class CsvFile:
         """
         parser = self._parser(floats)
         with said(self.form, self.head.encoding):
-            self._source, self._lines = self._bytes(), None
+            self._source = self._bytes()
             bad, read = Bad(), 0
             try:
                 try:
@@ -206,10 +208,9 @@ class CsvFile:
                         read = int(numbers[-1]) if len(numbers) else read
                         yield batch, numbers
                 except Uneven:
-                    self._source, done = self._bytes(), read
+                    self._source.odd, done = True, read
                     bad.clear()
-                    for batch, numbers in parser.streamed(self._source, bad):
-                        self._demand_numbers(floats)
+                    for batch, numbers in self._one_by_one(floats, bad):
                         read = int(numbers[-1]) if len(numbers) else read
                         new = int(np.searchsorted(numbers, done, side="right"))
                         yield batch.slice(new), numbers[new:]
@@ -225,16 +226,52 @@ class CsvFile:
             raise NotNumbers(-1)
 
     def lines(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """(n,) int64, the lines that records end on, of those read so far.
+        """(n,) int64, the lines that records end on, of those read so far; see `locator`."""
+        return self.locator()(numbers)
 
-        Raises:
-            DataError: for a quote that is not closed, or text behind a closing one.
+    def locator(self) -> Locate:
+        """What gives the lines (n,) int64 that records (n,) of what is read now end on, also when it is read anew.
+
+        It raises a DataError for a quote that is not closed, or text behind a closing one.
         """
-        if not self._source.odd:
-            return self._source.lines(numbers)
-        if self._lines is None:
-            self._lines, self._blank = self._strictly()
-        return self._lines[numbers - 1]
+        source = self._source
+
+        def locate(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+            if not source.odd:
+                return source.lines(numbers)
+            if self._lines is None:
+                self._lines, self._blank = self._strictly()
+            return self._lines[numbers - 1]
+
+        return locate
+
+    def _one_by_one(self, floats: Collection[str], bad: Bad) -> Iterator[Batch]:
+        """The records as Python's csv tells them apart, for files whose quotes stand oddly; texts alone."""
+        if floats:
+            raise NotNumbers(-1)
+        missing, number = set(self.form.na_values), 0
+        rows, numbers = list[list[str]](), list[int]()
+
+        def made() -> Batch:
+            columns = [[None if one in missing else one for one in column] for column in zip(*rows, strict=True)]
+            arrays = [pa.array(column, pa.string()) for column in columns or [[] for _ in self.names]]
+            return pa.RecordBatch.from_arrays(arrays, names=self.names), np.array(numbers, dtype=np.int64)
+
+        try:
+            for record, _ in self._records():
+                number += bool(record)
+                if record and len(record) != len(self.names):
+                    bad.append((number, len(record)))
+                elif record:
+                    rows.append(record)
+                    numbers.append(number)
+                if len(rows) == TOGETHER:
+                    yield made()
+                    rows, numbers = [], []
+        except csv.Error:
+            self._strictly()  # says where
+            raise
+        yield made()
 
     def _account(self, read: int, bad: list[tuple[int, int]]) -> None:
         """Compares what was read with the file's lines, and names those that are no records."""
@@ -255,22 +292,36 @@ class CsvFile:
             found.append((line, "unreadable", f"{count} fields where there are {len(self.names)} columns"))
         self.findings = [(f"line {line}", kind, detail) for line, kind, detail in sorted(found)]
 
+    def _records(self) -> Iterator[tuple[list[str], int]]:
+        """The fields of each record, none of a blank line, and the line that it ends on; comments are left out."""
+        form, head = self.form, self.head
+        line, between = head.skip, True
+
+        def told(text: Iterator[str]) -> Iterator[str]:
+            nonlocal line, between
+            for one in itertools.islice(text, head.skip, None):
+                line += 1
+                if not (between and form.comment and one.lstrip().startswith(form.comment)):
+                    between = False
+                    yield one
+
+        with open_bytes(form.path) as raw, io.TextIOWrapper(raw, head.encoding, newline="") as text:
+            for record in fields(told(text), head.separator, form.quote):
+                between = True
+                yield record, line
+
     def _strictly(self) -> tuple[npt.NDArray[np.int64], list[tuple[int, int]]]:
         """The lines of records and the blank ones, looked at one by one."""
-        form, head = self.form, self.head
-        lines, blank, line = list[int](), list[tuple[int, int]](), head.skip
-        with open_bytes(form.path) as raw, io.TextIOWrapper(raw, head.encoding, newline="") as text:
-            records = fields(itertools.islice(text, head.skip, None), head.separator, form.quote)
-            try:
-                for record in records:
-                    line = head.skip + records.line_num  # type: ignore[attr-defined]
-                    if record:
-                        lines.append(line)
-                    else:
-                        blank.append((line, len(lines)))
-            except csv.Error as error:
-                raise DataError(
-                    f"{form.path}: line {line + 1} begins a record whose quotes are not closed, or have text behind "
-                    f"them ({one_line(error)}); mend it, or set data.quote: null where quotes are part of the text"
-                ) from error
+        lines, blank, line = list[int](), list[tuple[int, int]](), self.head.skip
+        try:
+            for record, line in self._records():
+                if record:
+                    lines.append(line)
+                else:
+                    blank.append((line, len(lines)))
+        except csv.Error as error:
+            raise DataError(
+                f"{self.form.path}: line {line + 1} begins a record whose quotes are not closed, or have text behind "
+                f"them ({one_line(error)}); mend it, or set data.quote: null where quotes are part of the text"
+            ) from error
         return np.array(lines, dtype=np.int64), blank

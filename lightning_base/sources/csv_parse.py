@@ -1,4 +1,4 @@
-"""Parsing a CSV's bytes by pyarrow: blocks of whole records in threads, or one stream where quotes stand oddly."""
+"""Parsing a CSV's bytes by pyarrow: blocks of whole records, in threads."""
 
 import os
 import re
@@ -15,7 +15,6 @@ import pyarrow.csv as pacsv
 
 from lightning_base.sources.csv_bytes import CsvBytes
 
-STREAMED = 1 << 22  # bytes of a stream that are parsed at a time
 Batch: TypeAlias = tuple[Any, npt.NDArray[np.int64]]  # a RecordBatch, and the records' numbers (n,) in the file, from 1
 Bad: TypeAlias = list[tuple[int, int]]  # the numbers of records with another number of fields, and that number
 
@@ -57,7 +56,7 @@ class Parser:
 
         Raises:
             NotNumbers: where one of `floats` has another value.
-            Uneven: where the file must be read as a stream.
+            Uneven: where records must be told apart one by one.
         """
         threads = processors()
         coming = deque[Future[tuple[Any, Bad, int, int]]]()
@@ -97,26 +96,6 @@ class Parser:
             return self._block(source.delimiter, source.quote, block, 0, 0)[0]
         except (NotNumbers, Uneven):
             return None
-
-    def streamed(self, source: CsvBytes, bad: Bad) -> Iterator[Batch]:
-        """The records in one stream, STREAMED bytes at a time; see `in_threads`.
-
-        Raises:
-            NotNumbers: where one of `floats` has another value.
-        """
-        read = 0
-        options = self._options(source.delimiter, source.quote, bad, STREAMED)
-        try:
-            for batch in pacsv.open_csv(pa.PythonFile(source, mode="r"), **options):
-                _demand_no_nan(batch.columns)
-                numbers = _numbers(read, len(batch), [number for number, _ in bad])
-                read = int(numbers[-1]) if len(numbers) else read
-                yield batch, numbers
-        except pa.ArrowInvalid as error:
-            if meant := self._meant(error):
-                raise meant from error
-            if "Empty CSV" not in str(error):
-                raise
 
     def _meant(self, error: Exception) -> NotNumbers | None:
         """What pyarrow says where a value is no number."""

@@ -71,7 +71,7 @@ class Pairs:
             why = "not given, and there are test samples" if path is None else "beside it something tells classes"
             raise ConfigError(f"data.{key}: {why}; give one target, from one file")
         form = Format(Path(path), encoding=self.encoding, na_values=NA_VALUES[:1], key=f"data.{key}")
-        read, findings = _read_pairs(form, self.columns)
+        read, findings = _read_pairs(form, self.columns, set(samples.table["id"]))
         targets, found = _labels(samples, read, names if known is None else known.names, path, self.unlabelled)
         said = pd.concat([samples.findings, findings_table([*findings, *found])], ignore_index=True)
         return replace(samples, targets=targets, findings=said)
@@ -113,7 +113,7 @@ def _labels(
     return Targets(y, "labels", labels), findings
 
 
-def _read_pairs(form: Format, columns: tuple[str, str] | None) -> tuple[Read, Findings]:
+def _read_pairs(form: Format, columns: tuple[str, str] | None, ids: set[str]) -> tuple[Read, Findings]:
     """The rows of a file, and what was found."""
     records = Records(form)
     if columns is None and len(records.names) != 2:
@@ -121,6 +121,10 @@ def _read_pairs(form: Format, columns: tuple[str, str] | None) -> tuple[Read, Fi
         raise ConfigError(f"data.pair_columns: {form.path} has the columns {named}; name those of ids and labels")
     of_id, of_label = columns or records.names
     records.require([of_id, of_label], "data.pair_columns")
+    if columns is None and of_id in ids:
+        raise DataError(
+            f"{form.path}: its first line is to name the columns, and {of_id!r} is a sample; write id,label above it"
+        )
     read: Read = {}
     for chunk in records.chunks(text=[of_id, of_label]):
         for i, number in enumerate(chunk.lines):

@@ -213,8 +213,9 @@ def read_mask(path: Path, colours: bool) -> Numbers:
         if frames_in(image) > 1:
             raise ValueError(f"has {frames_in(image)} frames; give one mask a file")
         written = _written(image)
+        turned = turn_of(image) != 1  # of a TIFF, which Pillow turns as it loads it, and forgets that
         image.load()
-        if turn_of(image) != 1:
+        if turned or turn_of(image) != 1:
             raise ValueError("its EXIF says that it is turned; save masks upright")
         if image.mode not in ("1", "L", "P", "RGB", "RGBA", "LA", "PA", "I") and not image.mode.startswith("I;16"):
             raise ValueError(f"is of mode {image.mode}; give whole numbers, grey or of a palette, or RGB")

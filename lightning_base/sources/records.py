@@ -206,7 +206,7 @@ class Records:
                         part = whole.slice(start, CHUNK)
                         done += len(part)
                         columns = dict(zip(self.names, part.columns, strict=True))
-                        item = columns, rows[start : start + len(part)], self._csv.lines
+                        item = columns, rows[start : start + len(part)], self._csv.locator()
                         kept += [item] if keep else []
                         yield item
                 self._kept = (floats, kept) if keep and tries == 0 else None

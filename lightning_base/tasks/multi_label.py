@@ -96,7 +96,7 @@ class MultiLabel(BaseModule):
             loss = mean_loss(self.loss, logits, y)
         else:
             loss = F.binary_cross_entropy_with_logits(logits, y)
-        return Output(loss, logits.detach().double().sigmoid(), batch.y)
+        return Output(loss, logits.detach().double().sigmoid(), batch.y.long())
 
     def check(self, batch: Batch) -> None:
         """One forward pass, as BaseModule does it; also that a loss of the user's takes it."""

@@ -42,7 +42,8 @@ class Predictions:
     @property
     def target(self) -> Target | None:
         """The targets of N samples, values float64; None where the source has no target."""
-        return targets(self.samples, self.rows)
+        found = targets(self.samples, self.rows)
+        return found.contiguous() if isinstance(found, torch.Tensor) else found
 
     def demand_finite(self, what: str) -> None:
         """Refuses predictions that are NaN or infinite: whatever scored them would take them for some class or value.

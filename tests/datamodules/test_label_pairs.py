@@ -180,3 +180,10 @@ def test_two_targets_and_a_table_without_ids_are_refused(digits: pd.DataFrame) -
     pd.DataFrame({"tags": ["even"], "name": ["d000"]}).to_csv("pairs.csv", index=False)
     with pytest.raises(DataError, match=r"names no sample; its first id is 'even', and theirs 'd000'"):
         of(digits).samples("pool")
+
+
+def test_a_file_without_a_line_of_names_is_refused(work: Path) -> None:
+    Path("x.csv").write_text("id,a\n7,1\n8,2\n9,3\n")
+    Path("p.csv").write_text("7,red\n7,blue\n8,red\n9,blue\n")
+    with pytest.raises(DataError, match="its first line is to name the columns, and '7' is a sample"):
+        Table(path="x.csv", ids="id", target=[], label_pairs="p.csv").dataset("pool")

@@ -70,3 +70,68 @@ def test_blocks_of_any_size_give_what_one_gives(seed: int, tmp_path: Path, monke
         monkeypatch.setattr(csv_bytes, "BLOCK", block)
         monkeypatch.setattr(records, "PROBED", probed)
         assert read(tmp_path / "t.csv", target) == whole
+
+
+def colours(path: Path, marks: str = "", rows: int = 400) -> Any:
+    """A column of quoted texts with blanks before the quotes, and rows to read after half of them."""
+    lines = [f'{i}.5, "{"rg"[i % 2]}",{"pq"[i % 2]}' for i in range(rows)]
+    lines.insert(rows // 2, marks)
+    path.write_text("\n".join(["x,colour,y", *filter(None, lines), ""]))
+    form = Format(path)
+    return read_records(Layout(form, target="y"), Records(form))
+
+
+@pytest.mark.parametrize("block", [300, 1 << 20])
+def test_a_quote_inside_a_text_changes_no_other_text(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_bytes, "BLOCK", block)
+    assert colours(tmp_path / "a.csv").features[1].categories == ("g", "r")
+    found = colours(tmp_path / "b.csv", '7,5" pipe,p')
+    assert found.features[1].categories == ('5" pipe', "g", "r")
+    assert len(found) == 401
+    assert found.findings.empty
+
+
+def test_comments_are_left_out_whatever_quotes_stand_in_texts(tmp_path: Path) -> None:
+    for name, text, values in (
+        ("a.csv", 'size,x,y\n5" pipe,1,p\n# old,77,q\n6" pipe,2,q\n5" pipe,3,p\n6" pipe,4,q\n', [1, 2, 3, 4]),
+        ("b.csv", 'size,x,y\na,1,p\n# it"s\n2" b,5,q\nc,6,p\n', [1, 5, 6]),
+    ):
+        (tmp_path / name).write_text(text)
+        form = Format(tmp_path / name, comment="#")
+        found = read_records(Layout(form, target="y"), Records(form))
+        assert np.asarray(found.inputs)[:, 1].tolist() == values
+        assert found.findings.empty
+
+
+def test_line_ends_in_quotes_stay_where_comments_are(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b'a,x,y\r\n"p\r\nq",1,u\r\n# note\r\n"p\r\nq",2,v\r\n')
+    form = Format(tmp_path / "t.csv", comment="#")
+    assert read_records(Layout(form, target="y"), Records(form)).features[0].categories == ("p\r\nq",)
+
+
+def test_a_code_that_begins_a_block_is_a_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"{10000 + i % 7},{i % 10},{'pq'[i % 2]}" for i in range(100)]
+    for at in range(20, 80):
+        text = "\n".join(["zip,x,y", *lines[:at], "01234,3,p", *lines[at:], ""])
+        monkeypatch.setattr(csv_bytes, "BLOCK", len("\n".join(["zip,x,y", *lines[:at], ""])))
+        (tmp_path / "t.csv").write_text(text)
+        form = Format(tmp_path / "t.csv")
+        found = read_records(Layout(form, target="y"), Records(form))
+        assert "01234" in (found.features[0].categories or ())
+
+
+def test_lines_are_those_of_the_pass_that_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_bytes, "BLOCK", 400)
+    rows, line, expected = [], 1, []
+    for i in range(2000):
+        line += 1 + (i % 3 == 0)
+        expected.append(line)
+        text = '"two\nlines"' if i % 3 == 0 else "word"
+        rows.append(f"{text},{'abc' if i == 1700 else i + 0.5}")
+    (tmp_path / "t.csv").write_text("\n".join(["text,x", *rows, ""]))
+    held = Records(Format(tmp_path / "t.csv"))
+    chunks = list(held.chunks(["text"], ["x"]))
+    assert [int(n) for chunk in chunks for n in chunk.lines] == expected
+    assert [int(n) for chunk in held.chunks(["text"], ["x"]) for n in chunk.lines] == expected

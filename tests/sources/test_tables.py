@@ -18,7 +18,7 @@ from datamodules.table import Table
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.errors import ConfigError, DataError, UserError
 from lightning_base.samples.samples import Samples
-from lightning_base.sources import csv_bytes, csv_parse, records, tables
+from lightning_base.sources import csv_bytes, records, tables
 from lightning_base.sources.csv_file import CsvFile
 from lightning_base.sources.form import Format
 from lightning_base.sources.schema import described, read_schema, write_schema
@@ -197,7 +197,6 @@ def test_records_read_and_lines_named_are_all_lines_of_any_file(
     """Rows of fields, blank lines and faulty lines in any order, in blocks of any size."""
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(csv_bytes, "BLOCK", int(rng.integers(5, 80)))
-    monkeypatch.setattr(csv_parse, "STREAMED", int(rng.integers(60, 300)))
     fields = ["7", "", "é", '"a,b"', '"x\ny"', '"say ""hi"""', "NA", ' "spaced"', "'", "a b"]
     kinds = rng.choice(["row", "row", "row", "blank", "short", "long"], 30)
     lines = [",".join(rng.choice(fields, {"row": 3, "short": 2, "long": 5, "blank": 0}[kind])) for kind in kinds]

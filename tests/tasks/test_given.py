@@ -7,9 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import cohen_kappa_score, explained_variance_score
+from sklearn.metrics import average_precision_score, cohen_kappa_score, explained_variance_score, roc_auc_score
+from sklearn.model_selection import KFold
 from torch import nn
+from torchmetrics import MeanSquaredError
+from torchmetrics.classification import MultilabelAUROC, MultilabelAveragePrecision
 
+import lightning_base as lb
 from lightning_base.errors import UserError
 from lightning_base.tasks import Classification, Focal, MultiLabel, Regression
 from lightning_base.tasks.given import by_name, mean_loss, snake
@@ -120,3 +124,28 @@ def test_names_are_those_of_classes() -> None:
     assert {name: snake(name) for name in names} == names
     with pytest.raises(UserError, match="is no metric"):
         by_name({"a": 3})  # type: ignore[dict-item]
+
+
+def test_metrics_of_several_values_and_of_labels_are_scikit_learns(work: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)).astype(np.float32)
+    trainer: dict[str, Any] = {"max_epochs": 2, "accelerator": "cpu", "logger": False}
+    several = {"task": lambda: Regression(Linear(4, 2), metrics={"square": MeanSquaredError()})}
+    labels = {
+        "task": lambda: MultiLabel(
+            Linear(4, 3), metrics={"ap": MultilabelAveragePrecision(3), "area": MultilabelAUROC(3)}
+        )
+    }
+    values, tags = x[:, :2] + rng.normal(size=(60, 2)), (x[:, :3] + rng.normal(size=(60, 3)) > 0).astype(np.int64)
+    for name, y, what in (("values", values.astype(np.float64), several), ("tags", tags, labels)):
+        result = lb.crossval(**what, x=x, y=y, trainer=trainer, data={"split": KFold(2)}, name=name)
+        for fold, part in result.oof.groupby("fold"):
+            target = part.filter(like="target_").to_numpy()
+            if name == "values":
+                found = result.summary.metrics["square"].folds[fold]
+                assert found == pytest.approx(((part.filter(like="pred_").to_numpy() - target) ** 2).mean(), rel=1e-5)
+                continue
+            prob = part.filter(like="prob_").to_numpy()
+            metrics = result.summary.metrics
+            assert metrics["ap"].folds[fold] == pytest.approx(average_precision_score(target, prob), abs=1e-5)
+            assert metrics["area"].folds[fold] == pytest.approx(roc_auc_score(target, prob), abs=1e-5)
