@@ -219,6 +219,8 @@ class BaseModule(Predictor):
         if batch.real is not None:
             first = slice(batch.real)
             out = Output(out.loss, *(_on_host(value, first) for value in (out.preds, out.target)))
+        if self.given_metrics:  # torchmetrics' flatten what they take
+            out = out._replace(preds=mapped(out.preds, Tensor.contiguous), target=mapped(out.target, Tensor.contiguous))
         scores: Any = self.scores[name]
         if batch.share:
             scores.update(out.preds, out.target)

@@ -16,7 +16,7 @@ from lightning_base.data.pool import Role, source_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.errors import ConfigError, Diverged
 from lightning_base.samples.batch import Target, targets
-from lightning_base.samples.nested import Nested, count, joined, non_finite, rows_of, stacked
+from lightning_base.samples.nested import Nested, count, joined, mapped, non_finite, rows_of, stacked
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.stats.estimates import Score, estimate
@@ -138,7 +138,7 @@ def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:
 
 def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
     """The task's metrics over all predictions at once."""
-    return _numbers(task.all_metrics()(predictions.preds, predictions.target))
+    return _numbers(task.all_metrics()(mapped(predictions.preds, Tensor.contiguous), predictions.target))
 
 
 def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
