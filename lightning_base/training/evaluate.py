@@ -160,7 +160,11 @@ def trivial_scores(
     if type(task).trivial is BaseModule.trivial and type(task).beside is BaseModule.beside:
         return None
     found = task.beside(pool, train, predictions.samples, predictions.rows, predictions.preds)
-    return None if found is None else (_numbers(task.all_metrics()(found[0], predictions.target)), found[1])
+    return (
+        None
+        if found is None
+        else (_numbers(task.all_metrics()(mapped(found[0], Tensor.contiguous), predictions.target)), found[1])
+    )
 
 
 def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:
