@@ -1,10 +1,9 @@
 """Claims about folds on a Slurm cluster: the same numbers as here, whatever becomes of their jobs."""
 
 import contextlib
+import ctypes
 import io
-import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -75,7 +74,7 @@ def there(cluster: None, interpreter: str, tmp_path_factory: pytest.TempPathFact
         patch.chdir(tmp_path_factory.mktemp("the cluster's 100%"))
         patch.setattr(sys, "executable", interpreter)
         ended = threading.Event()
-        ctrl_c = threading.Thread(target=interrupt_once_submitted, args=(ended,))
+        ctrl_c = threading.Thread(target=interrupt_once_submitted, args=(ended, threading.get_ident()))
         ctrl_c.start()
         interrupted = command(*options)
         ended.set()
@@ -87,17 +86,18 @@ def there(cluster: None, interpreter: str, tmp_path_factory: pytest.TempPathFact
         return OnCluster(DIRECTORY.resolve(), interrupted, followed, finished, failed, script)
 
 
-def interrupt_once_submitted(ended: threading.Event) -> None:
+def interrupt_once_submitted(ended: threading.Event, thread: int) -> None:
     """Ctrl-C a second after there are jobs, however long a busy machine takes to submit them.
 
-    Python can lose one that comes while it runs what must not raise (a finaliser, a callback of the collector).
+    It is raised in the thread that runs the command, which need not be the one that signals come to.
     """
     while not ended.is_set():
         jobs = subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=False)
         if jobs.returncode == 0 and jobs.stdout.strip():
             time.sleep(1)  # until it is followed
             while not ended.is_set():
-                os.kill(os.getpid(), signal.SIGINT)
+                raised = ctypes.py_object(KeyboardInterrupt)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
                 ended.wait(5)
             return
         time.sleep(0.1)
