@@ -23,7 +23,7 @@ from lightning_base.sources.class_folders import (
     test_folder,
 )
 from lightning_base.sources.patterns import compile_pattern
-from lightning_base.sources.sound import RATES, SUFFIXES, pack_sounds
+from lightning_base.sources.sound import SUFFIXES, demand_rate, pack_sounds
 
 
 @dataclass(kw_only=True, eq=False)
@@ -70,8 +70,7 @@ class Sound(BaseDataModule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._pattern = None if self.pattern is None else compile_pattern(self.pattern)
-        if not RATES[0] <= self.sample_rate <= RATES[1]:
-            raise ConfigError(f"data.sample_rate: {self.sample_rate} is not from {RATES[0]} to {RATES[1]} Hz")
+        demand_rate(self.sample_rate)
 
     def make_preprocess(self) -> Preprocess:
         """Mel spectrograms, standardised."""

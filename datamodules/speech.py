@@ -18,7 +18,7 @@ from lightning_base.samples.samples import findings_table
 from lightning_base.sources.class_folders import Listed, list_all
 from lightning_base.sources.form import NA_VALUES, Format, demand_separator, demand_written
 from lightning_base.sources.patterns import compile_pattern
-from lightning_base.sources.sound import RATES, SUFFIXES, pack_sounds
+from lightning_base.sources.sound import SUFFIXES, demand_rate, pack_sounds
 from lightning_base.sources.transcripts import Said, Transcripts, read_transcripts, unused_of
 
 from .sound import decoding_findings
@@ -98,8 +98,7 @@ class Speech(BaseDataModule):
             raise ConfigError("data.test_root: its transcripts are not given; name them in data.test_transcripts")
         if self.pattern is not None and self.group is not None:
             raise ConfigError("data.pattern: data.group is given too; give one of them")
-        if not RATES[0] <= self.sample_rate <= RATES[1]:
-            raise ConfigError(f"data.sample_rate: {self.sample_rate} is not from {RATES[0]} to {RATES[1]} Hz")
+        demand_rate(self.sample_rate)
         self._pattern = None if self.pattern is None else compile_pattern(self.pattern, "group")
         try:
             self._leave_out = None if self.leave_out is None else re.compile(self.leave_out)

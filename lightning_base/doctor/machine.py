@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from lightning_base.doctor.finding import Finding, duration, size
+from lightning_base.tools.process import cores
 
 ROOT = Path("/")
 AREA = "machine"
@@ -86,9 +87,8 @@ def _cached(folder: Path) -> int:
 
 def usable_cores(root: Path = ROOT) -> int:
     """Cores that this process can keep busy."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota(root)
-    return cores if quota is None else max(min(cores, ceil(quota)), 1)
+    return cores() if quota is None else max(min(cores(), ceil(quota)), 1)
 
 
 def machine(processes: int = 1, root: Path = ROOT) -> Iterator[Finding]:

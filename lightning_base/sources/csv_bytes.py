@@ -160,9 +160,7 @@ class CsvBytes:
 
     def _has_zeros(self, block: bytes) -> bool:
         """Whether a field of a block begins with 0 and a digit."""
-        if block[:1] == b"0" and block[1:2].isdigit():
-            return True
-        a = np.frombuffer(block, dtype=np.uint8)
+        a = np.frombuffer(b"\n" + block, dtype=np.uint8)  # a block begins with a field
         marks = [ord(self.delimiter), ord(self.quote or "\n"), 10, 13]
         may = a[1:-1] == 48
         may &= a[2:] != ord(".")

@@ -202,22 +202,17 @@ class CsvFile:
             self._source = self._bytes()
             bad, read = Bad(), 0
             try:
-                try:
-                    for batch, numbers in parser.in_threads(self._source, bad):
-                        self._demand_numbers(floats)
-                        read = int(numbers[-1]) if len(numbers) else read
-                        yield batch, numbers
-                except Uneven:
-                    self._source.odd, done = True, read
-                    bad.clear()
-                    for batch, numbers in self._one_by_one(floats, bad):
-                        read = int(numbers[-1]) if len(numbers) else read
-                        new = int(np.searchsorted(numbers, done, side="right"))
-                        yield batch.slice(new), numbers[new:]
-            except pa.ArrowInvalid:
-                if self._source.odd:
-                    self.lines(np.zeros(0, dtype=np.int64))
-                raise
+                for batch, numbers in parser.in_threads(self._source, bad):
+                    self._demand_numbers(floats)
+                    read = int(numbers[-1]) if len(numbers) else read
+                    yield batch, numbers
+            except Uneven:
+                self._source.odd, done = True, read
+                bad.clear()
+                for batch, numbers in self._one_by_one(floats, bad):
+                    read = int(numbers[-1]) if len(numbers) else read
+                    new = int(np.searchsorted(numbers, done, side="right"))
+                    yield batch.slice(new), numbers[new:]
             self._account(max(read, *(number for number, _ in bad), 0), bad)
 
     def _demand_numbers(self, floats: Collection[str]) -> None:

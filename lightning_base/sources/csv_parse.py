@@ -1,11 +1,9 @@
 """Parsing a CSV's bytes by pyarrow: blocks of whole records, in threads."""
 
-import os
 import re
-from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from lightning_base.sources.csv_bytes import CsvBytes
+from lightning_base.tools.threads import in_order
 
 Batch: TypeAlias = tuple[Any, npt.NDArray[np.int64]]  # a RecordBatch, and the records' numbers (n,) in the file, from 1
 Bad: TypeAlias = list[tuple[int, int]]  # the numbers of records with another number of fields, and that number
@@ -58,26 +57,24 @@ class Parser:
             NotNumbers: where one of `floats` has another value.
             Uneven: where records must be told apart one by one.
         """
-        threads = processors()
-        coming = deque[Future[tuple[Any, Bad, int, int]]]()
-        with ThreadPoolExecutor(threads) as pool:
-            try:
-                for before, count, block in source.whole():
-                    if source.odd:
-                        raise Uneven
-                    coming.append(pool.submit(self._block, source.delimiter, source.quote, block, before, count))
-                    if len(coming) > threads:
-                        yield _told(coming.popleft(), bad)
-                if source.odd:
-                    raise Uneven
-                while coming:
-                    yield _told(coming.popleft(), bad)
-            finally:
-                for one in coming:
-                    one.cancel()
+        for batch, numbers, found in in_order(partial(self._block, source.delimiter, source.quote), _even(source)):
+            bad += found
+            yield batch, numbers
 
-    def _block(self, delimiter: str, quote: str, block: bytes, before: int, count: int) -> tuple[Any, Bad, int, int]:
-        """A block's records as one RecordBatch, those that are not whole, and what was given of their numbers."""
+    def _block(
+        self, delimiter: str, quote: str, given: tuple[int, int, bytes]
+    ) -> tuple[Any, npt.NDArray[np.int64], Bad]:
+        """The records of a block, given as `CsvBytes.whole` has it: a RecordBatch, their numbers, those not whole."""
+        before, count, block = given
+        batch, bad = self._parsed(delimiter, quote, block)
+        if len(batch) + len(bad) != count:
+            raise Uneven
+        there = np.arange(1, count + 1)
+        numbers = there[~np.isin(there, [number for number, _ in bad])] if bad else there
+        return batch, before + numbers, [(before + number, fields) for number, fields in bad]
+
+    def _parsed(self, delimiter: str, quote: str, block: bytes) -> tuple[Any, Bad]:
+        """A block's records as one RecordBatch, and those that are not whole, from 1."""
         bad, schema = Bad(), pa.schema([(name, self._type(name)) for name in self.names])
         options = self._options(delimiter, quote, bad, len(block) + 1)
         try:
@@ -88,12 +85,12 @@ class Parser:
             table = schema.empty_table()
         columns = [column.combine_chunks() for column in table.columns]
         _demand_no_nan(columns)
-        return pa.RecordBatch.from_arrays(columns, schema=schema), bad, before, count
+        return pa.RecordBatch.from_arrays(columns, schema=schema), bad
 
     def first(self, source: CsvBytes, block: bytes) -> Any | None:
         """The records that a file's first bytes hold, the last of which may be cut; None where they do not parse."""
         try:
-            return self._block(source.delimiter, source.quote, block, 0, 0)[0]
+            return self._parsed(source.delimiter, source.quote, block)[0]
         except (NotNumbers, Uneven):
             return None
 
@@ -131,13 +128,14 @@ class Parser:
         }
 
 
-def _told(done: "Future[tuple[Any, Bad, int, int]]", bad: Bad) -> Batch:
-    """A block's records with their numbers; they must be as many as its lines tell."""
-    batch, found, before, count = done.result()
-    if len(batch) + len(found) != count:
+def _even(source: CsvBytes) -> Iterator[tuple[int, int, bytes]]:
+    """A file's blocks of whole records; raises Uneven where its lines turn out not to tell them."""
+    for block in source.whole():
+        if source.odd:
+            raise Uneven
+        yield block
+    if source.odd:
         raise Uneven
-    bad += [(before + number, fields) for number, fields in found]
-    return batch, before + _numbers(0, len(batch), [number for number, _ in found])
 
 
 def _demand_no_nan(columns: Sequence[Any]) -> None:
@@ -147,16 +145,3 @@ def _demand_no_nan(columns: Sequence[Any]) -> None:
             count = int(np.count_nonzero(np.isnan(column.to_numpy(zero_copy_only=False))))
             if count > column.null_count:
                 raise NotNumbers(i)
-
-
-def _numbers(before: int, count: int, bad: list[int]) -> npt.NDArray[np.int64]:
-    """(n,) int64, the numbers of the next records that are whole, from 1; `before` is the last one read."""
-    if not bad:
-        return np.arange(before + 1, before + count + 1)
-    there = np.arange(before + 1, before + count + len(bad) + 1)
-    return there[~np.isin(there, bad)][:count]
-
-
-def processors() -> int:
-    """How many processors this process may use, four at most."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 4)

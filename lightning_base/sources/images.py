@@ -168,7 +168,7 @@ def decode(path: str, form: Form, wanted: Sequence[int] = (0,)) -> list[Decoded]
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files, struct.error among them
         passing = isinstance(error, MemoryError | MissingLibrary)
         passing = passing or (isinstance(error, OSError) and error.errno is not None)
-        failed = Decoded(error=_reason(error), passing=passing)
+        failed = Decoded(error=reason(error), passing=passing)
         return done + [failed] * (len(wanted) - len(done))
     return done
 
@@ -275,7 +275,7 @@ def to_array(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Why a file cannot be used, without its path."""
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         return f"more than {Image.MAX_IMAGE_PIXELS} pixels by its header; not decoded"
@@ -334,5 +334,5 @@ class ImageFiles:
             return to_pixels(found, self.form)
         except Exception as error:  # as in `decode`
             raise DataError(
-                f"{self.folder / name}: changed since the run began ({_reason(error)}); start the run again"
+                f"{self.folder / name}: changed since the run began ({reason(error)}); start the run again"
             ) from error

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.errors import ConfigError
 from lightning_base.samples.payload import Payload
 from lightning_base.sources.formats import check_pixels, open_image
-from lightning_base.sources.images import Size, strict_pillow
+from lightning_base.sources.images import Size, reason, strict_pillow
 from lightning_base.sources.pixels import TURNS, frames_in, turn_of
 from lightning_base.tools.cache import kept_folder
 
@@ -157,7 +157,7 @@ def _read(
     try:
         found = read_mask(folder / given.name, coding.colours)
     except Exception as error:  # as `images.decode`: Pillow's decoders raise a dozen types on damaged files
-        return None, _why(error), "unreadable", ""
+        return None, reason(error), "unreadable", ""
     turn, note = _drawn_on(found.shape, given)
     if turn is None:
         return None, note, "target", ""
@@ -172,13 +172,6 @@ def _read(
     if picture.size != size[::-1]:
         picture = picture.resize(size[::-1], Image.Resampling.NEAREST)
     return np.asarray(picture, dtype=np.uint8), "", "", note
-
-
-def _why(error: Exception) -> str:
-    """What is wrong with a file."""
-    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        return f"more than {Image.MAX_IMAGE_PIXELS} pixels by its header; not decoded"
-    return (error.strerror if isinstance(error, OSError) else None) or one_line(error) or type(error).__name__
 
 
 def _drawn_on(shape: tuple[int, ...], image: Beside) -> tuple[int | None, str]:

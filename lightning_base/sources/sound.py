@@ -14,7 +14,7 @@ import pandas as pd
 import soundfile
 import soxr
 
-from lightning_base.errors import DataError, one_line
+from lightning_base.errors import ConfigError, DataError, one_line
 from lightning_base.sources.mp3 import said_bytes, varies
 from lightning_base.tools.cache import kept_folder
 
@@ -71,6 +71,12 @@ class Header:
     def wide(self) -> bool:
         """Whether its values may need more than 16 bits."""
         return self.subtype not in SIXTEEN
+
+
+def demand_rate(rate: int) -> None:
+    """Raises a ConfigError for a `sample_rate` that no sound is brought to."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ConfigError(f"data.sample_rate: {rate} is not from {RATES[0]} to {RATES[1]} Hz")
 
 
 def pack_sounds(root: Path, files: pd.DataFrame, rate: int) -> tuple[npt.NDArray[Any], pd.DataFrame]:

@@ -3,9 +3,7 @@
 import json
 import math
 import shutil
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +19,6 @@ from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.arrays import within_float32
 from lightning_base.sources.before import as_held
 from lightning_base.sources.columns import TRUTHS, Layout, as_numbers, row_ids, spelt
-from lightning_base.sources.csv_parse import processors
 from lightning_base.sources.dates import to_days
 from lightning_base.sources.form import Values
 from lightning_base.sources.numbers import PLAIN, distinct, from_written, number, to_numbers
@@ -30,6 +27,7 @@ from lightning_base.sources.records import Chunk, Records, is_code
 from lightning_base.sources.schema import taken_for
 from lightning_base.tools.cache import kept_folder
 from lightning_base.tools.files import read_json
+from lightning_base.tools.threads import in_order
 
 IN_MEMORY = 200_000_000  # bytes: larger files are packed
 VERSION = 7  # of what is packed
@@ -55,19 +53,19 @@ def encode(layout: Layout, records: Records, made: Plan, out: npt.NDArray[np.flo
     text = [f.name for f in made.features if f.categories is not None or f.written]
     text += [name for name in layout.special if name not in text]
     numbers = [f.name for f in made.features if f.name not in text]
-    coming, start, threads = deque[Future[Encoded]](), 0, processors()
-    with ThreadPoolExecutor(threads) as pool:
+
+    def placed() -> Iterator[tuple[Chunk, int]]:
+        start = 0
         for chunk in records.chunks(text, numbers):
-            coming.append(pool.submit(_encoded, layout, made, chunk, start, out[start : start + len(chunk)]))
+            yield chunk, start
             start += len(chunk)
-            if len(coming) > threads:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
+
+    yield from in_order(lambda given: _encoded(layout, made, *given, out), placed())
 
 
-def _encoded(layout: Layout, made: Plan, chunk: Chunk, start: int, x: npt.NDArray[np.float64]) -> Encoded:
-    """A chunk's samples, the first of them at row `start`; their inputs go into x (n, F)."""
+def _encoded(layout: Layout, made: Plan, chunk: Chunk, start: int, out: npt.NDArray[np.float64]) -> Encoded:
+    """A chunk's samples, the first of them at row `start`; their inputs go into these rows of `out` (N, F)."""
+    x = out[start : start + len(chunk)]
     hashes, odd = np.zeros(len(chunk), dtype=np.uint64), list[tuple[str, str, str]]()
     for i, feature in enumerate(made.features):
         values = chunk.columns[feature.name]

@@ -1,6 +1,7 @@
 """Quantile regression: trains any network that gives numbers to bound a value by, each with its own chance."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from lightning_base.samples.nested import Nested
 from lightning_base.tasks.columns import named_columns
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.regression import Regression
+from lightning_base.tasks.sums import Sums, ratio, ratios
 
 
 class Quantiles(Regression):
@@ -106,33 +108,29 @@ def pinball(quantiles: Tensor, target: Tensor, levels: Sequence[float]) -> Tenso
     return torch.maximum(share * above, (share - 1) * above)
 
 
-class _Mean(Metric):
-    """A mean over samples, of what a subclass gives of each, as float32."""
-
-    full_state_update = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, shape: tuple[int, ...] = ()) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-
-    def of(self, preds: Tensor, target: Tensor) -> Tensor:
-        """(B, ...) what is averaged, of quantiles (B, Q) and targets (B,) float64."""
-        raise NotImplementedError
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Adds a batch: quantiles (B, Q) and targets (B,)."""
-        self.total += self.of(preds.double(), target.double()).sum(dim=0)
-        self.count += len(target)
-
-    def compute(self) -> Tensor:
-        """The mean."""
-        return (self.total / self.count).float()
+def _counted(values: Tensor) -> Tensor:
+    """(B, S + 1): what each sample adds (B, S) or (B,), and 1 for itself."""
+    values = values.reshape(len(values), -1).double()
+    return torch.cat([values, torch.ones_like(values[:, :1])], dim=1)
 
 
-class Pinball(_Mean):
+def _pinball_rows(levels: Sequence[float], preds: Nested, target: Nested) -> Tensor:
+    """(B, 2): a sample's mean loss over levels, and 1."""
+    return _counted(pinball(preds.double(), target.double(), levels).mean(dim=1))
+
+
+def _interval_rows(what: str, preds: Nested, target: Nested) -> Tensor:
+    """(B, 2): whether a sample's target is in its interval, ends included, or how wide that is, and 1."""
+    low, high = preds[:, 0].double(), preds[:, -1].double()
+    return _counted((low <= target) & (target <= high) if what == "coverage" else high - low)
+
+
+def _below_rows(preds: Nested, target: Nested) -> Tensor:
+    """(B, Q + 1): whether a sample's target is at or below each of its quantiles, and 1."""
+    return _counted(target[:, None].double() <= preds.double())
+
+
+class Pinball(Sums):
     """The mean pinball loss over samples and levels, in the target's unit, as scikit-learn's `mean_pinball_loss`.
 
     Args:
@@ -142,15 +140,10 @@ class Pinball(_Mean):
     higher_is_better = False
 
     def __init__(self, levels: Sequence[float]) -> None:
-        super().__init__()
-        self.levels = tuple(levels)
-
-    def of(self, preds: Tensor, target: Tensor) -> Tensor:
-        """(B,) the mean over levels."""
-        return pinball(preds, target, self.levels).mean(dim=1)
+        super().__init__("pinball", 2, partial(_pinball_rows, tuple(levels)), ratio)
 
 
-class Interval(_Mean):
+class Interval(Sums):
     """Of the interval from the first to the last quantile the share of targets in it, or its mean width.
 
     Args:
@@ -158,16 +151,10 @@ class Interval(_Mean):
     """
 
     def __init__(self, what: str) -> None:
-        super().__init__()
-        self.what = what
-
-    def of(self, preds: Tensor, target: Tensor) -> Tensor:
-        """(B,) whether the target is in it, ends included, or how wide it is."""
-        low, high = preds[:, 0], preds[:, -1]
-        return ((low <= target) & (target <= high)).double() if self.what == "coverage" else high - low
+        super().__init__(what, 2, partial(_interval_rows, what), ratio)
 
 
-class Below(_Mean):
+class Below(Sums):
     """(Q,) the shares of targets at or below each quantile.
 
     Args:
@@ -175,11 +162,7 @@ class Below(_Mean):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__((width,))
-
-    def of(self, preds: Tensor, target: Tensor) -> Tensor:
-        """(B, Q)."""
-        return (target[:, None] <= preds).double()
+        super().__init__("below", width + 1, _below_rows, ratios)
 
 
 class Levels(Metric):

@@ -37,7 +37,7 @@ class Sums(Metric):
         sums += self.rows(preds, target).sum(dim=0).to(sums.device)
 
     def compute(self) -> Tensor:
-        """The score, as float32 ()."""
+        """The score, as float32: (), or of several sums (S - 1,)."""
         sums: Any = getattr(self, self.name)
         return self.value(sums).float()
 
@@ -56,6 +56,11 @@ def scorer(metrics: Mapping[str, Sums], preds: Nested, target: Nested) -> Callab
 def ratio(sums: Tensor) -> Tensor:
     """The first sum by the second ()."""
     return sums[0] / sums[1]
+
+
+def ratios(sums: Tensor) -> Tensor:
+    """Each sum but the last by the last (S - 1,)."""
+    return sums[:-1] / sums[-1]
 
 
 def exp_ratio(sums: Tensor) -> Tensor:

@@ -21,6 +21,11 @@ def is_main() -> bool:
     return getattr(rank_zero_only, "rank", None) in (0, None)
 
 
+def cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def thread_variables(threads: int) -> dict[str, str]:
     """The environment variables by which a process computes with so many threads."""
     return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}

@@ -42,8 +42,7 @@ class Predictions:
     @property
     def target(self) -> Target | None:
         """The targets of N samples, values float64; None where the source has no target."""
-        found = targets(self.samples, self.rows)
-        return found.contiguous() if isinstance(found, torch.Tensor) else found
+        return targets(self.samples, self.rows)
 
     def demand_finite(self, what: str) -> None:
         """Refuses predictions that are NaN or infinite: whatever scored them would take them for some class or value.
@@ -138,7 +137,12 @@ def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:
 
 def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
     """The task's metrics over all predictions at once."""
-    return _numbers(task.all_metrics()(mapped(predictions.preds, Tensor.contiguous), predictions.target))
+    return _scored(task, predictions.preds, predictions.target)
+
+
+def _scored(task: BaseModule, preds: Nested, target: Nested) -> dict[str, float]:
+    whole = [value if value is None else mapped(value, Tensor.contiguous) for value in (preds, target)]
+    return _numbers(task.all_metrics()(*whole))
 
 
 def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
@@ -160,11 +164,7 @@ def trivial_scores(
     if type(task).trivial is BaseModule.trivial and type(task).beside is BaseModule.beside:
         return None
     found = task.beside(pool, train, predictions.samples, predictions.rows, predictions.preds)
-    return (
-        None
-        if found is None
-        else (_numbers(task.all_metrics()(mapped(found[0], Tensor.contiguous), predictions.target)), found[1])
-    )
+    return None if found is None else (_scored(task, found[0], predictions.target), found[1])
 
 
 def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lightning_base.folds.fold import attempt
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
+from lightning_base.tools.process import cores
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import demand_importable
 from lightning_base.training.preempt import leave_if_raised, listening
@@ -94,7 +95,6 @@ def processes(execution: Execution, first: Run) -> Processes:
     """The processes that share out this machine's cores, or its GPUs."""
     trainer = first.trainer
     ranks = trainer.num_devices
-    cores = len(os.sched_getaffinity(0))
     if trainer.num_nodes > 1:
         raise ConfigError("--executor process: trainer.num_nodes is more than one; take slurm, or inline")
     if isinstance(trainer.accelerator, CUDAAccelerator):
@@ -109,12 +109,12 @@ def processes(execution: Execution, first: Run) -> Processes:
             )
         devices: list[str | None] = [",".join(gpus[i * ranks : (i + 1) * ranks]) for i in range(jobs)]
     elif isinstance(trainer.accelerator, CPUAccelerator):
-        jobs = execution.jobs or max(cores // ranks, 1)
+        jobs = execution.jobs or max(cores() // ranks, 1)
         devices = [None] * jobs
     else:
         name = type(trainer.accelerator).__name__
         raise ConfigError(f"--executor process: cannot share out devices of {name}; take inline or slurm")
-    return Processes(devices, execution.threads or max(cores // (jobs * ranks), 1), ranks)
+    return Processes(devices, execution.threads or max(cores() // (jobs * ranks), 1), ranks)
 
 
 def follow(plan: Plan, folds: Sequence[int], progress: FoldProgress, options: Slurm, threads: int | None) -> None:
