@@ -66,7 +66,8 @@ class Texts(Sequences):
         Args:
             text: (B, L) uint8, their bytes.
             places: (B, T, 2), where tokens begin and end among them.
-            first, last: (B,) tokens.
+            first: (B,), the tokens they begin with.
+            last: (B,), the tokens they end with.
         """
         rows = torch.arange(len(first), device=first.device)
         begin, end = places[rows, first, 0].long(), places[rows, last, 1].long()
