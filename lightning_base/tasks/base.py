@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
@@ -49,7 +50,8 @@ class BaseModule(Predictor):
         UserError: for a penalty that is negative or not finite.
     """
 
-    steps_per_batch: ClassVar[int] = 1  # optimizer steps of a training batch, where a task takes them itself
+    steps_per_batch: float = 1  # optimizer steps of a training batch, where a task takes them itself
+    tried: ClassVar[int] = 2  # samples that it is tried on before training
     scores_raw: ClassVar[bool] = False  # scores and tables are of targets as read, before `make_target_preprocess`
 
     def __init__(
@@ -80,6 +82,11 @@ class BaseModule(Predictor):
         self.may_diverge = False
         self._losses = EpochLoss()
         self._step_loss = torch.tensor(0.0)
+
+    @property
+    def trained(self) -> LightningModule:
+        """What the Trainer trains: the task itself, but for that which holds somebody else's LightningModule."""
+        return self
 
     def penalty(self) -> Tensor:
         """l1·Σ|w| + l2/2·Σw² over the penalised weights, a scalar ()."""

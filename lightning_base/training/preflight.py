@@ -72,7 +72,7 @@ def _try(run: Run) -> None:
     """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
     data = run.datamodule
     with naming_faults(f"data: {type(data).__name__} fails"):
-        batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
+        batch = data.handed(data.transform(data.loader("train").gather(data.rows("train")[: run.model.tried])))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         run.model.check(batch)
@@ -102,8 +102,18 @@ def demand_training(run: Run) -> None:
         raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
     if not run.model.automatic_optimization:
         demand_own_steps(run)
+    if run.finder is not None and _is_others(run):
+        raise ConfigError(
+            "trainer.callbacks: LearningRateFinder sets the rate of a task's optimizer, and your LightningModule makes "
+            "its own; leave it out"
+        )
     if run.finder is not None and trainer.world_size > 1:
         raise ConfigError("trainer.callbacks: LearningRateFinder is served in one process; set trainer.devices to 1")
+
+
+def _is_others(run: Run) -> bool:
+    """Whether a LightningModule of somebody else's is trained."""
+    return run.model.trained is not run.model
 
 
 def demand_own_steps(run: Run) -> None:
@@ -161,6 +171,8 @@ def _of_fold(run: Run, fold: int) -> Any:
 def _untrainable(run: Run) -> str | None:
     """Why the network cannot train on a batch of one sample; None where it can."""
     data, task = run.datamodule, copy.deepcopy(run.model).train()
+    if _is_others(run):
+        return None  # how it takes a step is its own affair
     batch = data.transform(data.loader("train").gather(data.rows("train")[:1]))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
@@ -184,7 +196,7 @@ def demand_monitors(run: Run, metrics: Mapping[str, Any], optimizers: Any) -> No
         ConfigError: naming the metric, with the nearest one that there is.
     """
     callbacks: list[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
-    own = any(not type(one).__module__.startswith(SHIPPED) for one in (run.model, *callbacks))
+    own = any(not type(one).__module__.startswith(SHIPPED) for one in (run.model, *callbacks)) or _is_others(run)
     known = logged(run.trainer, metrics)
     for key, monitor in monitors(run, optimizers):
         if monitor not in known and not own:

@@ -25,10 +25,12 @@ from torch.nn.parameter import UninitializedParameter
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, UserError, one_line
 from lightning_base.splitters.split import WHOLE
+from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, level
 from lightning_base.training import wandb_logger
 from lightning_base.training.callbacks import served
+from lightning_base.training.as_logged import Told
 from lightning_base.training.checkpoint import ExactIO, ExactXLAIO
 from lightning_base.training.config_errors import refusal
 from lightning_base.training.csv_logger import MetricsCSV
@@ -103,11 +105,13 @@ def build(
             raise ConfigError("data must be a BaseDataModule for this verb")
         data.fold, data.seed, data.fold_seed, data.only = fold, experiment.seed, seed, experiment.only
         data.join(experiment.pools, experiment.data_settings)
+        others = isinstance(objects.get("model"), AnyModule)
+        data.for_others = others
         arguments = dict(objects.trainer)
         if logs:
             arguments["logger"] = _loggers(arguments["logger"], directory)
         callbacks, finder = served(arguments["callbacks"], directory, seed, experiment.predicting if logs else {})
-        arguments["callbacks"] = [*watchers, *callbacks]
+        arguments["callbacks"] = [*watchers, *callbacks, *([Told(objects.model)] if others else [])]
         if arguments["enable_checkpointing"] is False:
             raise ConfigError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
         if fold == WHOLE:

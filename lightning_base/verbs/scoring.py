@@ -81,7 +81,7 @@ def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
     run = open_fit(experiment, path)
     inspect(experiment.audit, experiment.root, run.datamodule)
     if run.trainer.fast_dev_run:  # type: ignore[attr-defined]
-        run.trainer.fit(run.model, datamodule=run.datamodule)
+        run.trainer.fit(run.model.trained, datamodule=run.datamodule)
         return None
     with ExitStack() as held:
         run = begin_fit(experiment, path, run, held)
