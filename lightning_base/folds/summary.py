@@ -14,7 +14,7 @@ from lightning_base.folds.search import describe
 from lightning_base.results.arrays import write_predictions
 from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.summary import OOF, MetricSummary, Summary
-from lightning_base.stats import words
+from lightning_base.stats import logged, words
 from lightning_base.stats.bootstrap import oof_intervals
 from lightning_base.stats.estimates import beside_own, clipped, estimate
 from lightning_base.stats.facts import Design
@@ -160,6 +160,7 @@ def summarise(
         drawn=drawn,
         oof_sum=file_sum(plan.directory / OOF),
         untrained=words.untrained([one.n_train for one in results], [one.n_given for one in results]) or None,
+        logged=logged.by_name([one.logged for one in results]),
     )
 
 
@@ -220,6 +221,10 @@ def show(plan: Plan, summary: Summary) -> None:
     if worse := words.no_better(summary.metrics):
         out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
     notes.print(f"intervals: {summary.interval}", width=NOTE)
+    if summary.logged:
+        scores = {name: metric.folds for name, metric in summary.metrics.items()}
+        for line in logged.told(summary.logged, scores, plan.data.inner_val is not None):
+            (out if line.startswith("!") else notes).print(line, width=NOTE)
     if summary.chosen:
         chosen = describe([values for values in summary.chosen if values is not None])
         notes.print(f"each fold chose, by {plan.experiment.config.search.metric}: {chosen}", width=NOTE)
