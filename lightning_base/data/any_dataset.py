@@ -68,10 +68,10 @@ class AnyDataset(BaseDataModule):
             our own.
     """
 
-    items: Dataset[Any] | LightningDataModule
-    test: Dataset[Any] | None = None
-    new: Dataset[Any] | None = None
-    evaluated: Dataset[Any] | None = None
+    items: Dataset | LightningDataModule  # type: ignore[type-arg]  # the parser takes no class for Dataset[Any]
+    test: Dataset | None = None  # type: ignore[type-arg]
+    new: Dataset | None = None  # type: ignore[type-arg]
+    evaluated: Dataset | None = None  # type: ignore[type-arg]
     targets: Any = None
     ids: Any = None
     groups: Any = None
@@ -102,15 +102,14 @@ class AnyDataset(BaseDataModule):
     def theirs(self) -> Theirs:
         """The datasets and how they are loaded."""
         if isinstance(self.items, LightningDataModule):
-            found = of_datamodule(self.items)
-            return found
+            return of_datamodule(self.items)
         collate: Any = self.collate
         return Theirs(
             self.items, self.test, self.new, self.batch_size or 0, collate, self.processes, None, self.drop_last
         )
 
     @property
-    def name(self) -> str:
+    def called(self) -> str:
         """What messages call it."""
         return type(self.items).__name__
 
@@ -118,7 +117,7 @@ class AnyDataset(BaseDataModule):
         """What names test samples of their own, where something does."""
         if self.theirs.test is None:
             return None
-        return "data.test" if self.test is not None else f"{self.name}.test_dataloader()"
+        return "data.test" if self.test is not None else f"{self.called}.test_dataloader()"
 
     def dataset(self, source: Source) -> Samples:
         """The samples of a source: their table, and hashes of their content.
@@ -130,7 +129,7 @@ class AnyDataset(BaseDataModule):
         if items is None:
             key = "test" if source == "test" else "new"
             raise NoSourceError(f"data.{key}: not given; name a dataset, or seal a share: data.test_size")
-        origin = f"{self.name}{'' if source == 'pool' else f' ({source})'}"
+        origin = f"{self.called}{'' if source == 'pool' else f' ({source})'}"
         return self._read(items, origin, source)
 
     def given(self, x: Any) -> Samples:
@@ -162,7 +161,7 @@ class AnyDataset(BaseDataModule):
         classes = self.class_names
         if classes is None and (named := getattr(items, "classes", None)) and isinstance(named, list | tuple):
             classes = [str(name) for name in named]
-        found = samples_of(
+        return samples_of(
             None if source == "predict" else read.targets,
             read.named,
             demand_items(items, origin),
@@ -172,7 +171,6 @@ class AnyDataset(BaseDataModule):
             read.hashes,
             read.draws,
         )
-        return found
 
     def _tell(self, read: Read, origin: str) -> None:
         """Says what cannot be promised of these items."""
@@ -188,7 +186,9 @@ class AnyDataset(BaseDataModule):
                 "repeated, nor resumed exactly"
             )
         if read.hashes is None:
-            notes.append(f"{origin}: items hold what cannot be compared: equal ones on both sides of a split are not found")
+            notes.append(
+                f"{origin}: items hold what cannot be compared: equal ones on both sides of a split are not found"
+            )
         for note in notes:
             console().print(note, soft_wrap=True, markup=False, highlight=False)
 
@@ -204,10 +204,9 @@ class AnyDataset(BaseDataModule):
         sealed = source == "test" and self.seals
         items: Any = self._dataset("pool" if sealed else source)
         if self.evaluated is not None and not train and (source == "pool" or sealed):
-            if len(self.evaluated) != len(items):  # type: ignore[arg-type]
-                raise DataError(
-                    f"data.evaluated: {len(self.evaluated)} items for {len(items)}; give the same ones, in the same order"  # type: ignore[arg-type]
-                )
+            n, others = demand_items(items, "data.items"), demand_items(self.evaluated, "data.evaluated")
+            if n != others:
+                raise DataError(f"data.evaluated: {others} items for {n}; give the same ones, in the same order")
             items = self.evaluated
         else:
             demand_same(items, raw, self.targets)
@@ -273,7 +272,7 @@ class AnyDataset(BaseDataModule):
         return owner.transfer_batch_to_device(batch, device, dataloader_idx)
 
     def transform(self, batch: Batch, epoch: int | None = None) -> Batch:
-        """The batch as a task of ours takes it: the items' input alone; a module of others' gets all that was collated."""
+        """The batch as a task of ours takes it, with the items' input alone; others' modules get all that there is."""
         if self.for_others or not isinstance(batch, Batch):
             return batch
         return batch._replace(x=parted(batch.x, self.targets if not is_listed(self.targets) else None)[0])

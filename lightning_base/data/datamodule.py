@@ -38,9 +38,9 @@ class BaseDataModule(Loading):
 
     A subclass implements `dataset` alone; as a dataclass it only names what it needs beside the arguments here.
     `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's), `only` (the ids that the pool is
-    restricted to, where it is an inner one), `for_others` (True where a LightningModule of somebody else's is trained) and
-    `fetches` (False where a configuration that may be another's is only
-    scored) are set by whoever builds the run; holdout is fold 0 of the splitter.
+    restricted to, where it is an inner one), `for_others` (True where somebody else's LightningModule is
+    trained) and `fetches` (False where a configuration that may be another's is only scored) are set by whoever builds
+    the run; holdout is fold 0 of the splitter.
 
     Args:
         split: any scikit-learn splitter, or one of lightning_base.splitters: ratios, columns, files, a manifest,

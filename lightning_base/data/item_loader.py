@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
+from lightning_base.data.items import same_states, seed_item
 from lightning_base.samples.batch import Batch, targets
 from lightning_base.samples.loader import BatchLoader
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
-from lightning_base.data.items import same_states, seed_item
 
 STILL = 2**32 - 1  # stands for the epoch of what is not trained on: drawn alike each time
 

@@ -109,6 +109,12 @@ def _arrays(values: list[Any], origin: str, predicted: Predicted) -> Targets:
             "item that gives what is to be scored, or data.predicted: none"
         )
     y = np.stack(values)
+    if y.ndim == 2 and y.dtype.kind in "iu" and not np.isin(y, (0, 1)).all():
+        raise DataError(
+            f"{origin}: targets are rows of whole numbers such as {y[0].tolist()[:6]}, of which no score is known; "
+            "give data.targets, a function of an item that gives what to score, or data.predicted: none, and what the "
+            "module logs is all that is told"
+        )
     return from_array(y[:, None] if y.ndim == 1 else y, "the target", origin)
 
 

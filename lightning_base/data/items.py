@@ -91,9 +91,7 @@ def read_items(dataset: Any, origin: str, target: Finder = None, beside: Mapping
     return Read(read.targets, read.named, read.hashes, draws, changes)
 
 
-def _pass(
-    dataset: Any, n: int, origin: str, target: Finder, beside: Mapping[str, Finder], seeded: bool
-) -> Read:
+def _pass(dataset: Any, n: int, origin: str, target: Finder, beside: Mapping[str, Finder], seeded: bool) -> Read:
     given = {key: _listed(finder, n, origin, key) for key, finder in {"targets": target, **beside}.items()}
     targets, hashes = list[Any](), np.zeros(n, dtype=np.uint64)
     named: dict[str, list[Any]] = {key: [] for key, finder in beside.items() if finder is not None}
@@ -104,7 +102,9 @@ def _pass(
         except UserError:
             raise
         except Exception as error:  # whatever the user's own dataset does
-            raise DataError(f"{origin}: item {row} of {type(dataset).__name__} cannot be read: {told(error)}") from error
+            raise DataError(
+                f"{origin}: item {row} of {type(dataset).__name__} cannot be read: {told(error)}"
+            ) from error
         x, y = parted(item, None if given["targets"] is not None else target)
         targets.append(given["targets"][row] if given["targets"] is not None else y)
         for key, values in named.items():

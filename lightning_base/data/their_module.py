@@ -50,10 +50,8 @@ def of_datamodule(module: LightningDataModule) -> Theirs:
     """
     name = type(module).__name__
     try:
-        with same_states():
-            seed_item(0)  # one that divides its data at random divides it alike for each fold
-            module.prepare_data()
-            module.setup("fit")
+        module.prepare_data()
+        _set_up(module, "fit")
         train = _loader(module, "train_dataloader")
     except UserError:
         raise
@@ -66,7 +64,9 @@ def of_datamodule(module: LightningDataModule) -> Theirs:
         )
     notes = []
     if type(train.sampler) not in PLAIN:
-        notes.append(f"{name}: its {type(train.sampler).__name__} is not used: each fold's order is drawn from its seed")
+        notes.append(
+            f"{name}: its {type(train.sampler).__name__} is not used: each fold's order is drawn from its seed"
+        )
     if is_overridden("val_dataloader", module) and (held := _loader(module, "val_dataloader")) is not None:
         notes.append(
             f"{name}: its {len(held.dataset):,} validation samples are not read: folds hold out some of its "  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def of_datamodule(module: LightningDataModule) -> Theirs:
     for key, stage in (("test", "test"), ("predict", "predict")):
         if is_overridden(f"{key}_dataloader", module):
             try:
-                module.setup(stage)
+                _set_up(module, stage)
                 loader = _loader(module, f"{key}_dataloader")
             except Exception as error:  # it may serve no such stage
                 notes.append(f"{name}: it gives no {key} samples: {told(error)}")
@@ -93,6 +93,13 @@ def of_datamodule(module: LightningDataModule) -> Theirs:
         train.drop_last,
         notes,
     )
+
+
+def _set_up(module: LightningDataModule, stage: str) -> None:
+    """Sets it up for a stage; one that divides its data at random does so alike for each fold and stage."""
+    with same_states():
+        seed_item(0)
+        module.setup(stage)
 
 
 def _loader(module: LightningDataModule, name: str) -> DataLoader[Any] | None:

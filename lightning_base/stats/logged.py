@@ -24,7 +24,11 @@ def told(logged: Mapping[str, Sequence[float]], scores: Mapping[str, Sequence[fl
         scores: by metric, per fold, what predictions of the held-out samples score.
         inner: whether validation saw a slice of the training part in place of these.
     """
-    means = ", ".join(f"{name} {np.nanmean(values):.4f}" for name, values in logged.items() if np.isfinite(values).any())
+    if not logged:
+        return []
+    means = ", ".join(
+        f"{name} {np.nanmean(values):.4f}" for name, values in logged.items() if np.isfinite(values).any()
+    )
     lines = [f"as logged by the module, mean over folds{' (of the inner slice)' if inner else ''}: {means}"]
     for name, values in logged.items() if not inner else ():
         metric = metric_of(name)
@@ -34,9 +38,9 @@ def told(logged: Mapping[str, Sequence[float]], scores: Mapping[str, Sequence[fl
         apart = off > NEAR * np.maximum(1, np.abs(np.asarray(scores[metric])))
         if apart.any():
             lines.append(
-                f"! {name} as logged is not {metric} as computed from predictions, in {int(apart.sum())} of {len(off)} "
-                f"folds, by up to {np.nanmax(off):.2g}: a mean of batches' means counts samples of a smaller last batch "
-                "more, and a loss may be another one"
+                f"! {name} as logged is not {metric} as computed from predictions, in {int(apart.sum())} of "
+                f"{len(off)} folds, by up to {np.nanmax(off):.2g}: a mean of batches' means counts samples of a "
+                "smaller last batch more, and a loss may be another one"
             )
     return lines
 

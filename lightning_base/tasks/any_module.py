@@ -42,7 +42,8 @@ class AnyModule(BaseModule):
         module: a new one.
         metrics: of torchmetrics, scored beside those; by name, or a list.
         predicts: what its predictions of classes and labels are; by default told from the numbers.
-        call: whether predictions are those of `predict_step` or of `forward`.
+        call: whether predictions are those of `predict_step` or of `forward`; by default of the former, but where it
+            gives the classes that are likeliest by the latter.
         output: which entry of what it predicts, a key or a place, where that is no tensor.
     """
 
@@ -66,6 +67,7 @@ class AnyModule(BaseModule):
         if call == "predict_step" and not own:
             raise ConfigError(f"model.call: {type(module).__name__} has no predict_step of its own; leave it out")
         self.by_step = own if call == "auto" else call == "predict_step"
+        self.falls_back = call == "auto"
         self.given_scale, self.output = predicts, output
         self.scale: Scale | None = None if predicts == "auto" else predicts
         self.kind: str | None = None
@@ -148,7 +150,22 @@ class AnyModule(BaseModule):
         """Predictions (B, ...) of what `collate` has made of items: probabilities of classes and labels, values."""
         who = f"{type(self.trained).__name__}.{'predict_step' if self.by_step else 'forward'}"
         found = as_tensor(self.trained.predict_step(x, 0) if self.by_step else self._called(x), self.output, who)
+        if self.by_step and self.falls_back and self.kind in ("class", "labels") and not found.is_floating_point():
+            found = self._instead(x, found)
         return self._scored(found, who)
+
+    def _instead(self, x: Inputs, found: Tensor) -> Tensor:
+        """What `forward` gives, where `predict_step` gives the classes themselves; else what that gave."""
+        try:
+            other = as_tensor(self._called(x), self.output, "forward")
+        except Exception:  # it may take something else: what predict_step gives is refused then
+            return found
+        if not other.is_floating_point() or len(other) != len(found):
+            return found
+        if other.ndim == 2 and self.kind == "class" and not torch.equal(other.argmax(dim=1), found.reshape(-1)):
+            return found  # it would not predict the same
+        self.by_step = False
+        return other
 
     def _called(self, x: Any) -> Any:
         """What `forward` gives of a batch without its target."""
@@ -190,7 +207,8 @@ class AnyModule(BaseModule):
             self.scale = scale_of(found, each)
             if self.scale is None:
                 raise ConfigError(
-                    f"model.predicts: {who} gives numbers from 0 to 1, which might be logits or probabilities; say which"
+                    f"model.predicts: {who} gives numbers from 0 to 1, which might be logits or probabilities; say "
+                    f"which: module=lambda: AnyModule({type(self.trained).__name__}(…), predicts='probabilities')"
                 )
         found = probabilities(found, self.scale, each)
         return torch.cat([1 - found, found], dim=1) if one else found
@@ -235,8 +253,8 @@ class AnyModule(BaseModule):
         except Exception as error:  # whatever the user's own module does
             how = "predict_step" if self.by_step else "forward"
             raise ConfigError(
-                f"model: {name}.{how} does not predict what the data gives: {fault(error)}; give it a predict_step(batch, "
-                "batch_idx) that returns predictions (B, …) of a batch"
+                f"model: {name}.{how} does not predict what the data gives: {fault(error)}; give it a "
+                "predict_step(batch, batch_idx) that returns predictions (B, …) of a batch"
             ) from error
         finally:
             self.trained.train(was_training)

@@ -79,7 +79,7 @@ def as_tensor(found: Any, output: str | int | None, who: str) -> Tensor:
         found = torch.tensor(found)
     if not isinstance(found, Tensor):
         raise ConfigError(
-            f"model: {who} gives a {type(found).__name__}, where a score needs a tensor (B, …); set model.output to the "
-            "entry to score"
+            f"model: {who} gives a {type(found).__name__}, where a score needs a tensor (B, …); set model.output to "
+            "the entry to score"
         )
     return found

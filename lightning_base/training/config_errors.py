@@ -28,6 +28,7 @@ _PARSER_LEAF = re.compile(r"Import path|Expected a|Does not validate|Problem wit
 _NO_FILE = re.compile(r"File does not exist: '([^']+)'")
 _REQUIRED = re.compile(r"following arguments are required: (?:\w+\.)?(\w+)$")
 _KINDS = {"data.split": "splitter", "model.optimizer": "Optimizer", "model.scheduler": "scheduler"}
+HOLDERS = (".AnyModule", ".AnyDataset")  # of classes of somebody else's
 _BASES = {"model": "BaseModule", "data": "BaseDataModule"}
 
 
@@ -117,6 +118,9 @@ def _unknown_option(
             return stray_word(option)
         return no_key(option, files, known, words)
     full = [part for part in f"{key}.{option}".split(".") if part not in ("init_args", "dict_kwargs")]
+    if owners[0].endswith(HOLDERS) and class_at(full[:1], files, words) not in (None, owners[0]):
+        held = [full[0], *full[2:]] if len(owners) > 1 else full  # a file names what is held alone
+        return no_option(".".join(held), owners[-1], beside(full[-1], files, words), _options(owners[-1]))
     for i in range(1, len(full)):  # the parser names the class that stands nearest to the top
         owner, taken = _taken(full[:i], files, words, owners[-1] if i == len(full) - 1 else "")
         if taken and full[i] not in taken:
@@ -219,7 +223,9 @@ def not_subclass(key: str, path: str, wanted: str, files: Sequence[str]) -> str:
     module, _, name = path.rpartition(".")
     if missing := sorted(getattr(getattr(sys.modules.get(module), name, None), "__abstractmethods__", ())):
         return f"{key}: {path}{place(path, files)} has no {', '.join(missing)}, which {article} {wanted} must have"
-    return f"{key}: {path} is not {article} {wanted}{place(path, files)}; name a class that is one"
+    held = {"model": "AnyModule", "data": "AnyDataset"}.get(key)
+    own = f" (what is somebody else's stands in a configuration file, or in lightning_base.{held})" if held else ""
+    return f"{key}: {path} is not {article} {wanted}{place(path, files)}; name a class that is one{own}"
 
 
 def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]) -> str:

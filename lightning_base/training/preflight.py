@@ -53,7 +53,7 @@ def preflight(run: Run) -> None:
     with naming_faults(f"model: {task} fails"):
         run.model.use(data)
         metrics = dict(run.model.all_metrics().items())
-    if not metrics:
+    if not metrics and not (_is_others(run) and pool.kind is None):  # else what it logs is all that is told
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
     demand_training(run)
     _try(run)

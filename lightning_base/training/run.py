@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.nn.parameter import UninitializedParameter
 
 from lightning_base.data.datamodule import BaseDataModule
@@ -29,8 +30,8 @@ from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, level
 from lightning_base.training import wandb_logger
-from lightning_base.training.callbacks import served
 from lightning_base.training.as_logged import Told
+from lightning_base.training.callbacks import served
 from lightning_base.training.checkpoint import ExactIO, ExactXLAIO
 from lightning_base.training.config_errors import refusal
 from lightning_base.training.csv_logger import MetricsCSV
@@ -114,6 +115,8 @@ def build(
         arguments["callbacks"] = [*watchers, *callbacks, *([Told(objects.model)] if others else [])]
         if arguments["enable_checkpointing"] is False:
             raise ConfigError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
+        if others and not is_overridden("validation_step", objects.model.trained):
+            arguments["limit_val_batches"] = 0  # Lightning would warn that it leaves them out
         if fold == WHOLE:
             _hold_nothing_out(data, arguments)
         _show(arguments, quiet)

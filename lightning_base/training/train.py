@@ -9,8 +9,8 @@ import torch
 
 from lightning_base.results.arrays import write_predictions
 from lightning_base.results.fold_result import PREDICTIONS, FoldResult
-from lightning_base.tools.checksums import file_sum
 from lightning_base.tasks.any_module import AnyModule
+from lightning_base.tools.checksums import file_sum
 from lightning_base.training.as_logged import as_logged
 from lightning_base.training.checkpoint import drop_earlier, told_sum
 from lightning_base.training.counted import scored_steps, trained_samples

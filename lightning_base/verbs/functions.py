@@ -20,9 +20,9 @@ from lightning_base.verbs.results import CrossValidation, Fitted, Prepared, Scor
 from lightning_base.verbs.results import load as load_run
 
 if TYPE_CHECKING:
-    from lightning_base.auditing.report import Leak
     from lightning.pytorch import LightningModule
 
+    from lightning_base.auditing.report import Leak
     from lightning_base.data.datamodule import BaseDataModule
     from lightning_base.distributed.slurm import Slurm
     from lightning_base.tasks.base import BaseModule
@@ -69,10 +69,11 @@ def crossval(
     """Cross-validates: trains every fold of the data's split, and scores each on the samples it held out.
 
     What is run comes from YAML (`config`), from functions (`task`, `data`), from a function and data in memory
-    (`task`, `x`, `y`), or from a LightningModule and a Dataset that know nothing of this project (`module`, `dataset`):
-    they are trained as they are, and scored by their predictions of held-out items. Functions are called afresh for each fold, so that folds share nothing: give
-    `lambda: Classification(Net())`, not a network. Folds that an earlier call has finished in the same directory are
-    kept, and one that was broken off goes on; a directory of anything else is refused.
+    (`task`, `x`, `y`), or from a LightningModule and a Dataset that know nothing of this project (`module`, `dataset`),
+    which are trained as they are, and scored by their predictions of held-out items. Functions are called afresh for
+    each fold, so that folds share nothing: give `lambda: Classification(Net())`, not a network. Folds that an earlier
+    call has finished in the same directory are kept, and one that was broken off goes on; a directory of anything else
+    is refused.
 
     Args:
         config: a configuration file, or several, each laid over those before.

@@ -26,6 +26,7 @@ from lightning_base.training.search_space import Search
 from lightning_base.training.taken import demand_taken
 from lightning_base.verbs.trainer import Trainer, add_trainer
 from lightning_base.verbs.words import configs, with_nulls
+from lightning_base.verbs.wrapping import wrapped
 
 DATA_VERBS = ("prepare", "audit")  # these need no model
 CKPT_PATH = {  # the help of --ckpt_path
@@ -92,7 +93,7 @@ class Parser(LightningCLI):
             parser_kwargs=own | {verb: dict(own) for verb in self.subcommands()},
             subclass_mode_model=True,
             subclass_mode_data=True,
-            args=with_nulls(arguments),
+            args=with_nulls(wrapped(arguments)),
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # hyperparameters in checkpoints break weights-only loading
         )
