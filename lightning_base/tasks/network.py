@@ -49,7 +49,7 @@ def shape_of(x: Inputs) -> str:
 def outputs_key(network: nn.Module) -> str:
     """The key of the network's option that says how many outputs it has, by its signature; else in words."""
     taken = inspect.signature(type(network).__init__).parameters
-    known = [name for name in ("num_classes", "out_features", "n_classes", "num_outputs") if name in taken]
+    known = [name for name in ("num_outputs", "num_classes", "out_features", "n_classes") if name in taken]
     return f"model.network.{known[0]}" if known else "the network's number of outputs"
 
 
@@ -58,7 +58,7 @@ def mend(network: nn.Module, x: Inputs) -> str:
     if isinstance(x, dict):
         return f"its forward takes them as keywords: forward(self, {', '.join(passed(network, x))})"
     taken = inspect.signature(type(network)).parameters
-    if "in_features" not in taken:
+    if "num_inputs" not in taken:
         return "mend model.network or the data"
-    alone = ", or leave it out" if taken["in_features"].default is None else ""
-    return f"a sample has {x[0].numel()} numbers: set model.network.in_features to that{alone}"
+    alone = ", or leave it out" if taken["num_inputs"].default is None else ""
+    return f"a sample has {x[0].numel()} numbers: set model.network.num_inputs to that{alone}"

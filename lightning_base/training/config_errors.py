@@ -14,7 +14,7 @@ from lightning_base.errors import UserError, near_file, one_line, suggest
 from lightning_base.tools.finder import hidden
 from lightning_base.tools.imports import fault, import_fault
 from lightning_base.tools.shipped import IMPORTED
-from lightning_base.training.known_names import POPULAR, class_at, class_paths, values_in
+from lightning_base.training.known_names import POPULAR, SIZES, class_at, class_paths, values_in
 
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
@@ -78,7 +78,11 @@ def needs(key: str, owner: str, lacking: Sequence[str], files: Sequence[str], wo
     """The line for a class that lacks arguments: their keys, and where the class is named."""
     where = " (command line)" if owner in values_in(words) else place(owner, files)
     keys = ", ".join(f"{key}.{one}" for one in lacking)
-    width = "; `prepare` prints how many numbers a table's row gives" if {"in_features", "width"} & set(lacking) else ""
+    width = (
+        "; `prepare` prints how many numbers a table's row gives"
+        if {"num_inputs", "in_features", "width"} & set(lacking)
+        else ""
+    )
     return f"{key}: {owner} needs {', '.join(lacking)}{where}; give {keys}{width}"
 
 
@@ -231,7 +235,8 @@ def not_subclass(key: str, path: str, wanted: str, files: Sequence[str]) -> str:
 def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]) -> str:
     """The line for a key that its class has no option for, with the nearest that it has."""
     last = key.rsplit(".", 1)[-1]
-    hint = suggest(last, options) or popular(last)
+    size = SIZES.get(last) if SIZES.get(last) in options else None
+    hint = f"; did you mean {size!r}?" if size else suggest(last, options) or popular(last)
     return f"{key}: {owner} has no option {last!r}{place(last, files)}{hint}"
 
 

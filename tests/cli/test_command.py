@@ -90,9 +90,9 @@ OPTIONS = {
     ),
     "an unknown data set": (["--config", DIGITS, "--data.source", "digit"], "data.source", "did you mean 'digits'"),
     "too few outputs": (
-        ["--config", DIGITS, "--model.network.num_classes", "9"],
+        ["--config", DIGITS, "--model.network.num_outputs", "9"],
         "model.network",
-        "set model.network.num_classes to 10",
+        "set model.network.num_outputs to 10",
     ),
     "too many channels": (
         ["--config", DIGITS, "--model.network.in_channels", "3"],
