@@ -127,8 +127,9 @@ class AnyDataset(BaseDataModule):
         """
         items = self._dataset(source)
         if items is None:
-            key = "test" if source == "test" else "new"
-            raise NoSourceError(f"data.{key}: not given; name a dataset, or seal a share: data.test_size")
+            mend = "test: not given; name a dataset, or seal a share: data.test_size"
+            new = "new: not given; name a dataset of what is to be predicted, or give it to predict(…) from Python"
+            raise NoSourceError(f"data.{mend if source == 'test' else new}")
         origin = f"{self.called}{'' if source == 'pool' else f' ({source})'}"
         return self._read(items, origin, source)
 
@@ -155,8 +156,10 @@ class AnyDataset(BaseDataModule):
             if pool or callable(value) or isinstance(value, str | int)
         }
         targets = self.targets if pool or not is_listed(self.targets) else None
-        read = read_items(items, origin, targets, beside)
+        read = read_items(items, origin, targets, beside, demanded=source != "predict")
         if pool:
+            if self.evaluated is not None and (n := demand_items(self.evaluated, "data.evaluated")) != len(items):
+                raise DataError(f"data.evaluated: {n} items for {len(items)}; give the same ones, in the same order")
             self._tell(read, origin)
         classes = self.class_names
         if classes is None and (named := getattr(items, "classes", None)) and isinstance(named, list | tuple):
@@ -204,9 +207,6 @@ class AnyDataset(BaseDataModule):
         sealed = source == "test" and self.seals
         items: Any = self._dataset("pool" if sealed else source)
         if self.evaluated is not None and not train and (source == "pool" or sealed):
-            n, others = demand_items(items, "data.items"), demand_items(self.evaluated, "data.evaluated")
-            if n != others:
-                raise DataError(f"data.evaluated: {others} items for {n}; give the same ones, in the same order")
             items = self.evaluated
         else:
             demand_same(items, raw, self.targets)

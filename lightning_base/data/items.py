@@ -60,7 +60,9 @@ def demand_items(dataset: Any, origin: str) -> int:
     return n
 
 
-def read_items(dataset: Any, origin: str, target: Finder = None, beside: Mapping[str, Finder] | None = None) -> Read:
+def read_items(
+    dataset: Any, origin: str, target: Finder = None, beside: Mapping[str, Finder] | None = None, demanded: bool = True
+) -> Read:
     """Reads each item once, or twice where items are drawn at random.
 
     Of a dataset that draws, items are read from one state of the generators each, so that equal ones are equal.
@@ -70,6 +72,7 @@ def read_items(dataset: Any, origin: str, target: Finder = None, beside: Mapping
         origin: what messages call it.
         target: where an item's target is: the place or key in the item, a function of the item, or (N,) targets;
             by default the last of a tuple, or a mapping's `target`, `label` or `y`.
+        demanded: whether each item must have a target where `target` says which.
         beside: what else is looked for, by name, likewise; without a default.
 
     Raises:
@@ -78,10 +81,10 @@ def read_items(dataset: Any, origin: str, target: Finder = None, beside: Mapping
     n = demand_items(dataset, origin)
     with same_states():
         before = states()
-        read = _pass(dataset, n, origin, target, beside or {}, seeded=False)
+        read = _pass(dataset, n, origin, target, beside or {}, demanded, seeded=False)
         draws = not same(before, states())
         if draws:
-            read = _pass(dataset, n, origin, target, beside or {}, seeded=True)
+            read = _pass(dataset, n, origin, target, beside or {}, demanded, seeded=True)
         changes = False
         if read.hashes is not None:
             rows = np.unique(np.linspace(0, n - 1, min(n, AGAIN)).astype(np.int64))
@@ -91,7 +94,9 @@ def read_items(dataset: Any, origin: str, target: Finder = None, beside: Mapping
     return Read(read.targets, read.named, read.hashes, draws, changes)
 
 
-def _pass(dataset: Any, n: int, origin: str, target: Finder, beside: Mapping[str, Finder], seeded: bool) -> Read:
+def _pass(
+    dataset: Any, n: int, origin: str, target: Finder, beside: Mapping[str, Finder], demanded: bool, seeded: bool
+) -> Read:
     given = {key: _listed(finder, n, origin, key) for key, finder in {"targets": target, **beside}.items()}
     targets, hashes = list[Any](), np.zeros(n, dtype=np.uint64)
     named: dict[str, list[Any]] = {key: [] for key, finder in beside.items() if finder is not None}
@@ -105,7 +110,15 @@ def _pass(dataset: Any, n: int, origin: str, target: Finder, beside: Mapping[str
             raise DataError(
                 f"{origin}: item {row} of {type(dataset).__name__} cannot be read: {told(error)}"
             ) from error
-        x, y = parted(item, None if given["targets"] is not None else target)
+        try:
+            x, y = parted(item, None if given["targets"] is not None else target)
+        except Exception as error:  # whatever the user's own function does, or no such place
+            raise DataError(
+                f"{origin}: data.targets {target!r:.40} is not in item {row}, a {type(item).__name__}: {told(error)}; "
+                "give its place or key in the item, or from Python a function of the item"
+            ) from error
+        if y is None and target is not None and given["targets"] is None and demanded:
+            raise DataError(f"{origin}: data.targets {target!r:.40} is not in item {row}, a {type(item).__name__}")
         targets.append(given["targets"][row] if given["targets"] is not None else y)
         for key, values in named.items():
             listed = given[key]
@@ -148,7 +161,7 @@ def parted(item: Any, target: Finder = None) -> tuple[Any, Any]:
         return item, target(item)
     if isinstance(item, Mapping):
         key = target if target is not None else next((name for name in TARGETS if name in item), None)
-        if key is None:
+        if key is None or key not in item:
             return item, None
         return {name: value for name, value in item.items() if name != key}, item[key]
     if isinstance(item, tuple | list) and len(item) > 1:

@@ -52,6 +52,8 @@ def wrapping(content: Mapping[str, Any]) -> dict[str, Any] | None:
         if not isinstance(section, Mapping) or not isinstance(path := section.get("class_path"), str):
             continue
         kind = imported(path)
+        if kind is None:  # the parser tells it, where no other keys confuse it
+            found[key] = {part: section[part] for part in OF_CLASS if part in section}
         if isinstance(kind, type) and issubclass(kind, of) and not issubclass(kind, but):
             own = {part: section[part] for part in OF_CLASS if part in section}
             options = {part: value for part, value in section.items() if part not in OF_CLASS}
