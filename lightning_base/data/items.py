@@ -72,7 +72,7 @@ def read_items(
         origin: what messages call it.
         target: where an item's target is: the place or key in the item, a function of the item, or (N,) targets;
             by default the last of a tuple, or a mapping's `target`, `label` or `y`.
-        demanded: whether each item must have a target where `target` says which.
+        demanded: whether each item must have a target where `target` says which, and what else is looked for.
         beside: what else is looked for, by name, likewise; without a default.
 
     Raises:
@@ -120,8 +120,11 @@ def _pass(
         if y is None and target is not None and given["targets"] is None and demanded:
             raise DataError(f"{origin}: data.targets {target!r:.40} is not in item {row}, a {type(item).__name__}")
         targets.append(given["targets"][row] if given["targets"] is not None else y)
-        for key, values in named.items():
+        for key, values in list(named.items()):
             listed = given[key]
+            if row == 0 and not demanded and isinstance(item, Mapping) and beside[key] not in item:
+                del named[key]  # what is predicted need not have it
+                continue
             values.append(_found(item, beside[key], origin, key) if listed is None else listed[row])
         found = item_hash(x) if whole else None
         whole = whole and found is not None

@@ -8,7 +8,6 @@ import logging
 import re
 import sys
 import sysconfig
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -40,7 +39,7 @@ import torch
 import lightning_base
 from lightning_base.tools.finder import is_installed
 from lightning_base.tools.imports import home
-from lightning_base.training.contents import DATA, Unidentified, contents
+from lightning_base.training.contents import DATA, ToldByContent, Unidentified, contents
 from lightning_base.training.references import enclosed, steps, used
 
 SCALARS = (bool, int, float, complex, str, bytes, bytearray, type(None), type(...), type(NotImplemented), range)
@@ -78,14 +77,6 @@ NOTED = {
 CYTHON = "cython_function_or_method"  # each module has a type of this name
 HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE, of a class that was made while Python runs
 LIBRARIES = [Path(sysconfig.get_paths()[key]).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-
-
-class ToldByContent(ABC):
-    """A function that hands on data which is told by its content when that is read, not by the object that holds it."""
-
-    @abstractmethod
-    def told(self) -> Any:
-        """What it is beside that."""
 
 
 def identify(value: Any) -> str:

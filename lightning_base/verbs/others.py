@@ -11,7 +11,7 @@ from lightning_base.data.any_dataset import AnyDataset
 from lightning_base.errors import ConfigError, suggest
 from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tasks.base import BaseModule
-from lightning_base.training.identity import ToldByContent
+from lightning_base.training.contents import ToldByContent
 from lightning_base.verbs import running
 
 DATASETS = ("test", "new", "evaluated")  # options that are datasets
