@@ -1,7 +1,7 @@
 """Five folds of a LightningModule and a Dataset of one's own: by a loop over Trainer.fit, and by lb.crossval.
 
-Imports are left out. The loop does what such loops do: a new module, loader and Trainer per fold, validation each epoch;
-no resume, no held-out predictions, no intervals. Prints seconds, medians of three, and their ratio.
+Imports are left out. The loop does what such loops do: a new module, loader and Trainer per fold, validation each
+epoch; no resume, no held-out predictions, no intervals. Prints seconds, medians of three, and their ratio.
 """
 
 import logging
