@@ -82,6 +82,8 @@ class AnyDataset(BaseDataModule):
     processes: int = 0
     normalize: Normalize = "none"
 
+    unchecked = ("split", "items", "test", "new", "evaluated")  # what has items and a length is a dataset
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for key, wrong, mend in (
@@ -173,6 +175,7 @@ class AnyDataset(BaseDataModule):
             classes,
             read.hashes,
             read.draws,
+            read.changes,
         )
 
     def _tell(self, read: Read, origin: str) -> None:
@@ -217,7 +220,7 @@ class AnyDataset(BaseDataModule):
             self.theirs.collate,
             self.theirs.processes,
             self.theirs.worker_init,
-            draws_of(raw),
+            places_of(raw).draws,
             bare=self.for_others and role != "predict" and not self._predicts(),
             batch_size=size if train else self.eval_batch_size or size,
             seed=self.fold_seed,
@@ -288,7 +291,8 @@ def demand_same(items: Any, samples: Samples, target: Finder) -> None:
     if demand_items(items, "data.items") <= int(places.max()):
         raise DataError(f"data.items: {len(items)} items, and there were {int(places.max()) + 1} when they were read")
     some = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), SOME)).astype(np.int64))
-    if samples.hashes is None or draws_of(samples):
+    kind = places_of(samples)
+    if samples.hashes is None or kind.draws or kind.changes:
         return
     with same_states():
         for row in some:
@@ -300,9 +304,9 @@ def demand_same(items: Any, samples: Samples, target: Finder) -> None:
                 )
 
 
-def draws_of(samples: Samples) -> bool:
-    """Whether the items of samples are drawn at random."""
+def places_of(samples: Samples) -> Places:
+    """What is known of the items of samples."""
     inputs: Any = samples.inputs
     while isinstance(inputs, View):
         inputs = inputs.base
-    return not isinstance(inputs, Places) or inputs.draws
+    return inputs if isinstance(inputs, Places) else Places(len(samples), draws=True, changes=False)

@@ -87,7 +87,7 @@ class BaseDataModule(Loading):
 
     def __post_init__(self) -> None:
         super().__init__()
-        demand_choices(self, "data", but=("split",))
+        demand_choices(self, "data", but=self.unchecked)
         demand_splitter(self.split)
         for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
             if size is not None and size < 1:

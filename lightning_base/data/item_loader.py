@@ -8,10 +8,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
 from lightning_base.data.items import same_states, seed_item
+from lightning_base.errors import DataError
 from lightning_base.samples.batch import Batch, targets
 from lightning_base.samples.loader import BatchLoader
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
+from lightning_base.tools.imports import told
 
 STILL = 2**32 - 1  # stands for the epoch of what is not trained on: drawn alike each time
 
@@ -98,9 +100,18 @@ class ItemLoader(BatchLoader):
             return self._batch([tensor[places] for tensor in self._tensors], rows)
         read, asked = Seeded(self.dataset, self.draws), self._asked(rows, epoch)
         if not self.draws:
-            return self._batch(self.collate([read[one] for one in asked]), rows)
+            return self._batch(self._collated([read[one] for one in asked]), rows)
         with same_states():
-            return self._batch(self.collate([read[one] for one in asked]), rows)
+            return self._batch(self._collated([read[one] for one in asked]), rows)
+
+    def _collated(self, items: list[Any]) -> Any:
+        try:
+            return self.collate(items)
+        except Exception as error:  # whatever the user's own function does, or torch of such items
+            raise DataError(
+                f"data.collate: items such as {type(items[0]).__name__} make no batch: {told(error)}; have the "
+                "dataset's transform make tensors of them, or give data.collate"
+            ) from error
 
     def _batch(self, found: Any, rows: Rows) -> Batch:
         y = targets(self.samples, rows)

@@ -28,6 +28,7 @@ def samples_of(
     classes: Sequence[str] | int | None,
     hashes: Any,
     draws: bool,
+    changes: bool,
 ) -> Samples:
     """The samples of a dataset: their inputs are the items' places, (N,) int64.
 
@@ -41,6 +42,7 @@ def samples_of(
         classes: their names, or how many there are; by default those that are met, from 0.
         hashes: (N,) uint64 of the items; None where they are not known.
         draws: whether items are drawn at random.
+        changes: whether an item that is read again is another one.
 
     Raises:
         DataError: for targets that are none of these.
@@ -79,7 +81,7 @@ def samples_of(
                 f"{origin}: targets such as a {type(targets[0]).__name__} are not scored here: give data.targets, a "
                 "function of an item that gives a number, a text or an array, or data.predicted: none"
             )
-    return Samples(Places(n, draws), table, names, origin, targets=found, hashes=hashes, findings=findings)
+    return Samples(Places(n, draws, changes), table, names, origin, targets=found, hashes=hashes, findings=findings)
 
 
 def _plain(value: Any) -> Any:

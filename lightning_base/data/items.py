@@ -239,10 +239,11 @@ class Places:
 
     Attributes:
         draws: whether items are drawn at random.
+        changes: whether an item that is read again is another one.
     """
 
-    def __init__(self, n: int, draws: bool) -> None:
-        self.n, self.draws = n, draws
+    def __init__(self, n: int, draws: bool, changes: bool) -> None:
+        self.n, self.draws, self.changes = n, draws, changes
 
     @property
     def shape(self) -> tuple[int, ...]:

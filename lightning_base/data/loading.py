@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import LightningDataModule
 
@@ -24,6 +24,7 @@ class Loading(LightningDataModule, ABC):
         for_others: whether batches are for a LightningModule of somebody else's, which gets pairs (x, y).
     """
 
+    unchecked: ClassVar[tuple[str, ...]] = ("split",)  # arguments whose types the parser alone looks at
     inner_val: float | None
     predict_role: Role
     for_others: bool

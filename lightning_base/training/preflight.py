@@ -54,6 +54,11 @@ def preflight(run: Run) -> None:
         run.model.use(data)
         metrics = dict(run.model.all_metrics().items())
     if not metrics and not (_is_others(run) and pool.kind is None):  # else what it logs is all that is told
+        if _is_others(run):
+            raise ConfigError(
+                f"model: targets are {pool.kind}, of which no score is known; name one: metrics=[…] of torchmetrics, or "
+                "let data.predicted be none: then what the module logs is all that is told"
+            )
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
     demand_training(run)
     _try(run)
