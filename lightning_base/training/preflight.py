@@ -56,8 +56,8 @@ def preflight(run: Run) -> None:
     if not metrics and not (_is_others(run) and pool.kind is None):  # else what it logs is all that is told
         if _is_others(run):
             raise ConfigError(
-                f"model: targets are {pool.kind}, of which no score is known; name one: metrics=[…] of torchmetrics, or "
-                "let data.predicted be none: then what the module logs is all that is told"
+                f"model: targets are {pool.kind}, of which no score is known; name one (metrics) of "
+                "torchmetrics, or let data.predicted be none: then what the module logs is all that is told"
             )
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
     demand_training(run)
