@@ -1,6 +1,6 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -40,8 +40,12 @@ class BaseModule(Predictor):
         compile: let torch.compile make the network's code, for the shapes that its batches have.
         metrics: of torchmetrics, scored beside the task's own where predictions are a tensor; by name, or a list, whose
             names are the classes': MulticlassCohenKappa is cohen_kappa.
+        head: "auto" gives networks of torchvision, timm and transformers a new last layer, of as many outputs as the
+            data asks for, and a first convolution that takes its channels, and says so; "keep" leaves them.
 
     Attributes:
+        sizes: by key, the sizes of its networks that the data has said.
+        adapted: what was done to a network to make it fit the data, in words.
         rate: the learning rate that a search has found, in place of the optimizer's own; None without one.
         may_diverge: True where a loss that is no number ends nothing: in a search for the learning rate.
 
@@ -63,6 +67,7 @@ class BaseModule(Predictor):
         channels_last: bool = False,
         compile: bool = False,
         metrics: dict[str, Metric] | list[Metric] | None = None,
+        head: Literal["auto", "keep"] = "auto",
     ) -> None:
         super().__init__()
         if not isinstance(network, nn.Module):
@@ -74,6 +79,9 @@ class BaseModule(Predictor):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
+        self.head = head
+        self.sizes: dict[str, int] = {}
+        self.adapted: list[str] = []
         self.given_metrics = by_name(metrics or {})
         self.scores = nn.ModuleDict()
         self.rate: float | None = None

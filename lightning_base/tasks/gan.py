@@ -1,6 +1,6 @@
 """GAN: a generator and a discriminator, trained against each other by an optimizer each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,6 +15,7 @@ from torchmetrics import MetricCollection
 
 from lightning_base.augment.draw import Draw
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.data.first import first_batch
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess import Preprocess, Standardize
 from lightning_base.samples.batch import Batch
@@ -111,6 +112,12 @@ class GAN(BaseModule):
     def parts(self) -> dict[str, nn.Module]:
         """The two networks by name, in the order of their optimizers."""
         return {"generator": self.network.generator, "discriminator": self.network.discriminator}  # type: ignore[dict-item]
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """Channels of the generator's images; one of a discriminator."""
+        x = first_batch(data).x if key == "generator" else None
+        return (int(x.shape[1]) if isinstance(x, Tensor) and x.ndim > 2 else None) if key == "generator" else 1
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the seed of the fold, and the width of its features."""
