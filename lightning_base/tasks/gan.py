@@ -116,8 +116,7 @@ class GAN(BaseModule):
     @classmethod
     def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
         """Channels of the generator's images; one of a discriminator."""
-        x = first_batch(data).x if key == "generator" else None
-        return (int(x.shape[1]) if isinstance(x, Tensor) and x.ndim > 2 else None) if key == "generator" else 1
+        return int(first_batch(data).x.shape[1]) if key == "generator" else 1
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the seed of the fold, and the width of its features."""
@@ -299,9 +298,7 @@ class GAN(BaseModule):
         """Lightning's hook: refuses strategies under which two optimizers cannot step by themselves."""
         strategy = self.trainer.strategy
         if self.trainer.world_size > 1 and type(strategy) is not DDPStrategy:
-            raise ConfigError(
-                f"trainer.strategy: GAN steps two optimizers itself, under ddp; not {type(strategy).__name__}"
-            )
+            raise ConfigError(f"trainer.strategy: GAN steps two optimizers, under ddp; not {type(strategy).__name__}")
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook: the generator's optimizer and the discriminator's, and their schedulers.
@@ -309,9 +306,7 @@ class GAN(BaseModule):
         Raises:
             ConfigError: for a setting with which nothing is learned, or a scheduler that follows a metric.
         """
-        optimizers = [
-            make(part.parameters()) for make, part in zip(self.make_optimizers, self.parts.values(), strict=True)
-        ]
+        optimizers = [make(p.parameters()) for make, p in zip(self.make_optimizers, self.parts.values(), strict=True)]
         schedulers = []
         for name, optimizer, make in zip(self.parts, optimizers, self.make_schedulers, strict=True):
             demand_numbers(optimizer, f"model.{name}_optimizer")
@@ -358,9 +353,7 @@ class GAN(BaseModule):
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(
-            "model: samples that several GANs make have no mean; give one fold's checkpoint as --ckpt_path"
-        )
+        raise ConfigError("model: samples of several GANs have no mean; give one fold's checkpoint as --ckpt_path")
 
     def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
         """`pred`, what is made, as the source has samples."""
