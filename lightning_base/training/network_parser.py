@@ -9,7 +9,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 from torch import nn
 from torchmetrics import Metric
 
-SIZES = ("num_inputs", "num_outputs", "in_channels", "vocabulary")  # what networks call what the data says
+from lightning_base.training.known_names import SIZES
+
 CONFIG_SIZES = {"vocab_size": "vocabulary", "num_channels": "in_channels"}  # in transformers' configurations
 ELSEWHERE = ("torchvision", "timm", "transformers")  # whose networks get a new head, and take weights from files
 NO_SIZE = "by default what the data says"

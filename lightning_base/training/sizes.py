@@ -18,7 +18,8 @@ from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.head import new_head, new_stem
 from lightning_base.tasks.kinds import demand_kind
 from lightning_base.tools.imports import naming_faults
-from lightning_base.training.network_parser import CONFIG_SIZES, SIZES, is_config, is_from_elsewhere, is_network
+from lightning_base.training.known_names import SIZES
+from lightning_base.training.network_parser import CONFIG_SIZES, is_config, is_from_elsewhere, is_network
 from lightning_base.training.weights import ENDINGS, load_weights
 
 OUTPUTS = ("num_outputs", "num_classes", "num_labels")  # where a network from elsewhere is given its number of outputs
@@ -107,6 +108,8 @@ def put_in(model: Namespace, sizes: Sizes) -> dict[str, str]:
     for key, spec in specs(model.get("init_args")):
         if is_network(owner := named(spec.class_path)):
             if file := _weights(spec, owner, key):
+                if key != "network":
+                    raise ConfigError(f"model.{key}.weights: a file is taken by model.network alone; leave it out")
                 files[key] = file
             _put_in(spec, owner, key, sizes, outermost=True)
     return files
@@ -218,7 +221,7 @@ def adapt(task: BaseModule, sizes: Sizes, file: str | None, outputs_given: bool)
     """
     network, done = task.network, list[str]()
     if file:
-        done.append(f"weights: {load_weights(network, file)}")
+        done.append(f"weights: {load_weights(network, file, 'model.network.weights')}")
     if not is_from_elsewhere(type(network)) or task.head == "keep":
         return done
     if _takes_images(network) and (channels := sizes.get("network", "in_channels")) is not None:
