@@ -16,6 +16,7 @@ from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks.given import by_name
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
+from lightning_base.tasks.network import in_channels_last
 from lightning_base.tasks.predictor import Output, Predictor
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 
@@ -75,7 +76,7 @@ class BaseModule(Predictor):
             raise ConfigError(f"model.network: {what} is given; give a network, an instance of torch.nn.Module")
         for key, weight in (("l1", l1), ("l2", l2)):
             demand_weight(f"model.{key}", weight)
-        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
+        self.network = in_channels_last(network) if channels_last else network
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
@@ -104,6 +105,8 @@ class BaseModule(Predictor):
         data = self.trainer.datamodule if self._trainer is not None else None  # type: ignore[attr-defined]
         if isinstance(data, BaseDataModule):
             self.use(data)
+        if self.channels_last:
+            in_channels_last(self.network)  # lazy layers have their weights by now
         group = data_ranks(self._trainer).group
         if on_tpu(self._trainer):
             self.scores = OnHost()

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from lightning_base.samples.batch import Inputs, Lengths
 from lightning_base.samples.spans import PLACES, TEXT
@@ -50,6 +51,14 @@ def attention_mask(x: Tensor, lengths: Tensor | None) -> Tensor:
 def logits(found: Any) -> Any:
     """What a network gives; of an output with `logits`, as those of transformers' and torchvision's, these."""
     return found if isinstance(found, Tensor) else getattr(found, "logits", found)
+
+
+def in_channels_last(network: nn.Module) -> nn.Module:
+    """The network with the weights of its convolutions in channels-last memory, but for those of lazy ones to come."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        if not is_lazy(tensor) and tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def passed(network: nn.Module, x: Inputs) -> Inputs:

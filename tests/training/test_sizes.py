@@ -71,10 +71,14 @@ def test_what_the_data_says_trains_bit_for_bit_as_what_is_given(run: Run, work: 
 
 
 def test_another_network_is_one_line(run: Run, work: Path) -> None:
-    for path in ("models.mlp.MLP", "models.linear.Linear"):
+    for path in ("models.mlp.MLP", "models.linear.Linear"):  # their widths come from the first batch
+        images = ("--model.network", path, "--name", f"images_{path.rpartition('.')[2]}")
+        run("crossval", *DIGITS, *ONE, *images)  # in channels-last memory, as the CNN was
         run("crossval", *CANCER, *ONE, "--model.network", path, "--name", path.rpartition(".")[2])
     assert shapes("MLP") == [(32, 30), (2, 32)]
     assert shapes("Linear") == [(2, 30)]
+    assert shapes("images_MLP") == [(128, 64), (10, 128)]
+    assert shapes("images_Linear") == [(10, 64)]
 
 
 @pytest.mark.parametrize(("network", "expected"), [("Wide", [(4, 30), (2, 4)]), ("Lazy", [(2, 30)])])
