@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import ReduceLROnPlateau
 
 from lightning_base.data.check import try_augmentations
+from lightning_base.data.first import first_batch
 from lightning_base.data.resolved import demand_resolved
 from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
@@ -61,6 +62,7 @@ def preflight(run: Run) -> None:
             )
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
     demand_training(run)
+    demand_vocabulary(run)
     _try(run)
     try_augmentations(data)
     try:
@@ -77,10 +79,25 @@ def _try(run: Run) -> None:
     """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
     data = run.datamodule
     with naming_faults(f"data: {type(data).__name__} fails"):
-        batch = data.handed(data.transform(data.loader("train").gather(data.rows("train")[: run.model.tried])))
+        batch = data.handed(first_batch(data, run.model.tried))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         run.model.check(batch)
+
+
+def demand_vocabulary(run: Run) -> None:
+    """Refuses a network that is given fewer tokens than the data's texts have: of one batch it would not show.
+
+    Raises:
+        ConfigError: naming the key and both numbers.
+    """
+    given = run.experiment.config.get("model.init_args.network.init_args.vocabulary")
+    known = run.datamodule.preprocess.known
+    if isinstance(given, int) and known is not None and given < known:
+        raise ConfigError(
+            f"model.network.vocabulary: {given}, and the data's texts have {known} tokens; give as many, or leave it "
+            "out"
+        )
 
 
 def demand_training(run: Run) -> None:

@@ -1,6 +1,6 @@
 """Runs: `build(experiment, fold, directory)` makes one training in one directory; nothing else creates one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -72,6 +72,7 @@ def build(
     quiet: bool = False,
     watchers: Sequence[Callback] = (),
     training: bool = True,
+    sizes: Mapping[str, int] | None = None,
 ) -> Run:
     """A run of its own: seeded from (seed, fold), then built from the configuration.
 
@@ -86,6 +87,7 @@ def build(
         quiet: without Lightning's own progress bar and model summary, even where the configuration asks for them.
         watchers: callbacks beside the configuration's, which only look on.
         training: False for a run that only predicts, and so logs nothing.
+        sizes: of the networks, as the checkpoint has them whose weights they will take; None asks the data.
 
     Raises:
         UserError: where a class refuses its arguments, or the Trainer what it is asked for.
@@ -122,6 +124,8 @@ def build(
         _show(arguments, quiet)
         if arguments["num_sanity_val_steps"] is None:
             arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
+        seed_all(seed)  # whatever was drawn before: a network's weights are the seed's
+        model = experiment.make_model(data, sizes)
     except UserError:
         raise
     except Exception as error:  # whatever a constructor of the user's does
@@ -134,7 +138,7 @@ def build(
         trainer.strategy.checkpoint_io = ExactIO()
     elif type(trainer.strategy.checkpoint_io) is XLACheckpointIO:
         trainer.strategy.checkpoint_io = ExactXLAIO()
-    return Run(objects.get("model"), data, trainer, directory, fold, seed, experiment, finder)
+    return Run(model, data, trainer, directory, fold, seed, experiment, finder)
 
 
 def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directory: Path) -> None:
@@ -200,7 +204,8 @@ def describe(run: Run) -> str:
             limits.append(str(timedelta(seconds=round(left))))
         if isinstance(callback, EarlyStopping):
             limits.append(f"until {callback.monitor} gets no better")
-    return f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters"
+    adapted = "".join(f"; {one}" for one in run.model.adapted)
+    return f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters{adapted}"
 
 
 def close(run: Run) -> None:

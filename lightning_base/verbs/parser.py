@@ -22,6 +22,7 @@ from lightning_base.training.config_errors import explain, missing, no_import
 from lightning_base.training.experiment import SHARED_KEYS, Experiment
 from lightning_base.training.known_names import class_paths
 from lightning_base.training.limits import demand_sensible, plain_name
+from lightning_base.training.network_parser import NetworkParser
 from lightning_base.training.search_space import Search
 from lightning_base.training.taken import demand_taken
 from lightning_base.verbs.trainer import Trainer, add_trainer
@@ -95,6 +96,7 @@ class Parser(LightningCLI):
             subclass_mode_data=True,
             args=with_nulls(wrapped(arguments)),
             auto_configure_optimizers=False,
+            parser_class=NetworkParser,
             load_from_checkpoint_support=False,  # hyperparameters in checkpoints break weights-only loading
         )
 
