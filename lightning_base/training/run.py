@@ -108,24 +108,23 @@ def build(
             raise ConfigError("data must be a BaseDataModule for this verb")
         data.fold, data.seed, data.fold_seed, data.only = fold, experiment.seed, seed, experiment.only
         data.join(experiment.pools, experiment.data_settings)
-        others = isinstance(objects.get("model"), AnyModule)
-        data.for_others = others
+        seed_all(seed)  # whatever was drawn before: a network's weights are the seed's
+        model = experiment.make_model(data, sizes)
+        data.for_others = others = isinstance(model, AnyModule)
         arguments = dict(objects.trainer)
         if logs:
             arguments["logger"] = _loggers(arguments["logger"], directory)
         callbacks, finder = served(arguments["callbacks"], directory, seed, experiment.predicting if logs else {})
-        arguments["callbacks"] = [*watchers, *callbacks, *([Told(objects.model)] if others else [])]
+        arguments["callbacks"] = [*watchers, *callbacks, *([Told(model)] if others else [])]
         if arguments["enable_checkpointing"] is False:
             raise ConfigError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
-        if others and not is_overridden("validation_step", objects.model.trained):
+        if others and not is_overridden("validation_step", model.trained):
             arguments["limit_val_batches"] = 0  # Lightning would warn that it leaves them out
         if fold == WHOLE:
             _hold_nothing_out(data, arguments)
         _show(arguments, quiet)
         if arguments["num_sanity_val_steps"] is None:
             arguments["num_sanity_val_steps"] = 0  # preflight has tried the data and the network already
-        seed_all(seed)  # whatever was drawn before: a network's weights are the seed's
-        model = experiment.make_model(data, sizes)
     except UserError:
         raise
     except Exception as error:  # whatever a constructor of the user's does
