@@ -206,6 +206,10 @@ class Experiment:
         here = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": None}
         return self.with_({f"trainer.{key}": value for key, value in {**here, "sync_batchnorm": False}.items()})
 
+    def without_model(self) -> "Experiment":
+        """The experiment as whoever needs its data alone builds it: no network asks the data for its sizes."""
+        return self if self.objects is not None else self.with_({"model": None})
+
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""
         with warnings.catch_warnings():
