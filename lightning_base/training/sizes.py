@@ -135,6 +135,8 @@ def _put_in(spec: Namespace, owner: Any, key: str, sizes: Sizes, outermost: bool
     arguments = spec.get("init_args")
     if not isinstance(arguments, Namespace):
         return
+    if not outermost and is_network(owner) and _weights(spec, owner, key):
+        raise ConfigError(f"model.{key}.weights: a file is taken by model.network alone; leave it out")
     own = CONFIG_SIZES if is_config(owner) else {} if not is_network(owner) else dict(zip(SIZES, SIZES, strict=True))
     asked = is_config(owner) or (outermost and not is_from_elsewhere(owner))
     for name in [name for name in (*own, "num_classes") if name in arguments and arguments[name] is None]:
