@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from lightning.pytorch import LightningDataModule
 
 from lightning_base.augment import Augmentation, Context, Of, augment
@@ -28,6 +29,7 @@ class Loading(LightningDataModule, ABC):
     inner_val: float | None
     predict_role: Role
     for_others: bool
+    together: int = 1  # batches that are trained on in one call
 
     @abstractmethod
     def loader(self, role: Role) -> BatchLoader:
@@ -38,8 +40,14 @@ class Loading(LightningDataModule, ABC):
         """The batch as the network takes it; augmented where an epoch (from 0) is given."""
 
     def train_dataloader(self) -> BatchLoader:
-        """The training role's batches (Lightning's hook)."""
-        return self.loader("train")
+        """The training role's batches (Lightning's hook); lists of them where several steps are taken at once."""
+        loader = self.loader("train")
+        loader.together = self.together
+        return loader
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Lightning's hook; what is on the CPU already is not gone through."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def val_dataloader(self) -> BatchLoader:
         """Lightning's hook: the held-out samples, or the slice of the training part that `inner_val` names."""
@@ -59,6 +67,8 @@ class Loading(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Lightning's hook: for other devices batches are made ready there."""
+        if isinstance(batch, list):
+            return [self._ready(one) for one in batch]
         return batch if on_tpu(self.trainer) else self._ready(batch)
 
     def _ready(self, batch: Batch) -> Any:
