@@ -24,6 +24,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, UserError, one_line
+from lightning_base.samples.sampling import drawn
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, level
@@ -193,7 +194,9 @@ def describe(run: Run) -> str:
             limits.append(str(timedelta(seconds=round(left))))
         if isinstance(callback, EarlyStopping):
             limits.append(f"until {callback.monitor} gets no better")
-    return f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters"
+    how = drawn(run.datamodule.sampling)
+    told = f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters"
+    return told if how is None else f"{told}; {how}"
 
 
 def close(run: Run) -> None:
