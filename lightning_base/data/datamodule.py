@@ -13,13 +13,13 @@ from torch import Tensor
 
 from lightning_base.augment import Augmentation, Context
 from lightning_base.clean.cleaning import Cleaning
-from lightning_base.data.loading import Loading, transformed
 from lightning_base.data.demands import demand_sizes
+from lightning_base.data.loading import Loading, transformed
 from lightning_base.data.pool import DIVIDING, NEITHER, Division, Pool, Pools, Role, Source, Sources, source_of
 from lightning_base.data.trained import SEALED, TrainedOn, form_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
-from lightning_base.errors import CheckpointError, ConfigError, DataError
+from lightning_base.errors import CheckpointError, DataError
 from lightning_base.preprocess.base import Preprocess, recoded
 from lightning_base.preprocess.standardize import Normalize, Standardize
 from lightning_base.samples.batch import Batch

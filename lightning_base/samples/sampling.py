@@ -162,7 +162,9 @@ def _by_class(given: Mapping[str, float], samples: Samples, rows: Rows) -> Rates
             f"data.sampling.classes: {samples.origin} has no class {unknown[0]!r}"
             f"{suggest(unknown[0], samples.classes) or '; it has ' + ', '.join(samples.classes[:20])}"
         )
-    return np.array([names.get(name, 1.0) for name in samples.classes])[np.asarray(samples.target)[rows]]
+    weights: Rates = np.array([names.get(name, 1.0) for name in samples.classes])
+    found: Rates = weights[np.asarray(samples.target)[rows]]
+    return found
 
 
 def _column(table: pd.DataFrame, key: str, name: str, origin: str) -> "pd.Series[Any]":

@@ -26,6 +26,7 @@ from lightning_base.tasks.columns import table_columns
 from lightning_base.tasks.frechet import MOST, Count, FrechetDistance
 from lightning_base.tasks.losses import EpochLoss
 from lightning_base.tasks.predictor import Output, Scorer
+from lightning_base.tasks.schedules import StepSchedule
 from lightning_base.tasks.settings import demand_numbers, demand_weight
 from lightning_base.tools.imports import fault
 
@@ -302,17 +303,16 @@ class GAN(BaseModule):
         Raises:
             ConfigError: for a setting with which nothing is learned, or a scheduler that follows a metric.
         """
-        optimizers = [
-            make(part.parameters()) for make, part in zip(self.make_optimizers, self.parts.values(), strict=True)
-        ]
+        pairs = zip(self.make_optimizers, self.parts.values(), strict=True)
+        optimizers = [make(part.parameters()) for make, part in pairs]
         schedulers = []
         for name, optimizer, make in zip(self.parts, optimizers, self.make_schedulers, strict=True):
             demand_numbers(optimizer, f"model.{name}_optimizer")
             scheduler = None if make is None else make(optimizer)
-            if isinstance(scheduler, ReduceLROnPlateau | torch.optim.lr_scheduler.ReduceLROnPlateau):
+            if isinstance(scheduler, ReduceLROnPlateau | torch.optim.lr_scheduler.ReduceLROnPlateau | StepSchedule):
                 raise ConfigError(
-                    f"model.{name}_scheduler: ReduceLROnPlateau follows a metric, and a GAN's losses lead nowhere; "
-                    "take one that follows epochs, as torch.optim.lr_scheduler.CosineAnnealingLR"
+                    f"model.{name}_scheduler: {type(scheduler).__name__} follows a metric, or steps, and a GAN's are "
+                    "stepped once an epoch; take such as torch.optim.lr_scheduler.CosineAnnealingLR"
                 )
             schedulers += [] if scheduler is None else [scheduler]
         return optimizers, schedulers

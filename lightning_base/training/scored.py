@@ -47,7 +47,6 @@ def selection(run: Run) -> str:
     late = any(left is not None and left <= 0 for left in (timer.time_remaining() for timer in ends))
     told = [_selection(run)]
     told += [f"trainer.max_time ended it after {run.trainer.global_step} steps"] if late else []
-    told += [f"learning rate {run.model.rate:.3g}, found on the training part"] if run.model.rate is not None else []
     if (how := drawn(run.datamodule.sampling)) is not None:
         classes = run.datamodule.samples("pool").kind == "class"
         told.append(f"trained on {how}" + (", so that probabilities are of such a prior" if classes else ""))

@@ -135,6 +135,7 @@ def finish(
         n_given=len(run.datamodule.rows("train")),
         trivial=None if beside is None else beside[0],
         trivial_name=None if beside is None else beside[1],
+        learning_rate=run.model.rate,
     )
     result.write(run.directory)
     drop_earlier(run.directory)
