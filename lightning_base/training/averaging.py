@@ -1,9 +1,9 @@
 """Averages of a training's weights, which are then what is validated, kept and scored: EMA and SWA.
 
-Lightning's WeightAveraging keeps the average, also across a kill. As of Lightning 2.6 it begins with the weights that the
-network was made with, so that until the first update validation and checkpoints, and where there is none the score too,
-would be of an untrained network; it averages every buffer, a chosen threshold too; and it leaves BatchNorm's statistics
-as averages. These are made up for here.
+Lightning's WeightAveraging keeps the average, also across a kill. As of Lightning 2.6 it begins with the weights that
+the network was made with, so that until the first update validation, checkpoints, and where there is none the score,
+would be of an untrained network (PL#21724); it averages every buffer, a chosen threshold too; and it leaves BatchNorm's
+statistics as averages. These are made up for here.
 """
 
 import itertools
@@ -122,7 +122,7 @@ class EMA(Averaging):
         super().__init__(multi_avg_fn=self._update)
 
     def _update(self, averages: Sequence[Tensor], news: Sequence[Tensor], n: Tensor) -> None:
-        """Moves averages (...) of one type towards the weights (...) of one more step; numbers of batches are copied."""
+        """Moves averages (...) of one type towards the weights (...) of one more step; whole numbers are copied."""
         kept = ((1 + n) / (10 + n)).clamp(max=self.decay)
         for average, new in zip(averages, news, strict=True):
             if average.is_floating_point():
