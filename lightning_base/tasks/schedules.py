@@ -9,6 +9,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch.optim.lr_scheduler import LRScheduler
 
+from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import CheckpointError, ConfigError
 
 
@@ -160,6 +161,9 @@ def between(first: float, last: float, share: float) -> float:
 def total_steps(trainer: Trainer, steps_per_batch: int = 1) -> int:
     """The optimizer steps of a whole training.
 
+    Lightning's estimated_stepping_batches makes the loaders before a checkpoint is loaded, so that a training that goes
+    on inside an epoch would begin that epoch anew (FitLoop.setup_data takes a loader's state once).
+
     Args:
         trainer: with its data.
         steps_per_batch: optimizer steps of a training batch.
@@ -168,7 +172,16 @@ def total_steps(trainer: Trainer, steps_per_batch: int = 1) -> int:
         ConfigError: where they cannot be known.
     """
     demand_counted(trainer)
-    return int(trainer.estimated_stepping_batches) * steps_per_batch
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    if not isinstance(data, BaseDataModule):
+        return int(trainer.estimated_stepping_batches) * steps_per_batch
+    batches, limit = len(data.loader("train")), trainer.limit_train_batches
+    if limit is not None:
+        batches = min(limit, batches) if isinstance(limit, int) else int(batches * limit)
+    steps = math.inf
+    if trainer.max_epochs not in (None, -1):
+        steps = math.ceil(batches / trainer.accumulate_grad_batches) * steps_per_batch * int(trainer.max_epochs or 0)
+    return max(int(min(steps, trainer.max_steps) if trainer.max_steps != -1 else steps), 1)
 
 
 def demand_counted(trainer: Trainer) -> None:

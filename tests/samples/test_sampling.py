@@ -1,4 +1,4 @@
-"""Claims about sampling: what an epoch draws is as often as said, the same anywhere, and evaluation knows nothing of it."""
+"""Claims about sampling: an epoch draws as often as said, the same anywhere, and evaluation knows nothing of it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from lightning_base.augment import MixUp
 from lightning_base.data import Sampling
 from lightning_base.errors import UserError
 from lightning_base.samples.sampling import Draws, turns
-from tests.helpers import CONFIGS, Run, crossval, read_json, shared
+from tests.helpers import CONFIGS, Run, crossval, read_json
 
 
 def module(**options: Any) -> Arrays:
@@ -82,7 +82,7 @@ def test_an_epoch_is_the_same_in_shares_from_its_middle_and_in_any_process() -> 
 
 
 def test_a_sample_that_comes_again_is_augmented_otherwise_and_partners_are_balanced_too() -> None:
-    data = module(sampling={"classes": {"malignant": 9.0}} and Sampling(classes={"malignant": 9.0}), augment=[MixUp()])
+    data = module(sampling=Sampling(classes={"malignant": 9.0}), augment=[MixUp()])
     batches = list(data.loader("train"))
     rows, keys = (torch.cat([getattr(batch, field) for batch in batches]).numpy() for field in ("rows", "key"))
     first = turns(rows) == 0
@@ -161,18 +161,16 @@ def test_samples_of_weight_0_train_nothing(work: Path) -> None:
 
 
 def test_a_table_is_drawn_by_one_of_its_columns(run: Run, work: Path) -> None:
-    lines = (shared("german-credit") / "german.data").read_text().split("\n")
-    rows = [f"{line} {5 if line.endswith('2') else 1}" for line in lines if line.strip()]
-    (work / "weighted.data").write_text("\n".join(rows) + "\n")
+    frame = load_breast_cancer(as_frame=True).frame
+    frame["weight"] = np.where(frame["target"] == 0, 5, 1)
+    frame.to_csv("own.csv", index=False)
     run(
-        *("crossval", "--config", CONFIGS / "german_credit_mlp.yaml", "--folds", "[0]", "--trainer.max_epochs", 1),
-        *("--config", CONFIGS / "habits" / "weighted.yaml", "--data.path", "weighted.data", "--audit", "off"),
-        *("--data.header+", "weight", "--data.split_columns", '["weight"]'),
+        *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", "--folds", "[0]", "--trainer.max_epochs", 1),
+        *("--data", "datamodules.table.Table", "--data.path", "own.csv", "--data.target", "target", "--audit", "off"),
+        *("--data.split_columns", '["weight"]', "--config", CONFIGS / "habits" / "weighted.yaml"),
     )
-    assert (
-        "trained on samples drawn by weight"
-        in read_json(crossval("german_credit_mlp") / "fold_0/result.json")["selection"]
-    )
+    result = read_json(crossval("breast_cancer_mlp") / "fold_0" / "result.json")
+    assert result["selection"].startswith("last epoch; trained on samples drawn by weight")
 
 
 @pytest.mark.parametrize(
@@ -202,14 +200,11 @@ def test_a_sampling_that_says_nothing_or_twice_is_refused(work: Path) -> None:
 
 def test_groups_come_equally_often(work: Path) -> None:
     x, y = load_breast_cancer(return_X_y=True)
-    group = np.repeat(
-        np.arange(20), np.diff(np.linspace(0, 569**0.5, 21).round(2) ** 2, append=569).astype(int)[:20].clip(1)
-    )
-    group = np.resize(group, 569)
+    group = np.sqrt(np.arange(569)).astype(int)  # of 1, 3, 5 … samples
     np.savez("grouped.npz", x=x, y=y, group=group)
     data = module(source="grouped.npz", sampling=Sampling(balance="group"))
     loader = data.loader("train")
-    counts = np.bincount(group[loader.sampler.order()], minlength=20)
+    counts = np.bincount(group[loader.sampler.order()], minlength=24)
     there = np.unique(group[data.rows("train")])
     assert set(np.flatnonzero(counts)) == set(there)
     assert np.ptp(counts[there]) <= 1

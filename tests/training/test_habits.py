@@ -15,7 +15,16 @@ from sklearn.datasets import load_breast_cancer
 import lightning_base as lb
 from lightning_base.errors import UserError
 from lightning_base.training.rate import valley
-from tests.helpers import CONFIGS, Run, assert_same_crossval, assert_same_weights, checkpoint, read_json, weights
+from tests.helpers import (
+    CONFIGS,
+    Run,
+    assert_same_crossval,
+    assert_same_weights,
+    checkpoint,
+    read_json,
+    refused,
+    weights,
+)
 from tests.support.forks import Forks
 from tests.support.resumed import BASE, KILL, TIMED, assert_identical
 
@@ -51,7 +60,8 @@ def with_callback(habit: str, more: Mapping[str, Any]) -> list[Any]:
 BEST = ("early_stopping", "best_checkpoint")
 PAIRS = {
     **dict.fromkeys(("balanced", *BEST), ("digits_cnn", "breast_cancer_mlp")),
-    **dict.fromkeys(("ema", "swa", "bf16"), ("digits_cnn", "linear_regression_gd")),
+    **dict.fromkeys(("ema", "bf16"), ("digits_cnn", "linear_regression_gd")),
+    "swa": ("digits_cnn",),  # of two epochs the last alone is averaged: it is BatchNorm's statistics that differ
     **dict.fromkeys(("clip_norm", "clip_value"), ("linear_regression_gd",)),  # digits' gradients are smaller
 }
 
@@ -84,12 +94,14 @@ def test_an_overlay_lays_over_two_tasks_and_scores_each_held_out_sample_once(
         assert again[metric] == pytest.approx(result["metrics"][metric], rel=2e-5)
 
 
-def test_the_command_line_takes_an_overlay_that_adds_to_lists(run: Run, work: Path) -> None:
+def test_the_command_line_takes_an_overlay_that_adds_to_lists(
+    run: Run, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     overlays = (w for h in ("mixup", "ema", "best_checkpoint") for w in ("--config", CONFIGS / "habits" / f"{h}.yaml"))
     run("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", *overlays, "--trainer.fast_dev_run", 1)
-    with pytest.raises(AssertionError):
-        (work / "wrong.yaml").write_text("trainer:\n  calbacks+: []\n")
-        run("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", "--config", "wrong.yaml")
+    (work / "wrong.yaml").write_text("trainer:\n  calbacks+: []\n")
+    words = ["crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", "--config", "wrong.yaml"]
+    refused(capsys, words, "trainer.calbacks", "did you mean 'trainer.callbacks'")
 
 
 def test_overlays_lie_over_one_another(work: Path) -> None:
