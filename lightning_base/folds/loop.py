@@ -148,7 +148,7 @@ def dry_run(plan: Plan, chosen: Sequence[int]) -> Path:
     for fold in chosen:
         run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
         preflight(run)
-        run.trainer.fit(run.model, datamodule=run.datamodule)
+        run.trainer.fit(run.model.trained, datamodule=run.datamodule)
     console(Level.QUIET).print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
     return plan.directory
 

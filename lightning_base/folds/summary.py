@@ -14,7 +14,7 @@ from lightning_base.folds.search import describe
 from lightning_base.results.arrays import write_predictions
 from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.summary import OOF, MetricSummary, Summary
-from lightning_base.stats import words
+from lightning_base.stats import logged, words
 from lightning_base.stats.bootstrap import oof_intervals
 from lightning_base.stats.estimates import beside_own, clipped, estimate
 from lightning_base.stats.facts import Design
@@ -160,6 +160,7 @@ def summarise(
         drawn=drawn,
         oof_sum=file_sum(plan.directory / OOF),
         untrained=words.untrained([one.n_train for one in results], [one.n_given for one in results]) or None,
+        logged=logged.by_name([one.logged for one in results]),
     )
 
 
@@ -204,6 +205,11 @@ def show(plan: Plan, summary: Summary) -> None:
     """Prints the table of scores, what they mean, and where the results are."""
     out, notes = console(Level.QUIET), console()
     title = f"{plan.experiment.name}: {summary.k} folds, held-out samples, {summary.seconds:.0f} s"
+    if not summary.metrics:
+        out.print(f"{title}\nno score: items have no target, and no metric is named; what is logged is not checked")
+        _show_logged(plan, summary)
+        out.print(f"results: {plan.directory}", soft_wrap=True)
+        return
     table, left_out = fold_table(title, summary.metrics, out.width)
     out.print(table)
     if left_out:
@@ -220,6 +226,7 @@ def show(plan: Plan, summary: Summary) -> None:
     if worse := words.no_better(summary.metrics):
         out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
     notes.print(f"intervals: {summary.interval}", width=NOTE)
+    _show_logged(plan, summary)
     if summary.chosen:
         chosen = describe([values for values in summary.chosen if values is not None])
         notes.print(f"each fold chose, by {plan.experiment.config.search.metric}: {chosen}", width=NOTE)
@@ -227,3 +234,10 @@ def show(plan: Plan, summary: Summary) -> None:
         nested = {name: (m.nested_mean, m.ci95_nested) for name, m in summary.metrics.items() if m.ci95_nested}
         notes.print(f"{summary.nested}: {show_nested(nested)}", width=NOTE)
     out.print(f"results: {plan.directory}", soft_wrap=True)
+
+
+def _show_logged(plan: Plan, summary: Summary) -> None:
+    """Prints what a LightningModule of somebody else's has logged, and where that is not what its predictions score."""
+    scores = {name: metric.folds for name, metric in summary.metrics.items()}
+    for line in logged.told(summary.logged or {}, scores, plan.data.inner_val is not None):
+        console(Level.QUIET if line.startswith("!") else Level.NORMAL).print(line, width=NOTE)

@@ -41,6 +41,7 @@ class FoldResult:
         trivial: by metric what the task's own trivial model scores on the held-out samples; None where it has none.
         trivial_name: what that predicts, in words.
         learning_rate: that was found on the training part before training; None where the configuration gives it.
+        logged: what a LightningModule of somebody else's logged last, by name; None for a task of ours.
     """
 
     fold: int
@@ -67,6 +68,7 @@ class FoldResult:
     trivial: dict[str, float] | None = None
     trivial_name: str | None = None
     learning_rate: float | None = None
+    logged: dict[str, float] | None = None
 
     def write(self, directory: Path) -> None:
         """Writes it into the fold's directory, which marks the fold as done."""

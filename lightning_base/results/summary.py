@@ -63,6 +63,7 @@ class Summary:
         versions: of the libraries that results depend on.
         git_commit: of the working directory; None outside git.
         seconds: of all trainings, searches included.
+        logged: by name what a LightningModule of somebody else's logged last, per fold; None for a task of ours.
         oof_sum: SHA-256 of oof.parquet; "" in what earlier versions wrote.
     """
 
@@ -95,6 +96,7 @@ class Summary:
     drawn: bool = False
     oof_sum: str = ""
     untrained: str | None = None
+    logged: dict[str, list[float]] | None = None
 
     def write(self, directory: Path) -> None:
         """Writes it into a crossval directory; metrics without a nested estimate have no keys of it."""

@@ -92,7 +92,7 @@ class BatchLoader:
         workers: threads that gather (and decode) batches ahead; 0 gathers each when it is asked for.
         fill: in evaluation, fill an incomplete batch up to its full size.
         feeds: how each of several inputs is gathered, in place of encoder, longest and fixed.
-        draws: how often an epoch draws each row, where it is not once.
+        drawn: how often an epoch draws each row, where it is not once.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class BatchLoader:
         workers: int = 0,
         fill: bool = False,
         feeds: Feed | Mapping[str, Feed] | None = None,
-        draws: Draws | None = None,
+        drawn: Draws | None = None,
     ) -> None:
         self.samples, self.batch_size, self.train = samples, batch_size, train
         self.drop_last = drop_last and train and len(rows) >= batch_size
@@ -123,7 +123,7 @@ class BatchLoader:
         self._labels = samples.kind == "labels"
         blocks = getattr(samples.inputs, "blocks", None)
         blocks = None if blocks is None else blocks[rows]
-        self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=blocks, draws=draws)
+        self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=blocks, draws=drawn)
         self.batch_sampler = None  # Lightning looks for it beside `sampler`
         self._position = 0
         self._resume: tuple[int, int] | None = None  # the epoch and the position that a checkpoint brought
@@ -187,14 +187,20 @@ class BatchLoader:
             epoch: from 0.
             again: (B,) how often each came before in this epoch, so that it is augmented otherwise then.
         """
-        batch, keys = self._gather(rows), self.samples.keys[rows]
+        batch, keys = self._gather(rows), self.keys(rows, again)
         if again is not None and again.any():
-            keys = np.where(again, mixed(keys.view(np.uint64) + again.astype(np.uint64)).view(np.int64), keys)
             batch = batch._replace(key=torch.from_numpy(keys))
         if not self.partners:
             return batch
         drawn = _mix(keys, self.sampler.seed, epoch) % np.uint64(len(self.sampler.rows))
         return batch._replace(partner=self._gather(self.sampler.covered(epoch)[drawn.astype(np.int64)]))
+
+    def keys(self, rows: Rows, again: Turns) -> npt.NDArray[np.int64]:
+        """(B,) what is random of these rows is drawn from; another number for each that comes again in an epoch."""
+        keys = self.samples.keys[rows]
+        if again is None:
+            return keys
+        return np.where(again > 0, mixed(keys.view(np.uint64) + again.astype(np.uint64)).view(np.int64), keys)
 
     def _gather(self, rows: Rows) -> Batch:
         """The batch of these rows, without partners."""

@@ -158,7 +158,7 @@ def between(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
-def total_steps(trainer: Trainer, steps_per_batch: int = 1) -> int:
+def total_steps(trainer: Trainer, steps_per_batch: float = 1) -> int:
     """The optimizer steps of a whole training.
 
     Lightning's estimated_stepping_batches makes the loaders before a checkpoint is loaded, so that a training that goes
@@ -174,7 +174,7 @@ def total_steps(trainer: Trainer, steps_per_batch: int = 1) -> int:
     demand_counted(trainer)
     data = trainer.datamodule  # type: ignore[attr-defined]
     if not isinstance(data, BaseDataModule):
-        return int(trainer.estimated_stepping_batches) * steps_per_batch
+        return int(trainer.estimated_stepping_batches * steps_per_batch)
     batches, limit = len(data.loader("train")), trainer.limit_train_batches
     if limit is not None:
         batches = min(limit, batches) if isinstance(limit, int) else int(batches * limit)

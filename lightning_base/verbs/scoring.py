@@ -32,7 +32,7 @@ from lightning_base.training import evaluate
 from lightning_base.training.beside import sealed
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.fitting import demand_fitting
+from lightning_base.training.fitting import demand_fitting, sizes_in
 from lightning_base.training.preempt import listening
 from lightning_base.training.preflight import preflight
 from lightning_base.training.run import Run, build, close
@@ -81,7 +81,7 @@ def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
     run = open_fit(experiment, path)
     inspect(experiment.audit, experiment.root, run.datamodule)
     if run.trainer.fast_dev_run:  # type: ignore[attr-defined]
-        run.trainer.fit(run.model, datamodule=run.datamodule)
+        run.trainer.fit(run.model.trained, datamodule=run.datamodule)
         return None
     with ExitStack() as held:
         run = begin_fit(experiment, path, run, held)
@@ -185,7 +185,7 @@ def validate(experiment: Experiment, path: Path | None) -> Scored:
 
 def open_scored(experiment: Experiment, fold: int, home: Path, checkpoint: Path, use: Use) -> Run:
     """A run that a checkpoint is scored with: it fetches nothing, and the checkpoint is one of its own."""
-    run = build(experiment, fold, home, quiet=True, training=False)
+    run = build(experiment, fold, home, quiet=True, training=False, sizes=sizes_in(checkpoint))
     run.datamodule.fetches = False
     run.datamodule.prepare_data()  # what is declared is there, or the command that fetches is told
     demand_fitting(run, checkpoint, use)

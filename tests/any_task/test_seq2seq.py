@@ -20,7 +20,7 @@ from tests.support.forks import Forks
 
 NETWORK = {
     "class_path": "models.seq2seq.Seq2Seq",
-    "init_args": {"source_size": 40, "target_size": 40, "dim": 16, "hidden": 16},
+    "init_args": {"vocabulary": 40, "num_outputs": 40, "dim": 16, "hidden": 16},
 }
 MODEL = {
     "class_path": "lightning_base.tasks.Translation",

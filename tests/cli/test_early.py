@@ -120,7 +120,7 @@ def test_the_early_check_says_what_the_parser_says(case: str, work: Path) -> Non
 TAKEN = {
     "a class by its short name": ["--model.network", "CNN"],
     "an empty key": ["--config", "empty.yaml"],
-    "a class that goes over another": ["--model.network", "models.mlp.MLP", "--model.network.in_features", "64"],
+    "a class that goes over another": ["--model.network", "models.mlp.MLP", "--model.network.num_inputs", "64"],
     "an option of the executor": ["--executor", "slurm", "--slurm.partition", "x"],
     "a dotted key in a file": ["--config", "dotted.yaml"],
     "a scheduler": ["--model.scheduler", "torch.optim.lr_scheduler.StepLR", "--model.scheduler.step_size", "3"],

@@ -164,7 +164,7 @@ def test_a_configuration_is_measured_and_nothing_is_left(doctor: Doctor, work: P
     status, found = doctor("--config", CONFIGS / "digits_cnn.yaml")
     assert status == 0
     assert "warning" not in found
-    network = CNN(in_channels=1, num_classes=10, widths=[32, 64], dropout=0.2)
+    network = CNN(in_channels=1, num_outputs=10, widths=[32, 64], dropout=0.2)
     count = sum(weight.numel() for weight in network.parameters())
     assert (found["parameters"]["number"], found["gradients"]["number"]) == (count, 4 * count)
     # Kingma & Ba 2015: two moments a weight; torch adds a step count a tensor
