@@ -138,7 +138,7 @@ class SWA(Averaging):
     """The mean of the weights after each of the last epochs (Izmailov et al. 2018).
 
     When training ends BatchNorm's statistics are computed anew, of the averaged weights over the training part as it is
-    (not augmented, each sample once).
+    (not augmented, each sample once); those of a module that is no task of ours are averaged.
 
     Args:
         start: share of `trainer.max_epochs` after which epochs count; the last one always does.

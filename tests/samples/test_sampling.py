@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes
+from torch.utils.data import Dataset
 
 import lightning_base as lb
 from datamodules.arrays import Arrays
 from lightning_base.augment import MixUp
-from lightning_base.data import Sampling
+from lightning_base.data import AnyDataset, Sampling
 from lightning_base.errors import UserError
 from lightning_base.samples.sampling import Draws, turns
 from tests.helpers import CONFIGS, Run, crossval, read_json
@@ -208,3 +209,32 @@ def test_groups_come_equally_often(work: Path) -> None:
     there = np.unique(group[data.rows("train")])
     assert set(np.flatnonzero(counts)) == set(there)
     assert np.ptp(counts[there]) <= 1
+
+
+def test_items_of_any_dataset_are_drawn_so_too() -> None:
+    y = (torch.arange(120) % 6 == 0).long()
+    drawn = []
+    for processes in (0, 1):
+        data = AnyDataset(
+            items=Listed([*zip(torch.randn(120, 3), y, strict=True)]),
+            sampling="balanced",
+            batch_size=32,
+            processes=processes,
+        )
+        data.setup("fit")
+        drawn.append([batch.x[1] for batch in data.loader("train")])
+    assert torch.cat(drawn[0]).tolist() == torch.cat(drawn[1]).tolist()
+    assert torch.bincount(torch.cat(drawn[0])).tolist() == [48, 48]
+
+
+class Listed(Dataset[Any]):
+    """Items of a list."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, place: int) -> Any:
+        return self.items[place]
