@@ -112,6 +112,8 @@ def put_in(model: Namespace, sizes: Sizes) -> dict[str, str]:
                     raise ConfigError(f"model.{key}.weights: a file is taken by model.network alone; leave it out")
                 files[key] = file
             _put_in(spec, owner, key, sizes, outermost=True)
+        elif owner is not None:  # a module of the user's, whose own networks are given what it says
+            _put_in(spec, owner, key, sizes, outermost=False)
     return files
 
 
