@@ -40,6 +40,7 @@ class FoldResult:
         n_given: number of samples of its training part, of which fewer may have trained; None in older results.
         trivial: by metric what the task's own trivial model scores on the held-out samples; None where it has none.
         trivial_name: what that predicts, in words.
+        learning_rate: that was found on the training part before training; None where the configuration gives it.
         logged: what a LightningModule of somebody else's logged last, by name; None for a task of ours.
     """
 
@@ -66,6 +67,7 @@ class FoldResult:
     n_given: int | None = None
     trivial: dict[str, float] | None = None
     trivial_name: str | None = None
+    learning_rate: float | None = None
     logged: dict[str, float] | None = None
 
     def write(self, directory: Path) -> None:

@@ -1,5 +1,6 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -19,7 +20,9 @@ from lightning_base.tasks.given import by_name
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.network import in_channels_last
 from lightning_base.tasks.predictor import Output, Predictor
+from lightning_base.tasks.schedules import total_steps
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
+from lightning_base.tasks.several_steps import all_but_last
 
 
 class BaseModule(Predictor):
@@ -34,7 +37,7 @@ class BaseModule(Predictor):
     Args:
         network: any nn.Module, by class_path.
         optimizer: called with the parameters, e.g. torch.optim.SGD with its lr; by default Adam with lr 1e-3.
-        scheduler: called with the optimizer; stepped once an epoch.
+        scheduler: called with the optimizer; stepped once an epoch, those of lightning_base.tasks.schedules each step.
         l1: weight of Σ|w|.
         l2: weight of Σw²/2.
         penalize_all: let the penalties cover biases and norm layers too.
@@ -44,6 +47,9 @@ class BaseModule(Predictor):
             names are the classes': MulticlassCohenKappa is cohen_kappa.
         head: "auto" gives networks of torchvision, timm and transformers a new last layer, of as many outputs as the
             data asks for, and a first convolution that takes its channels, and says so; "keep" leaves them.
+        steps_per_execution: how many optimizer steps are taken in one call of `training_step`, where that changes no
+            result; by default 16. What acts at each step (some callbacks, several processes, mixed precision) has them
+            taken one at a time.
 
     Attributes:
         sizes: by key, the sizes of its networks that the data has said.
@@ -70,6 +76,7 @@ class BaseModule(Predictor):
         channels_last: bool = False,
         compile: bool = False,
         metrics: dict[str, Metric] | list[Metric] | None = None,
+        steps_per_execution: int | None = None,
         head: Literal["auto", "keep"] = "auto",
     ) -> None:
         super().__init__()
@@ -82,6 +89,11 @@ class BaseModule(Predictor):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
+        if steps_per_execution is not None and steps_per_execution < 1:
+            raise ConfigError(
+                f"model.steps_per_execution: {steps_per_execution} is below 1; give a number of steps, or null"
+            )
+        self.steps_per_execution = steps_per_execution
         self.head = head
         self.sizes: dict[str, int] = {}
         self.adapted: list[str] = []
@@ -90,7 +102,7 @@ class BaseModule(Predictor):
         self.rate: float | None = None
         self.may_diverge = False
         self._losses = EpochLoss()
-        self._step_loss = torch.tensor(0.0)
+        self.step_loss = torch.tensor(0.0)
 
     @property
     def trained(self) -> LightningModule:
@@ -139,19 +151,31 @@ class BaseModule(Predictor):
             self.network.compile(dynamic=False)
             self.compiles = False
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
+        """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch.
+
+        Of several batches at once the steps of all but the last are taken here.
+        """
+        if isinstance(batch, list):
+            first = batch_idx * self.trainer.datamodule.together  # type: ignore[attr-defined]
+            all_but_last(self, batch, first)
+            batch, batch_idx = batch[-1], first + len(batch) - 1
+        loss = self.loss_of(batch, batch_idx)
+        logs = (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        if logs and not on_tpu(self.trainer):
+            synced = self.trainer.world_size > 1
+            self.log("train_loss_step", self.step_loss, batch_size=len(batch.rows), sync_dist=synced)
+        return loss
+
+    def loss_of(self, batch: Batch, batch_idx: int) -> Tensor:
+        """What a training batch is trained by, (): its loss, which is summed up, and the penalties."""
         out = self.step(batch)
         out = out._replace(loss=self._share(out, batch))
         if on_tpu(self.trainer) and not isinstance(self._losses.total, Tensor):
             self._losses.keep = False  # what is kept leaves the step's program
             self._losses.total = torch.zeros(1).to(self.device)  # of a zero () XLA makes a constant, another program
         self._losses.add(out.loss.detach(), batch.total or len(batch.rows), batch_idx)
-        if on_tpu(self.trainer):
-            self._step_loss = out.loss.detach()
-        elif (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            synced = self.trainer.world_size > 1
-            self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.rows), sync_dist=synced)
+        self.step_loss = out.loss.detach()
         return out.loss + self.penalty() if self.l1 or self.l2 else out.loss
 
     def configure_gradient_clipping(
@@ -167,14 +191,14 @@ class BaseModule(Predictor):
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Lightning's hook: where a step is logged, and the device waited for, the loss is looked at.
 
         A TPU logs only now that the step's program has run, which else would be another one.
         """
         if self.trainer.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             if on_tpu(self.trainer):
-                self.log("train_loss_step", self._step_loss.cpu(), batch_size=len(batch.rows))
+                self.log("train_loss_step", self.step_loss.cpu(), batch_size=len(batch.rows))
             self.demand_finite_loss()
 
     def demand_finite_loss(self) -> None:
@@ -279,7 +303,8 @@ class BaseModule(Predictor):
         if self.make_scheduler is None:
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
-        return scheduled(optimizer, self.make_scheduler, every or 1)
+        known = None if self._trainer is None else partial(total_steps, self.trainer, self.steps_per_batch)
+        return scheduled(optimizer, self.make_scheduler, every or 1, known)
 
 
 def kept(values: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def all_but_last(task: "BaseModule", batches: list[Batch], first: int) -> None:
         counts.zero_grad.increment_ready()
         counts.zero_grad.increment_started()
         counts.zero_grad.increment_completed()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if clip:
             task.configure_gradient_clipping(optimizer, clip, algorithm)
         counts.step.increment_ready()

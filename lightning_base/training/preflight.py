@@ -23,7 +23,9 @@ from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.schedules import StepSchedule, demand_counted
 from lightning_base.tools.imports import fault, naming_faults
+from lightning_base.training.averaging import demand_averages
 from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
@@ -71,6 +73,9 @@ def preflight(run: Run) -> None:
         raise
     except Exception as error:  # whatever the user's own function does
         raise ConfigError(f"model.optimizer or model.scheduler: {fault(error)}") from error
+    if isinstance(scheduler_of(optimizers), StepSchedule):
+        demand_counted(run.trainer)
+    demand_averages(run.trainer, scheduler_of(optimizers) is not None)
     demand_monitors(run, metrics, optimizers)
     demand_batches(run, [run.fold])
 
@@ -242,12 +247,17 @@ def logged(trainer: Trainer, metrics: Mapping[str, Any]) -> list[str]:
     return ["train_loss", "train_loss_step", *(f"val_{name}" for name in metrics if validates)]
 
 
+def scheduler_of(optimizers: Any) -> Any:
+    """The scheduler among what a task's configure_optimizers gives; None where there is none, or several."""
+    return optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
+
+
 def monitors(run: Run, optimizers: Any) -> Iterable[tuple[str, str]]:
     """The metrics that callbacks and the scheduler follow, each with its key."""
     for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(monitor := getattr(callback, "monitor", None), str):
             yield f"trainer.callbacks: {type(callback).__name__}.monitor", monitor
-    scheduler = optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
+    scheduler = scheduler_of(optimizers)
     if isinstance(scheduler, ReduceLROnPlateau):
         if run.trainer.check_val_every_n_epoch is None and not scheduler.monitor.startswith("train"):
             raise ConfigError(
