@@ -33,11 +33,11 @@ from lightning_base.training.beside import sealed
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.fitting import demand_fitting, sizes_in
-from lightning_base.training.preempt import listening
 from lightning_base.training.preflight import preflight
 from lightning_base.training.run import Run, build, close
 from lightning_base.training.run import describe as describe_run
 from lightning_base.training.settings import Use
+from lightning_base.training.signals import listening
 from lightning_base.training.train import train
 from lightning_base.training.watch import watch_alone
 from lightning_base.verbs.paths import (
