@@ -1,14 +1,11 @@
 """Several optimizer steps in one call of `training_step`, so that Lightning's path around each is gone once for all."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lightning_base.samples.batch import Batch
 
-if TYPE_CHECKING:
-    from lightning_base.tasks.base import BaseModule
 
-
-def all_but_last(task: "BaseModule", batches: list[Batch], first: int) -> None:
+def all_but_last(task: Any, batches: list[Batch], first: int) -> None:
     """Takes the steps of all but the last of these batches; that one's is Lightning's own.
 
     What Lightning does around a step is done here, in its order: forward pass, gradients set to zero, backward pass,
@@ -16,7 +13,7 @@ def all_but_last(task: "BaseModule", batches: list[Batch], first: int) -> None:
     ended and logged. What hooks of callbacks would do is not: whoever groups batches sees that there are none.
 
     Args:
-        task: which trains, with one optimizer, in one process and in full precision.
+        task: a BaseModule which trains, with one optimizer, in one process and in full precision.
         batches: preprocessed.
         first: number of the first of them in the epoch, from 0.
     """
@@ -31,7 +28,7 @@ def all_but_last(task: "BaseModule", batches: list[Batch], first: int) -> None:
         counts.zero_grad.increment_ready()
         counts.zero_grad.increment_started()
         counts.zero_grad.increment_completed()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if clip:
             task.configure_gradient_clipping(optimizer, clip, algorithm)
         counts.step.increment_ready()
@@ -39,7 +36,7 @@ def all_but_last(task: "BaseModule", batches: list[Batch], first: int) -> None:
         counts.step.increment_completed()
         for config in every_step:
             task.lr_scheduler_step(config.scheduler, None)
-        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if trainer.global_step % trainer.log_every_n_steps == 0:
             step, epoch = loop._batches_that_stepped, float(trainer.current_epoch)
             for logger in trainer.loggers:
                 logger.log_metrics({"train_loss_step": float(task.step_loss), "epoch": epoch}, step=step)
