@@ -16,7 +16,7 @@ from lightning_base.errors import ArtefactError, ConfigError, suggest
 from lightning_base.results.finished import Finished, check_same_split, load
 from lightning_base.stats.differences import Difference, compare_folds, holm, mcnemar
 from lightning_base.stats.digits import decimals, number, together
-from lightning_base.stats.metrics import compared_first, higher_is_better
+from lightning_base.stats.metrics import headline, higher_is_better
 
 DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
 ROPE = 0.01
@@ -122,7 +122,7 @@ def compare(
 
     Args:
         directories: two or more, as `crossval` leaves them.
-        metrics: what to compare; by default accuracy or r2, else the first metric that all runs have.
+        metrics: what to compare; by default the runs' score.
         ropes: half-widths of the region of practical equivalence by metric; under None that of the others.
 
     Raises:
@@ -141,11 +141,12 @@ def compare(
     shared = [name for name in first.metrics if all(name in other.metrics for other in others)]
     if not metrics and not shared:
         raise ArtefactError(f"compare: {first.directory} and the others share no metric; compare runs of one task")
-    chosen = list(dict.fromkeys(metrics or [compared_first(shared) or shared[0]]))
+    chosen = list(dict.fromkeys(metrics or [score_of(runs, shared)]))
     widths = {None: ROPE, **(ropes or {})}
     for name in widths:
         if name is not None and name not in chosen:
             raise ConfigError(f"--rope: {name} is not compared, {', '.join(chosen)} is{suggest(name, chosen)}")
+    better = {name: direction(runs, name) for name in chosen}
     tests = []
     for name in chosen:
         folds = {label: run.folds(name) for label, run in runs.items()}
@@ -154,7 +155,7 @@ def compare(
             n_train = min(runs[a].n_train, runs[b].n_train)
             difference = compare_folds(list(folds[a] - folds[b]), n_train, first.n_val, width)
             means = float(folds[a].mean()), float(folds[b].mean())
-            tests.append(MetricTest(a, b, name, higher_is_better(name), *means, width, difference, difference.p))
+            tests.append(MetricTest(a, b, name, better[name], *means, width, difference, difference.p))
     corrected = holm([test.difference.p for test in tests])
     return Comparison(
         runs={label: str(run.directory) for label, run in runs.items()},
@@ -165,6 +166,39 @@ def compare(
         mcnemar=_error_tests(runs),
         notes=tuple(_notes(runs, tests)),
     )
+
+
+def score_of(runs: Mapping[str, Finished], shared: Sequence[str]) -> str:
+    """The metric that leads in all runs; what earlier versions wrote names none.
+
+    Args:
+        runs: by name.
+        shared: the metrics that all have.
+
+    Raises:
+        ArtefactError: where they are led by different ones.
+    """
+    named = {label: run.summary.score for label, run in runs.items() if run.summary.score}
+    if len(set(named.values())) > 1:
+        told = ", ".join(f"{label} {score}" for label, score in named.items())
+        raise ArtefactError(f"compare: the runs have different scores ({told}); name what to compare, by --metric")
+    score = next(iter(named.values()), None)
+    return score if score in shared else headline(shared)[0]
+
+
+def direction(runs: Mapping[str, Finished], name: str) -> bool | None:
+    """Whether a metric's greater value is the better one; None where that is not known.
+
+    Raises:
+        ArtefactError: where one run says that it is, and another that it is not.
+    """
+    said = {
+        label: run.summary.higher_is_better[name] for label, run in runs.items() if name in run.summary.higher_is_better
+    }
+    if len(set(said.values())) > 1:
+        told = ", ".join(f"{label} {DIRECTIONS[larger]}" for label, larger in said.items())
+        raise ArtefactError(f"compare: the runs do not agree which {name} is better ({told}); compare another metric")
+    return next(iter(said.values()), higher_is_better(name))
 
 
 def _labels(directories: Sequence[Path]) -> list[str]:

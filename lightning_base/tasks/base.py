@@ -15,6 +15,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks.given import by_name
+from lightning_base.tasks.lead import SCORE, VALIDATION, Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.predictor import Output, Predictor
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
@@ -40,6 +41,9 @@ class BaseModule(Predictor):
         compile: let torch.compile make the network's code, for the shapes that its batches have.
         metrics: of torchmetrics, scored beside the task's own where predictions are a tensor; by name, or a list, whose
             names are the classes': MulticlassCohenKappa is cohen_kappa.
+        score: the metric that is shown first, monitored and compared, of the task's own or those given; by default the
+            first of the task's `order`.
+        score_mode: whether its largest or its smallest value is best, of a metric that does not say so.
 
     Attributes:
         rate: the learning rate that a search has found, in place of the optimizer's own; None without one.
@@ -63,6 +67,8 @@ class BaseModule(Predictor):
         channels_last: bool = False,
         compile: bool = False,
         metrics: dict[str, Metric] | list[Metric] | None = None,
+        score: str | None = None,
+        score_mode: Mode | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(network, nn.Module):
@@ -75,6 +81,7 @@ class BaseModule(Predictor):
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
         self.given_metrics = by_name(metrics or {})
+        self.score, self.score_mode = score, score_mode
         self.scores = nn.ModuleDict()
         self.rate: float | None = None
         self.may_diverge = False
@@ -261,7 +268,11 @@ class BaseModule(Predictor):
         if self.make_scheduler is None:
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
-        return scheduled(optimizer, self.make_scheduler, every or 1)
+        found = scheduled(optimizer, self.make_scheduler, every or 1)
+        if found["lr_scheduler"].get("monitor") == SCORE:
+            followed = VALIDATION + self.ordered(self.all_metrics().keys())[0]
+            found["lr_scheduler"]["monitor"] = found["lr_scheduler"]["scheduler"].monitor = followed
+        return found
 
 
 def kept(values: Tensor) -> Tensor:

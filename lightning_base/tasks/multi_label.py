@@ -14,7 +14,7 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
-from lightning_base.tasks.given import demand_loss, demand_taken, mean_loss
+from lightning_base.tasks.given_losses import demand_loss, demand_taken, mean_loss
 from lightning_base.tasks.label_scores import LabelCounts, LabelEntropy, LabelRanking
 from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output

@@ -22,7 +22,9 @@ from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.lead import VALIDATION, demand_score
 from lightning_base.tools.imports import fault, naming_faults
+from lightning_base.training.callbacks import follow_score
 from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
@@ -55,6 +57,8 @@ def preflight(run: Run) -> None:
         metrics = dict(run.model.all_metrics().items())
     if not metrics:
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
+    demand_score(run.model.score, run.model.score_mode, metrics, run.model.given_metrics)
+    follow_score(run.model, run.trainer.callbacks)  # type: ignore[attr-defined]
     demand_training(run)
     _try(run)
     try_augmentations(data)
@@ -192,14 +196,25 @@ def demand_monitors(run: Run, metrics: Mapping[str, Any], optimizers: Any) -> No
             raise ConfigError(
                 f"{key}: no metric {monitor!r} is logged{none}; there are {', '.join(known)}{suggest(monitor, known)}"
             )
-    for callback in callbacks:
-        if isinstance(callback, EarlyStopping | ModelCheckpoint) and (name := callback.monitor):
-            larger = getattr(metrics.get(name.removeprefix("val_")), "higher_is_better", None)
-            if name.startswith("val_") and larger is not None and callback.mode != ("max" if larger else "min"):
-                raise ConfigError(
-                    f"trainer.callbacks: {type(callback).__name__} follows {name} with mode {callback.mode}, which "
-                    f"takes the worst for the best; give mode: {'max' if larger else 'min'}"
-                )
+    known_to_be = run.model.larger_is_better(metrics)
+    following: list[tuple[str, Any]] = [
+        ("trainer.callbacks", one) for one in callbacks if isinstance(one, EarlyStopping | ModelCheckpoint)
+    ]
+    if isinstance(scheduler := scheduler_of(optimizers), ReduceLROnPlateau):
+        following.append(("model.scheduler", scheduler))
+    for key, one in following:
+        name = one.monitor or ""
+        larger = known_to_be.get(name.removeprefix(VALIDATION)) if name.startswith(VALIDATION) else None
+        if larger is not None and one.mode != ("max" if larger else "min"):
+            raise ConfigError(
+                f"{key}: {type(one).__name__} follows {name} with mode {one.mode}, which takes the worst for the best; "
+                f"give mode: {'max' if larger else 'min'}"
+            )
+
+
+def scheduler_of(optimizers: Any) -> Any:
+    """The scheduler in what a task's configure_optimizers gives; None where it has none, or several."""
+    return optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
 
 
 def logged(trainer: Trainer, metrics: Mapping[str, Any]) -> list[str]:
@@ -213,8 +228,7 @@ def monitors(run: Run, optimizers: Any) -> Iterable[tuple[str, str]]:
     for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(monitor := getattr(callback, "monitor", None), str):
             yield f"trainer.callbacks: {type(callback).__name__}.monitor", monitor
-    scheduler = optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
-    if isinstance(scheduler, ReduceLROnPlateau):
+    if isinstance(scheduler := scheduler_of(optimizers), ReduceLROnPlateau):
         if run.trainer.check_val_every_n_epoch is None and not scheduler.monitor.startswith("train"):
             raise ConfigError(
                 f"model.scheduler: it follows {scheduler.monitor} at each epoch's end, and trainer."

@@ -17,13 +17,14 @@ from lightning_base.errors import ConfigError, FoldsFailed, UserError
 from lightning_base.folds.search import tuned
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.results import states
+from lightning_base.results.fold_result import RESULT
 from lightning_base.results.written import demand_out, write_out
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats import words
 from lightning_base.stats.estimates import beside_own
-from lightning_base.stats.tables import score_table
+from lightning_base.stats.tables import first_shown, score_table
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.console import Level, console
+from lightning_base.tools.console import Level, console, level
 from lightning_base.tools.files import UNWRITABLE, write_json
 from lightning_base.tools.imports import told
 from lightning_base.tools.locks import claiming, hold
@@ -148,7 +149,7 @@ def _fit(experiment: Experiment, path: Path | None, run: Run) -> Fitted:
     finally:
         (run.directory / states.STATE).unlink(missing_ok=True)
     close(run)
-    report(run, f"{experiment.name}: held-out samples of fold 0", held_out, result.metrics, 0)
+    report(run, f"{experiment.name}: held-out samples of fold 0", held_out, result.metrics, 0, RESULT)
     console().print(f"scored: {result.selection}")
     if few := words.untrained([result.n_train], [result.n_given]):
         console(Level.QUIET).print(f"! {few}", width=NOTE)
@@ -220,7 +221,7 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     with claiming(record):  # no read is forgotten where two end at once
         reads, note = reads_with(told_of(record), predictions.samples.fingerprint)
         title = f"{experiment.name}: test samples, {describe(members)}"
-        scored = report(run, title, predictions, fold=run.fold if len(members) == 1 else None)
+        scored = report(run, title, predictions, fold=run.fold if len(members) == 1 else None, file=record.name)
         found = replace(scored, reads=[time for time, _ in reads])
         if note:
             say(note)
@@ -310,6 +311,7 @@ def report(
     predictions: evaluate.Predictions,
     scores: dict[str, float] | None = None,
     fold: int | None = None,
+    file: str | None = None,
 ) -> Scored:
     """The scores with their intervals, beside the trivial model's, which are printed.
 
@@ -319,6 +321,7 @@ def report(
         predictions: what is scored.
         scores: where they are known.
         fold: whose training part the trivial model is fitted on; None for the whole pool.
+        file: where all scores stand.
     """
     task, data, out = run.model, run.datamodule, console(Level.QUIET)
     scores = scores or evaluate.scores(task, predictions)
@@ -326,13 +329,16 @@ def report(
     if trivial is None and (own := own_trivial(task, data, predictions, fold)) is not None:
         found, trivial = beside_own(found, [own[0]]), own[1]
     table, n = evaluate.frame(task, predictions), len(predictions.rows)
-    out.print(score_table(samples, found, n, out.width))
+    shown, more = first_shown(found, level() == Level.VERBOSE)
+    out.print(score_table(samples, shown, n, out.width))
+    if more:
+        out.print(f"{more}: {f'{file}; ' if file else ''}-v shows them", width=NOTE)
     group = predictions.samples.table.iloc[predictions.rows].get("group")
     groups = None if group is None else int(group.nunique())
     notes = [words.counted(n, "samples", words.rarest(table, data.classes), groups)]
-    notes += words.of_two(data.classes, found)
+    notes += words.of_two(data.classes, shown)
     notes += [f"trivial: {trivial}"] if trivial is not None else []
-    for note in [*notes, f"intervals: {words.intervals(found)}"]:
+    for note in [*notes, f"intervals: {words.intervals(shown)}"]:
         console().print(note, width=NOTE)
     if worse := words.no_better(found):
         out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
