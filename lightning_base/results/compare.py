@@ -183,7 +183,7 @@ def score_of(runs: Mapping[str, Finished], shared: Sequence[str]) -> str:
         told = ", ".join(f"{label} {score}" for label, score in named.items())
         raise ArtefactError(f"compare: the runs have different scores ({told}); name what to compare, by --metric")
     score = next(iter(named.values()), None)
-    return score if score in shared else headline(shared)[0]
+    return score if score is not None and score in shared else headline(shared)[0]
 
 
 def direction(runs: Mapping[str, Finished], name: str) -> bool | None:

@@ -40,8 +40,8 @@ class FoldResult:
         n_given: number of samples of its training part, of which fewer may have trained; None in older results.
         trivial: by metric what the task's own trivial model scores on the held-out samples; None where it has none.
         trivial_name: what that predicts, in words.
-        score: the metric that leads, the first of `metrics`, which stand in the order they are shown in; "" in what earlier
-            versions wrote.
+        score: the metric that leads, the first of `metrics`, which stand in the order they are shown in; "" in what
+            earlier versions wrote.
         higher_is_better: of metrics whether a greater value is the better one, where that is known.
     """
 

@@ -270,7 +270,7 @@ class BaseModule(Predictor):
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
         found = scheduled(optimizer, self.make_scheduler, every or 1)
         if found["lr_scheduler"].get("monitor") == SCORE:
-            followed = VALIDATION + self.ordered(self.all_metrics().keys())[0]
+            followed = VALIDATION + self.ordered(dict(self.all_metrics().items()))[0]
             found["lr_scheduler"]["monitor"] = found["lr_scheduler"]["scheduler"].monitor = followed
         return found
 

@@ -165,6 +165,11 @@ class Classification(BaseModule):
                     f"each with a loss of its own{mend}"
                 )
 
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a loss of the user's takes: logits (B, C), and class numbers (B,)."""
+        assert isinstance(batch.y, Tensor)
+        return self.outputs(batch.x, batch.lengths), batch.y
+
     def _shape(self, batch: Batch) -> tuple[int, ...]:
         """The shape of a batch's probabilities."""
         return tuple(self.predictions(batch).shape)

@@ -1,4 +1,4 @@
-"""Losses that a YAML or a caller gives a task in place of its own, what they must be like, and two that are ready made."""
+"""Losses that a YAML or a caller gives a task in place of its own: what they must be like, and two ready made."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def demand_taken(task: Any, loss: nn.Module, batch: Batch) -> None:
     """Refuses a loss that does not take what a task's network gives of a batch, and its targets.
 
     Args:
-        task: whose `outputs` they are.
+        task: one whose `compared` gives them.
         loss: called with them in training.
         batch: preprocessed.
 
@@ -67,19 +67,18 @@ def demand_taken(task: Any, loss: nn.Module, batch: Batch) -> None:
 
 
 def tried(task: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What a task's network gives of a batch (B, ...), and the targets as a loss takes them (B, ...).
+    """What a loss is called with of a batch in evaluation: (B, ...) and (B, ...).
 
     Args:
-        task: whose `outputs` they are.
-        batch: preprocessed, with targets that are one tensor.
+        task: one whose `compared` gives them.
+        batch: preprocessed.
     """
     was_training = task.training
     task.eval()
     try:
         with torch.no_grad():
-            found, y = task.outputs(batch.x, batch.lengths), batch.y
-            assert isinstance(y, Tensor)
-            return found, y if y.ndim == 1 else y.to(found.dtype)
+            found: tuple[Tensor, Tensor] = task.compared(batch)
+            return found
     finally:
         task.train(was_training)
 
@@ -167,7 +166,7 @@ class Focal(nn.Module):
 
 
 class Dice(nn.Module):
-    """Soft Dice loss, 1 - (2 Σ p·t + s) / (Σ p + Σ t + s), of each sample (Sudre et al. 2017, after Milletari et al. 2016).
+    """Soft Dice loss of each sample, 1 - (2 Σ p·t + s) / (Σ p + Σ t + s) (Sudre et al. 2017; Milletari et al. 2016).
 
     Few pixels of a class count as much as many: what is compared is how far two areas overlap. The sums are over the
     pixels of one sample; of several classes it is the mean of each one's.
@@ -176,9 +175,9 @@ class Dice(nn.Module):
         smooth: s, above 0, by which a class that a sample does not have costs little where little is predicted of it.
         ignore: what stands in targets for pixels that count for nothing, as `ImageMasks` has it; None for nothing.
 
-    Takes logits (B, C, H, W) and class numbers (B, H, W), by the softmax over the C classes; or logits and masks of 0 and
-    1, (B, 1, H, W) or (B, H, W), or (B, C, H, W) of which each channel is a mask. Logits and labels (B, C) are taken as
-    one mask, logits (B, C) and class numbers (B,) as C masks of one pixel. Gives (B,).
+    Takes logits (B, C, H, W) and class numbers (B, H, W), by the softmax over the C classes; or logits and masks of 0
+    and 1, (B, 1, H, W) or (B, H, W), or (B, C, H, W) of which each channel is a mask. Logits and labels (B, C) are
+    taken as one mask, logits (B, C) and class numbers (B,) as C masks of one pixel. Gives (B,).
 
     Raises:
         ValueError: for targets of another shape or with other numbers.

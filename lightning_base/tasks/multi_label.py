@@ -90,8 +90,7 @@ class MultiLabel(BaseModule):
     def step(self, batch: Batch) -> Output:
         """The mean cross-entropy (); probabilities (B, C); labels (B, C)."""
         assert isinstance(batch.y, Tensor)
-        logits = self.logits(batch.x, batch.lengths)
-        y = batch.y.to(logits.dtype)
+        logits, y = self.compared(batch)
         if self.training and self.loss is not None:
             loss = mean_loss(self.loss, logits, y)
         else:
@@ -103,6 +102,12 @@ class MultiLabel(BaseModule):
         super().check(batch)
         if self.loss is not None:
             demand_taken(self, self.loss, batch)
+
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a loss of the user's takes: logits (B, C), and labels (B, C) of their type."""
+        assert isinstance(batch.y, Tensor)
+        logits = self.logits(batch.x, batch.lengths)
+        return logits, batch.y.to(logits.dtype)
 
     def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
         """Each label's share."""

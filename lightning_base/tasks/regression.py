@@ -15,7 +15,7 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths, targets
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
-from lightning_base.tasks.given_losses import demand_loss, demand_mean, mean_loss
+from lightning_base.tasks.given_losses import demand_loss, demand_mean, mean_loss, tried
 from lightning_base.tasks.losses import at_least_float32
 from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output
@@ -130,8 +130,7 @@ class Regression(BaseModule):
         """One forward pass, as BaseModule does it; also that a loss of the user's takes it."""
         super().check(batch)
         if self.loss is not None:
-            with torch.no_grad():
-                demand_mean(self.loss, *self.compared(batch))
+            demand_mean(self.loss, *tried(self, batch))
 
     def compared(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a loss of the user's takes: values (B,) or (B, K), and targets alike of their type, standardised too."""

@@ -155,6 +155,7 @@ class Translation(BaseModule):
         if self.tokenizer is None:
             return batch.y
         if not isinstance(data, BaseDataModule):
+            assert isinstance(batch.y, Sequences)
             return self._texts(batch.y)
         return targets(data.samples("test" if self.trainer.testing else "pool"), batch.rows.cpu().numpy())
 
@@ -186,9 +187,7 @@ class Translation(BaseModule):
             ConfigError: where there are some, and targets are token numbers.
         """
         if self.given_metrics and self.tokenizer is None:
-            raise ConfigError(
-                "model.metrics: take texts, and this data's targets are token numbers, without a Tokenizer; leave them out"
-            )
+            raise ConfigError("model.metrics: take texts, and this data's targets are token numbers; leave them out")
         return sums.both_texts
 
     def metrics(self) -> MetricCollection:

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import (
     Timer,
 )
 from lightning.pytorch.cli import ReduceLROnPlateau
+from torch import nn
 
 from lightning_base.data.check import try_augmentations
 from lightning_base.data.resolved import demand_resolved
@@ -22,7 +23,9 @@ from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.given_losses import is_mean, tried
 from lightning_base.tasks.lead import VALIDATION, demand_score
+from lightning_base.tools.console import console
 from lightning_base.tools.imports import fault, naming_faults
 from lightning_base.training.callbacks import follow_score
 from lightning_base.training.limits import demand_sensible, takes_all
@@ -80,6 +83,14 @@ def _try(run: Run) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         run.model.check(batch)
+    loss = getattr(run.model, "loss", None)
+    several = run.trainer.world_size > 1 and isinstance(loss, nn.Module) and hasattr(run.model, "compared")
+    if several and not is_mean(loss, *tried(run.model, batch)):
+        console().print(
+            f"model.loss: {type(loss).__name__} is no plain mean over samples: on {run.trainer.world_size} processes "
+            "it is the mean of theirs, which is another loss; one that gives a number per sample is the same",
+            soft_wrap=True,
+        )
 
 
 def demand_training(run: Run) -> None:

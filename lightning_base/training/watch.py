@@ -1,6 +1,6 @@
 """The callback that tells a board how far a training is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 

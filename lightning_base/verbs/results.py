@@ -55,7 +55,7 @@ class Outcome:
 
     @property
     def score(self) -> "Lead":
-        """The metric that leads (`model.score`): its value, and the ends of its 95 % interval, NaN where it has none."""
+        """The metric that leads (`model.score`): its value, and its 95 % interval, NaN where it has none."""
         table = self.metrics
         first = table.iloc[0]
         low, high = (float(first.get(end, float("nan"))) for end in INTERVAL)
