@@ -57,7 +57,11 @@ class Given(WrapperMetric):
     def __init__(self, name: str, metric: Metric, change: Change | None) -> None:
         super().__init__()
         self.name, self.metric, self.change = name, metric, change
-        self.higher_is_better = metric.higher_is_better
+
+    @property
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]
+        """As the metric says."""
+        return self.metric.higher_is_better
 
     def taken(self, preds: Nested, target: Nested) -> tuple[Any, Any]:
         """What the metric takes."""
