@@ -63,6 +63,7 @@ def rows(text: str) -> list[str]:
     return [line.split("│")[1].split()[0] for line in text.splitlines() if line.startswith("│")]
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec")  # -v hushes none
 def test_the_score_comes_first_and_three_more_are_shown(
     run: Run, capsys: pytest.CaptureFixture[str], work: Path
 ) -> None:
