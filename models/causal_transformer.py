@@ -40,7 +40,8 @@ class CausalTransformer(nn.Module):
         heads: attention heads of a layer.
         dropout: probability of zeroing an embedding's, an attention's or a layer's number in training.
 
-    Takes tokens (B, T) int64, padded at their ends, and gives logits (B, T, vocabulary); padding changes none before it.
+    Takes tokens (B, T) int64, padded at their ends, and gives logits (B, T, vocabulary); padding changes none before
+    it.
 
     Raises:
         ValueError: where dim is no multiple of heads, or a text is longer than the context.

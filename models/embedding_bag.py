@@ -12,7 +12,7 @@ class EmbeddingBag(nn.Module):
     """Mean of the embeddings of a text's words, dropout, and an affine layer.
 
     Args:
-        vocabulary: the vocabulary's most words, with 0 for padding and 1 for unknown words (`data.max_words`).
+        vocabulary: number of words, with 0 for padding and 1 for unknown ones; of texts `data.max_words`.
         num_outputs: number of logits.
         dim: numbers that describe a word.
         dropout: probability of zeroing a number of the mean in training.

@@ -69,7 +69,7 @@ class Recurrent(nn.Module):
     """Embeddings of a text's words, recurrent layers, what they end with, and an affine layer.
 
     Args:
-        vocabulary: the vocabulary's most words, with 0 for padding and 1 for unknown words (`data.max_words`).
+        vocabulary: number of words, with 0 for padding and 1 for unknown ones; of texts `data.max_words`.
         num_outputs: number of logits.
         dim: numbers that describe a word.
         hidden: of a direction's states.

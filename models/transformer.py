@@ -59,7 +59,7 @@ class Transformer(nn.Module):
     """Embeddings of a text's words and their positions, encoder layers, the mean over words, and an affine layer.
 
     Args:
-        vocabulary: the vocabulary's most words, with 0 for padding and 1 for unknown words (`data.max_words`).
+        vocabulary: number of words, with 0 for padding and 1 for unknown ones; of texts `data.max_words`.
         num_outputs: number of logits.
         dim: numbers that describe a word; even, and a multiple of heads.
         depth: number of layers.

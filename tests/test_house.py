@@ -18,11 +18,34 @@ PACKAGE = ROOT / "lightning_base"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 FACES = {
     "data": [
-        *("BaseDataModule", "Batch", "Boxes", "Feature", "Part", "Ragged", "Role", "Samples", "Sequences", "Several"),
+        *(
+            "AnyDataset",
+            "BaseDataModule",
+            "Batch",
+            "Boxes",
+            "Feature",
+            "Part",
+            "Ragged",
+            "Role",
+            "Samples",
+            "Sequences",
+            "Several",
+        ),
         *("Source", "Spans", "Targets", "Texts", "answer_values", "text_values"),
     ],
     "tasks": [
-        *("BaseModule", "Binary", "Classification", "Detection", "Focal", "GAN", "LanguageModel", "MultiLabel"),
+        *(
+            "AnyModule",
+            "BaseModule",
+            "Binary",
+            "Classification",
+            "Detection",
+            "Dice",
+            "Focal",
+            "GAN",
+            "LanguageModel",
+            "MultiLabel",
+        ),
         *("Output", "Quantiles", "Regression", "Translation"),
     ],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"],

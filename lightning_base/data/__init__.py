@@ -1,5 +1,6 @@
 """One pool of samples, its folds and its loaders: what a data module is made of."""
 
+from lightning_base.data.any_dataset import AnyDataset
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Role, Source
 from lightning_base.samples.batch import Batch, Boxes, Sequences, Spans, Texts
@@ -12,6 +13,7 @@ from lightning_base.samples.targets import Targets
 from lightning_base.samples.texts import text_values
 
 __all__ = [
+    "AnyDataset",
     "BaseDataModule",
     "Batch",
     "Boxes",

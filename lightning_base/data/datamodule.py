@@ -38,8 +38,9 @@ class BaseDataModule(Loading):
 
     A subclass implements `dataset` alone; as a dataclass it only names what it needs beside the arguments here.
     `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's), `only` (the ids that the pool is
-    restricted to, where it is an inner one) and `fetches` (False where a configuration that may be another's is only
-    scored) are set by whoever builds the run; holdout is fold 0 of the splitter.
+    restricted to, where it is an inner one), `for_others` (True where somebody else's LightningModule is
+    trained) and `fetches` (False where a configuration that may be another's is only scored) are set by whoever builds
+    the run; holdout is fold 0 of the splitter.
 
     Args:
         split: any scikit-learn splitter, or one of lightning_base.splitters: ratios, columns, files, a manifest,
@@ -86,7 +87,7 @@ class BaseDataModule(Loading):
 
     def __post_init__(self) -> None:
         super().__init__()
-        demand_choices(self, "data", but=("split",))
+        demand_choices(self, "data", but=self.unchecked)
         demand_splitter(self.split)
         for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
             if size is not None and size < 1:
@@ -101,7 +102,7 @@ class BaseDataModule(Loading):
         self.fold = self.seed = self.fold_seed = 0
         self.only: frozenset[str] | None = None
         self.predict_role: Role = "predict"
-        self.fetches = True
+        self.fetches, self.for_others = True, False
         self._pool: Pool | None = None
         self.trained_on: TrainedOn | None = None  # what the loaded checkpoint says
         self._classes: tuple[str, ...] | None = None

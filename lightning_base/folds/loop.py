@@ -142,7 +142,7 @@ def dry_run(plan: Plan, chosen: Sequence[int]) -> Path:
     """Lets a few batches of each fold through, as trainer.fast_dev_run asks; nothing is written."""
     for fold in chosen:
         run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
-        run.trainer.fit(run.model, datamodule=run.datamodule)
+        run.trainer.fit(run.model.trained, datamodule=run.datamodule)
     console(Level.QUIET).print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
     return plan.directory
 

@@ -140,12 +140,14 @@ def check(experiment: Experiment, data: BaseDataModule) -> None:
             if run.datamodule.folds.hash != data.folds.hash:
                 raise ConfigError("it changes which samples there are, or the folds, that all candidates must share")
     for fold, assignment in enumerate(data.folds.folds):
-        run = build(inner(experiment, tried[0], fold, data.folds.ids[assignment.train]), 0, nowhere, quiet=True)
+        one = inner(experiment, tried[0], fold, data.folds.ids[assignment.train])
+        run = build(one.without_model(), 0, nowhere, quiet=True)
         try:
             if run.datamodule.seals and run.datamodule.test_size is None:
                 raise ConfigError("it names test samples, which are sealed before any fold; take one that does not")
             _ = run.datamodule.folds
             if fold == 0:
+                run = build(one, 0, nowhere, quiet=True)
                 preflight(run)
         except UserError as error:
             raise ConfigError(f"search.inner, in the training part of fold {fold}: {error}") from error

@@ -14,7 +14,7 @@ from lightning_base.folds.search import describe
 from lightning_base.results.arrays import write_predictions
 from lightning_base.results.fold_result import FoldResult
 from lightning_base.results.summary import OOF, MetricSummary, Summary
-from lightning_base.stats import words
+from lightning_base.stats import logged, words
 from lightning_base.stats.bootstrap import oof_intervals
 from lightning_base.stats.estimates import beside_own, clipped, estimate
 from lightning_base.stats.facts import Design
@@ -164,6 +164,7 @@ def summarise(
         score=results[0].score or None,
         higher_is_better=results[0].higher_is_better,
         untrained=words.untrained([one.n_train for one in results], [one.n_given for one in results]) or None,
+        logged=logged.by_name([one.logged for one in results]),
     )
 
 
@@ -208,6 +209,11 @@ def show(plan: Plan, summary: Summary) -> None:
     """Prints the table of scores, what they mean, and where the results are."""
     out, notes = console(Level.QUIET), console()
     title = f"{plan.experiment.name}: {summary.k} folds, held-out samples, {summary.seconds:.0f} s"
+    if not summary.metrics:
+        out.print(f"{title}\nno score: items have no target, and no metric is named; what is logged is not checked")
+        _show_logged(plan, summary)
+        out.print(f"results: {plan.directory}", soft_wrap=True)
+        return
     shown, more = first_shown(summary.metrics, level() == Level.VERBOSE)
     table, left_out = fold_table(title, shown, out.width)
     out.print(table)
@@ -227,6 +233,7 @@ def show(plan: Plan, summary: Summary) -> None:
     if worse := words.no_better(summary.metrics):
         out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
     notes.print(f"intervals: {words.intervals(shown, summary.n_train)}", width=NOTE)
+    _show_logged(plan, summary)
     if summary.chosen:
         chosen = describe([values for values in summary.chosen if values is not None])
         notes.print(
@@ -236,3 +243,10 @@ def show(plan: Plan, summary: Summary) -> None:
         nested = {name: (m.nested_mean, m.ci95_nested) for name, m in summary.metrics.items() if m.ci95_nested}
         notes.print(f"{summary.nested}: {show_nested(nested)}", width=NOTE)
     out.print(f"results: {plan.directory}", soft_wrap=True)
+
+
+def _show_logged(plan: Plan, summary: Summary) -> None:
+    """Prints what a LightningModule of somebody else's has logged, and where that is not what its predictions score."""
+    scores = {name: metric.folds for name, metric in summary.metrics.items()}
+    for line in logged.told(summary.logged or {}, scores, plan.data.inner_val is not None):
+        console(Level.QUIET if line.startswith("!") else Level.NORMAL).print(line, width=NOTE)

@@ -43,6 +43,7 @@ class FoldResult:
         score: the metric that leads, the first of `metrics`, which stand in the order they are shown in; "" in what
             earlier versions wrote.
         higher_is_better: of metrics whether a greater value is the better one, where that is known.
+        logged: what a LightningModule of somebody else's logged last, by name; None for a task of ours.
     """
 
     fold: int
@@ -70,6 +71,7 @@ class FoldResult:
     trivial_name: str | None = None
     score: str = ""
     higher_is_better: dict[str, bool] = field(default_factory=dict)
+    logged: dict[str, float] | None = None
 
     def write(self, directory: Path) -> None:
         """Writes it into the fold's directory, which marks the fold as done."""

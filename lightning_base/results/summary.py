@@ -63,6 +63,7 @@ class Summary:
         versions: of the libraries that results depend on.
         git_commit: of the working directory; None outside git.
         seconds: of all trainings, searches included.
+        logged: by name what a LightningModule of somebody else's logged last, per fold; None for a task of ours.
         oof_sum: SHA-256 of oof.parquet; "" in what earlier versions wrote.
         n_train: number of samples that a fold has trained on, in the mean; None in what earlier versions wrote.
         score: the metric that leads: shown first, monitored, compared; None in what earlier versions wrote.
@@ -101,6 +102,7 @@ class Summary:
     n_train: float | None = None
     score: str | None = None
     higher_is_better: dict[str, bool] = field(default_factory=dict)
+    logged: dict[str, list[float]] | None = None
 
     def write(self, directory: Path) -> None:
         """Writes it into a crossval directory; metrics without a nested estimate have no keys of it."""

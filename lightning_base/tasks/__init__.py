@@ -1,5 +1,6 @@
 """Tasks: what trains a network. Loss, predictions, metrics, penalties, optimizer."""
 
+from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.binary import Binary
 from lightning_base.tasks.classification import Classification
@@ -15,6 +16,7 @@ from lightning_base.tasks.translation import Translation
 
 __all__ = [
     "GAN",
+    "AnyModule",
     "BaseModule",
     "Binary",
     "Classification",

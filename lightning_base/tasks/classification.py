@@ -1,6 +1,6 @@
 """Classification: trains any network that gives one logit per class, by cross-entropy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -71,6 +71,11 @@ class Classification(BaseModule):
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.register_buffer("weight", None, persistent=False)
         self.weight: Tensor | None
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """One per class."""
+        return len(data.classes) or None
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the class names and, where asked for, balanced weights."""

@@ -1,5 +1,6 @@
 """Detection: trains any network that gives dense maps to find objects as points."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,11 @@ class Detection(BaseModule):
             demand_weight(f"model.{key}", weight)
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.top, self.size_weight, self.offset_weight = top, size_weight, offset_weight
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """The classes; what else a network's maps have is its own matter."""
+        return len(data.classes) or None
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the class names."""

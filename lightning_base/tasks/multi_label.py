@@ -1,5 +1,6 @@
 """MultiLabel: trains any network that gives one logit per label, of which a sample may have several or none."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -51,6 +52,12 @@ class MultiLabel(BaseModule):
             raise ConfigError(f"model.threshold: {threshold} is not between 0 and 1; give a probability, e.g. 0.5")
         self.threshold = threshold
         self.labels: tuple[str, ...] = ()
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """One per label."""
+        targets = data.samples("pool").targets
+        return None if targets is None else len(targets.names)
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the labels' names."""

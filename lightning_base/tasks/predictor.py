@@ -207,6 +207,17 @@ class Predictor(LightningModule, ABC):
             x = x.to(dtype)
         return x.contiguous(memory_format=torch.channels_last) if self.channels_last and x.ndim == 4 else x
 
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """How many outputs a network of the task is to give for the data; None, by default, where it does not say.
+
+        Args:
+            key: which of its networks, by the constructor's argument.
+            data: whose pool is read.
+            options: the task's other arguments, as the configuration has them.
+        """
+        return None
+
     def use(self, data: BaseDataModule) -> None:
         """Takes from the data what the task needs before training (class names, class weights); none by default."""
 

@@ -1,6 +1,7 @@
 """Quantile regression: trains any network that gives numbers to bound a value by, each with its own chance."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
@@ -57,6 +59,13 @@ class Quantiles(Regression):
         if not levels or not ascending or not 0 < min(levels) <= max(levels) < 1:
             raise ConfigError(f"model.levels: {list(levels)} are no ascending levels between 0 and 1; give some")
         self.levels = tuple(map(float, levels))
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """One per level."""
+        default = inspect.signature(cls).parameters.get("levels")
+        levels = options.get("levels") or (() if default is None else default.default)
+        return len(levels) or None
 
     @property
     def width(self) -> int:

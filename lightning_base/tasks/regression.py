@@ -1,6 +1,6 @@
 """Regression: trains any network that gives one number per sample, by squared or absolute error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy.typing as npt
@@ -62,6 +62,12 @@ class Regression(BaseModule):
         self.spread: Tensor
         self.register_buffer("centre", torch.zeros(1, dtype=torch.float64) if scale_target else None)
         self.register_buffer("spread", torch.ones(1, dtype=torch.float64) if scale_target else None)
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """One per value."""
+        pool = data.samples("pool")
+        return 1 if pool.targets is None else max(len(pool.targets.names), 1)
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the names of several values and, to scale by, the training role's mean and deviation."""

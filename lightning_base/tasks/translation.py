@@ -1,6 +1,7 @@
 """Translation: trains an encoder-decoder that writes a sequence for each input, by cross-entropy of its true tokens."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -89,6 +90,11 @@ class Translation(BaseModule):
             longest,
         )
         self.tokenizer: Tokenizer | None = None
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """One per token that targets may have."""
+        return None if data.target_preprocess is None else data.target_preprocess.vocabulary
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the tokenizer of targets, where there is one."""

@@ -18,6 +18,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from torch import nn
 
 from lightning_base.data.check import try_augmentations
+from lightning_base.data.first import first_batch
 from lightning_base.data.resolved import demand_resolved
 from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
@@ -58,11 +59,18 @@ def preflight(run: Run) -> None:
     with naming_faults(f"model: {task} fails"):
         run.model.use(data)
         metrics = dict(run.model.all_metrics().items())
-    if not metrics:
+    if not metrics and not (_is_others(run) and pool.kind is None):  # else what it logs is all that is told
+        if _is_others(run):
+            raise ConfigError(
+                f"model: targets are {pool.kind}, of which no score is known; name one (metrics) of "
+                "torchmetrics, or let data.predicted be none: then what the module logs is all that is told"
+            )
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
     demand_score(run.model.score, run.model.score_mode, metrics, run.model.given_metrics)
-    follow_score(run.model, run.trainer.callbacks)  # type: ignore[attr-defined]
+    if not _is_others(run):  # what that logs is its own affair
+        follow_score(run.model, run.trainer.callbacks)  # type: ignore[attr-defined]
     demand_training(run)
+    demand_vocabulary(run)
     _try(run)
     try_augmentations(data)
     try:
@@ -79,17 +87,33 @@ def _try(run: Run) -> None:
     """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
     data = run.datamodule
     with naming_faults(f"data: {type(data).__name__} fails"):
-        batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
+        batch = data.handed(first_batch(data, run.model.tried))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         run.model.check(batch)
     loss = getattr(run.model, "loss", None)
-    several = run.trainer.world_size > 1 and isinstance(loss, nn.Module) and hasattr(run.model, "compared")
-    if several and not is_mean(loss, *tried(run.model, batch)):
+    if run.trainer.world_size == 1 or not isinstance(loss, nn.Module) or not hasattr(run.model, "compared"):
+        return
+    if not is_mean(loss, *tried(run.model, batch)):
         console().print(
             f"model.loss: {type(loss).__name__} is no plain mean over samples: on {run.trainer.world_size} processes "
             "it is the mean of theirs, which is another loss; one that gives a number per sample is the same",
             soft_wrap=True,
+        )
+
+
+def demand_vocabulary(run: Run) -> None:
+    """Refuses a network that is given fewer tokens than the data's texts have: of one batch it would not show.
+
+    Raises:
+        ConfigError: naming the key and both numbers.
+    """
+    given = run.experiment.config.get("model.init_args.network.init_args.vocabulary")
+    known = run.datamodule.preprocess.known
+    if isinstance(given, int) and known is not None and given < known:
+        raise ConfigError(
+            f"model.network.vocabulary: {given}, and the data's texts have {known} tokens; give as many, or leave it "
+            "out"
         )
 
 
@@ -117,8 +141,18 @@ def demand_training(run: Run) -> None:
         raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
     if not run.model.automatic_optimization:
         demand_own_steps(run)
+    if run.finder is not None and _is_others(run):
+        raise ConfigError(
+            "trainer.callbacks: LearningRateFinder sets the rate of a task's optimizer, and your LightningModule makes "
+            "its own; leave it out"
+        )
     if run.finder is not None and trainer.world_size > 1:
         raise ConfigError("trainer.callbacks: LearningRateFinder is served in one process; set trainer.devices to 1")
+
+
+def _is_others(run: Run) -> bool:
+    """Whether a LightningModule of somebody else's is trained."""
+    return run.model.trained is not run.model
 
 
 def demand_own_steps(run: Run) -> None:
@@ -176,6 +210,8 @@ def _of_fold(run: Run, fold: int) -> Any:
 def _untrainable(run: Run) -> str | None:
     """Why the network cannot train on a batch of one sample; None where it can."""
     data, task = run.datamodule, copy.deepcopy(run.model).train()
+    if _is_others(run):
+        return None  # how it takes a step is its own affair
     batch = data.transform(data.loader("train").gather(data.rows("train")[:1]))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
@@ -199,7 +235,7 @@ def demand_monitors(run: Run, metrics: Mapping[str, Any], optimizers: Any) -> No
         ConfigError: naming the metric, with the nearest one that there is.
     """
     callbacks: list[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
-    own = any(not type(one).__module__.startswith(SHIPPED) for one in (run.model, *callbacks))
+    own = any(not type(one).__module__.startswith(SHIPPED) for one in (run.model, *callbacks)) or _is_others(run)
     known = logged(run.trainer, metrics)
     for key, monitor in monitors(run, optimizers):
         if monitor not in known and not own:

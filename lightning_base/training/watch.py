@@ -9,6 +9,8 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from torch import Tensor
 
 from lightning_base.stats.digits import number
+from lightning_base.stats.metrics import headline
+from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import console
 from lightning_base.training.board import Board, Seen
 
@@ -68,8 +70,8 @@ class Watch(Callback):
             self.board.close()
 
     def _ended(self, trainer: Trainer) -> None:
-        task: Any = trainer.lightning_module
-        self._said = words(trainer.callback_metrics, task.ordered)
+        task = trainer.lightning_module
+        self._said = words(trainer.callback_metrics, task.ordered if isinstance(task, BaseModule) else headline)
         self._show(trainer, trainer.current_epoch, ended=True)
 
     def _show(self, trainer: Trainer, epochs: float, ended: bool = False) -> None:
