@@ -175,7 +175,7 @@ def best_is_largest(run: Run, search: Search) -> bool:
 
 def decides(run: Run, search: Search) -> str:
     """The metric by which a search chooses: the one it names, else the task's score."""
-    return search.metric or run.model.ordered(dict(run.model.all_metrics().items()))[0]
+    return search.metric or run.model.leading()
 
 
 def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str], train: Train) -> Choice:

@@ -13,12 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_base.errors import ArtefactError, ConfigError, suggest
-from lightning_base.results.finished import Finished, check_same_split, load
+from lightning_base.results.finished import DIRECTIONS, Finished, check_same_split, direction, load, score_of
 from lightning_base.stats.differences import Difference, compare_folds, holm, mcnemar
 from lightning_base.stats.digits import decimals, number, together
-from lightning_base.stats.metrics import headline, higher_is_better
 
-DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
 ROPE = 0.01
 MEASURED, NARROW = 1000, 80  # columns: more than any table needs; fewer than one with McNemar's test does
 
@@ -166,39 +164,6 @@ def compare(
         mcnemar=_error_tests(runs),
         notes=tuple(_notes(runs, tests)),
     )
-
-
-def score_of(runs: Mapping[str, Finished], shared: Sequence[str]) -> str:
-    """The metric that leads in all runs; what earlier versions wrote names none.
-
-    Args:
-        runs: by name.
-        shared: the metrics that all have.
-
-    Raises:
-        ArtefactError: where they are led by different ones.
-    """
-    named = {label: run.summary.score for label, run in runs.items() if run.summary.score}
-    if len(set(named.values())) > 1:
-        told = ", ".join(f"{label} {score}" for label, score in named.items())
-        raise ArtefactError(f"compare: the runs have different scores ({told}); name what to compare, by --metric")
-    score = next(iter(named.values()), None)
-    return score if score is not None and score in shared else headline(shared)[0]
-
-
-def direction(runs: Mapping[str, Finished], name: str) -> bool | None:
-    """Whether a metric's greater value is the better one; None where that is not known.
-
-    Raises:
-        ArtefactError: where one run says that it is, and another that it is not.
-    """
-    said = {
-        label: run.summary.higher_is_better[name] for label, run in runs.items() if name in run.summary.higher_is_better
-    }
-    if len(set(said.values())) > 1:
-        told = ", ".join(f"{label} {DIRECTIONS[larger]}" for label, larger in said.items())
-        raise ArtefactError(f"compare: the runs do not agree which {name} is better ({told}); compare another metric")
-    return next(iter(said.values()), higher_is_better(name))
 
 
 def _labels(directories: Sequence[Path]) -> list[str]:

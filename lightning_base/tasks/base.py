@@ -16,7 +16,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks.given import by_name
-from lightning_base.tasks.lead import SCORE, VALIDATION, Mode
+from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.network import in_channels_last
 from lightning_base.tasks.predictor import Output, Predictor
@@ -286,11 +286,7 @@ class BaseModule(Predictor):
         if self.make_scheduler is None:
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
-        found = scheduled(optimizer, self.make_scheduler, every or 1)
-        if found["lr_scheduler"].get("monitor") == SCORE:
-            followed = VALIDATION + self.ordered(dict(self.all_metrics().items()))[0]
-            found["lr_scheduler"]["monitor"] = found["lr_scheduler"]["scheduler"].monitor = followed
-        return found
+        return scheduled(optimizer, self.make_scheduler, every or 1, self.leading)
 
 
 def kept(values: Tensor) -> Tensor:

@@ -93,6 +93,10 @@ class Predictor(LightningModule, ABC):
         """Metrics as they are shown: the score first, then those given beside the task's own, then these."""
         return ordered(names, self.score, self.order, self.given_metrics)
 
+    def leading(self) -> str:
+        """The name of the score."""
+        return self.ordered(dict(self.all_metrics().items()))[0]
+
     def larger_is_better(self, metrics: Mapping[str, Metric]) -> dict[str, bool]:
         """Of these metrics whether a greater value is the better one, where that is known."""
         found = {name: larger_is_better(name, one, name not in self.given_metrics) for name, one in metrics.items()}
