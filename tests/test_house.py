@@ -28,6 +28,7 @@ FACES = {
             "Ragged",
             "Role",
             "Samples",
+            "Sampling",
             "Sequences",
             "Several",
         ),

@@ -7,6 +7,7 @@ from lightning_base.samples.batch import Batch, Boxes, Sequences, Spans, Texts
 from lightning_base.samples.feature import Feature
 from lightning_base.samples.payload import Ragged
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.sampling import Sampling
 from lightning_base.samples.several import Part, Several
 from lightning_base.samples.spans import answer_values
 from lightning_base.samples.targets import Targets
@@ -22,6 +23,7 @@ __all__ = [
     "Ragged",
     "Role",
     "Samples",
+    "Sampling",
     "Sequences",
     "Several",
     "Source",

@@ -33,6 +33,7 @@ from lightning_base.preprocess.standardize import Normalize
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.payload import View
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.sampling import draws_of
 from lightning_base.tools.console import console
 
 SOME = 8  # items that are read again for each loader
@@ -228,6 +229,7 @@ class AnyDataset(BaseDataModule):
             drop_last=self.theirs.drop_last,
             rank=ranks.rank,
             world_size=ranks.size,
+            drawn=draws_of(self.sampling, raw, rows, self.fold_seed) if train else None,
         )
 
     def handed(self, batch: Batch) -> Batch:

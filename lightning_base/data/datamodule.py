@@ -13,18 +13,20 @@ from torch import Tensor
 
 from lightning_base.augment import Augmentation, Context
 from lightning_base.clean.cleaning import Cleaning
+from lightning_base.data.demands import demand_sizes
 from lightning_base.data.loading import Loading, transformed
 from lightning_base.data.pool import DIVIDING, NEITHER, Division, Pool, Pools, Role, Source, Sources, source_of
 from lightning_base.data.trained import SEALED, TrainedOn, form_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
-from lightning_base.errors import CheckpointError, ConfigError, DataError
+from lightning_base.errors import CheckpointError, DataError
 from lightning_base.preprocess.base import Preprocess, recoded
 from lightning_base.preprocess.standardize import Normalize, Standardize
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.sampling import How, draws_of
 from lightning_base.sources.fetch import Resource, demand_fetched, fetch
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
@@ -59,6 +61,9 @@ class BaseDataModule(Loading):
             move no sample into the share or out of it, unless they change which samples `clean` drops.
         clean: what is done about each kind of finding.
         augment: operations on training batches, in order.
+        sampling: how often an epoch draws each training sample, where that is not once: "balanced", classes equally
+            often; "weighted", by the sample table's column `weight`; or a `Sampling`. An epoch stays as long as the
+            training role. Evaluation, and what is fitted, know nothing of it.
         batch_size: samples of one training step, over all processes, among which it must divide: so neither the
             learning rate nor the number of steps changes with their number. null takes the whole training role.
         eval_batch_size: samples of one evaluation step; by default four times batch_size.
@@ -79,6 +84,7 @@ class BaseDataModule(Loading):
     labels: str | None = None
     clean: Cleaning = field(default_factory=Cleaning)
     augment: Sequence[Augmentation] = ()
+    sampling: How = None
     batch_size: int | None = 64
     eval_batch_size: int | None = None
     normalize: Normalize = "standard"
@@ -89,16 +95,8 @@ class BaseDataModule(Loading):
         super().__init__()
         demand_choices(self, "data", but=self.unchecked)
         demand_splitter(self.split)
-        for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
-            if size is not None and size < 1:
-                raise ConfigError(f"data.{key}: {size} is below 1; give a positive number or null")
-        for key, part in (("test_size", self.test_size), ("inner_val", self.inner_val)):
-            if part is not None and not 0 < part < 1:
-                raise ConfigError(f"data.{key}: {part} is not between 0 and 1; give a share such as 0.2 or null")
-        if not 0 <= self.test_seed < 2**32:
-            raise ConfigError(f"data.test_seed: {self.test_seed} is no whole number from 0 to 2**32 - 1")
-        if self.workers < 0:
-            raise ConfigError(f"data.workers: {self.workers} is negative; give 0 or more threads")
+        sizes = {"batch_size": self.batch_size, "eval_batch_size": self.eval_batch_size}
+        demand_sizes(sizes, {"test_size": self.test_size, "inner_val": self.inner_val}, self.test_seed, self.workers)
         self.fold = self.seed = self.fold_seed = 0
         self.only: frozenset[str] | None = None
         self.predict_role: Role = "predict"
@@ -296,6 +294,7 @@ class BaseDataModule(Loading):
             partners=any(op.mixes for op in self.augment),
             workers=self.workers,
             fill=on_tpu(self.trainer),
+            drawn=draws_of(self.sampling, raw, rows, self.fold_seed) if train else None,
         )
 
     def need_fit(self) -> None:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 from lightning_base.data.items import same_states, seed_item
 from lightning_base.errors import DataError
 from lightning_base.samples.batch import Batch, targets
-from lightning_base.samples.loader import BatchLoader
+from lightning_base.samples.loader import BatchLoader, Turns
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.tools.imports import told
@@ -59,21 +59,21 @@ class ItemLoader(BatchLoader):
         for batch in super().__iter__():
             yield batch.x if self.bare else batch
 
-    def _ahead(self, batches: Iterator[Rows], epoch: int) -> Iterator[Batch]:
+    def _ahead(self, batches: Iterator[tuple[Rows, Turns]], epoch: int) -> Iterator[Batch]:
         if not self.processes or self._tensors is not None:
-            yield from (self._own(rows, epoch) for rows in batches)
+            yield from (self._own(rows, again, epoch) for rows, again in batches)
             return
         whole = list(batches)
-        shares = [self._share(rows)[0] for rows in whole]
+        shares = [(self._share(rows)[0], None if again is None else self._share(again)[0]) for rows, again in whole]
         loader = DataLoader(
             Seeded(self.dataset, self.draws),
-            batch_sampler=[self._asked(own, epoch) for own in shares],
+            batch_sampler=[self._asked(own, epoch, again) for own, again in shares],
             collate_fn=self.collate,
             num_workers=self.processes,
             worker_init_fn=self.worker_init,
             generator=torch.Generator().manual_seed(self.sampler.seed % 2**63),  # else it draws from the global one
         )
-        for rows, found in zip(whole, loader, strict=True):
+        for (rows, _), found in zip(whole, loader, strict=True):
             own, share = self._share(rows)
             yield self._batch(found, own)._replace(total=len(rows), share=share)
 
@@ -82,23 +82,23 @@ class ItemLoader(BatchLoader):
         own = rows[self.rank :: self.world_size]
         return (own if len(own) else rows[:1]), len(own) * self.world_size / len(rows)
 
-    def _asked(self, rows: Rows, epoch: int) -> list[tuple[int, int]]:
+    def _asked(self, rows: Rows, epoch: int, again: Turns) -> list[tuple[int, int]]:
         """The places of items, each with what seeds its draws."""
         if not self.draws:
             return [(place, 0) for place in self._places[rows].tolist()]
         salt = epoch if self.train else STILL
-        keys = self.samples.keys[rows].astype(np.uint64)
+        keys = self.keys(rows, again).astype(np.uint64)
         return [
             (place, int(np.random.SeedSequence([self.sampler.seed, salt, int(key)]).generate_state(1, np.uint64)[0]))
             for place, key in zip(self._places[rows].tolist(), keys, strict=True)
         ]
 
-    def gather(self, rows: Rows, epoch: int = 0) -> Batch:
+    def gather(self, rows: Rows, epoch: int = 0, again: Turns = None) -> Batch:
         """The batch of these rows: its `x` is what `collate` makes of their items."""
         if self._tensors is not None:
             places = torch.from_numpy(self._places[rows])
             return self._batch([tensor[places] for tensor in self._tensors], rows)
-        read, asked = Seeded(self.dataset, self.draws), self._asked(rows, epoch)
+        read, asked = Seeded(self.dataset, self.draws), self._asked(rows, epoch, again)
         if not self.draws:
             return self._batch(self._collated([read[one] for one in asked]), rows)
         with same_states():

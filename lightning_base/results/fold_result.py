@@ -43,6 +43,7 @@ class FoldResult:
         score: the metric that leads, the first of `metrics`, which stand in the order they are shown in; "" in what
             earlier versions wrote.
         higher_is_better: of metrics whether a greater value is the better one, where that is known.
+        learning_rate: that was found on the training part before training; None where the configuration gives it.
         logged: what a LightningModule of somebody else's logged last, by name; None for a task of ours.
     """
 
@@ -71,6 +72,7 @@ class FoldResult:
     trivial_name: str | None = None
     score: str = ""
     higher_is_better: dict[str, bool] = field(default_factory=dict)
+    learning_rate: float | None = None
     logged: dict[str, float] | None = None
 
     def write(self, directory: Path) -> None:

@@ -1,5 +1,6 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -20,6 +21,7 @@ from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.network import in_channels_last
 from lightning_base.tasks.predictor import Output, Predictor
+from lightning_base.tasks.schedules import total_steps
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 
 
@@ -35,7 +37,7 @@ class BaseModule(Predictor):
     Args:
         network: any nn.Module, by class_path.
         optimizer: called with the parameters, e.g. torch.optim.SGD with its lr; by default Adam with lr 1e-3.
-        scheduler: called with the optimizer; stepped once an epoch.
+        scheduler: called with the optimizer; stepped once an epoch, those of lightning_base.tasks.schedules each step.
         l1: weight of Σ|w|.
         l2: weight of Σw²/2.
         penalize_all: let the penalties cover biases and norm layers too.
@@ -286,7 +288,8 @@ class BaseModule(Predictor):
         if self.make_scheduler is None:
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
-        return scheduled(optimizer, self.make_scheduler, every or 1, self.leading)
+        known = None if self._trainer is None else partial(total_steps, self.trainer, self.steps_per_batch)
+        return scheduled(optimizer, self.make_scheduler, every or 1, known, self.leading)
 
 
 def kept(values: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
+from lightning_base.samples.sampling import rates_of
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.given_losses import demand_loss, demand_taken, tried, values_of
 from lightning_base.tasks.network import outputs_key
@@ -37,7 +38,8 @@ class Classification(BaseModule):
         network: gives logits (B, C) for inputs (B, ...).
         num_classes: C; by default what the data has.
         label_smoothing: in [0, 1); Szegedy et al. 2016.
-        class_weights: one weight per class, or "balanced": n / (C · n_c) over the fold's training role.
+        class_weights: one weight per class, or "balanced": n / (C · n_c) over the fold's training role, or over what
+            an epoch draws of it with `data.sampling`.
         loss: what training minimises instead, called with logits (B, C) and class numbers (B,); gives the mean over
             samples (), or theirs (B,), which class_weights then weigh. Evaluation reports the cross-entropy all the
             same.
@@ -91,8 +93,9 @@ class Classification(BaseModule):
                 "task's own loss takes; leave one out"
             )
         if self.class_weights == "balanced" and data.preprocess.fitted and self._fitting():
-            count = np.bincount(self._targets(data), minlength=len(self.classes))
-            self.weight = torch.from_numpy(count.sum() / (len(count) * np.maximum(count, 1))).float()
+            rates, _ = rates_of(data.sampling, data.samples("pool"), data.rows("train"))
+            count = np.bincount(self._targets(data), rates, len(self.classes))
+            self.weight = torch.from_numpy(count.sum() / (len(count) * np.where(count > 0, count, 1))).float()
         elif self.class_weights is not None and self.class_weights != "balanced":
             if len(self.class_weights) != len(self.classes):
                 raise ConfigError(

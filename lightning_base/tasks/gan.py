@@ -27,6 +27,7 @@ from lightning_base.tasks.columns import table_columns
 from lightning_base.tasks.frechet import MOST, Count, FrechetDistance
 from lightning_base.tasks.losses import EpochLoss
 from lightning_base.tasks.predictor import Output, Scorer
+from lightning_base.tasks.schedules import StepSchedule
 from lightning_base.tasks.settings import demand_numbers, demand_weight
 from lightning_base.tools.imports import fault
 
@@ -311,10 +312,9 @@ class GAN(BaseModule):
         for name, optimizer, make in zip(self.parts, optimizers, self.make_schedulers, strict=True):
             demand_numbers(optimizer, f"model.{name}_optimizer")
             scheduler = None if make is None else make(optimizer)
-            if isinstance(scheduler, ReduceLROnPlateau | torch.optim.lr_scheduler.ReduceLROnPlateau):
+            if isinstance(scheduler, ReduceLROnPlateau | torch.optim.lr_scheduler.ReduceLROnPlateau | StepSchedule):
                 raise ConfigError(
-                    f"model.{name}_scheduler: ReduceLROnPlateau follows a metric, and a GAN's losses lead nowhere; "
-                    "take one that follows epochs, as torch.optim.lr_scheduler.CosineAnnealingLR"
+                    f"model.{name}_scheduler: {type(scheduler).__name__}: a GAN's go by epochs; take CosineAnnealingLR"
                 )
             schedulers += [] if scheduler is None else [scheduler]
         return optimizers, schedulers

@@ -92,7 +92,7 @@ def served(
             raise ConfigError(
                 "trainer.callbacks: BatchSizeFinder takes the size that fits the memory free at that moment, so that "
                 "folds, and the same command run again, would train with different ones; `lightning-base doctor` with "
-                "this configuration tells what a batch takes: set data.batch_size"
+                "this configuration and --batch_sizes tells which to put into data.batch_size"
             )
         if isinstance(callback, ModelPruning) and not callback._make_pruning_permanent:
             raise ConfigError(

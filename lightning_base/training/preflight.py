@@ -26,8 +26,10 @@ from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.given_losses import is_mean, tried
 from lightning_base.tasks.lead import VALIDATION, demand_score
+from lightning_base.tasks.schedules import StepSchedule, demand_counted
 from lightning_base.tools.console import console
 from lightning_base.tools.imports import fault, naming_faults
+from lightning_base.training.averaging import demand_averages
 from lightning_base.training.callbacks import follow_score
 from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
@@ -79,6 +81,9 @@ def preflight(run: Run) -> None:
         raise
     except Exception as error:  # whatever the user's own function does
         raise ConfigError(f"model.optimizer or model.scheduler: {fault(error)}") from error
+    if isinstance(scheduler_of(optimizers), StepSchedule):
+        demand_counted(run.trainer)
+    demand_averages(run.trainer, scheduler_of(optimizers) is not None)
     demand_monitors(run, metrics, optimizers)
     demand_batches(run, [run.fold])
 
@@ -259,15 +264,15 @@ def demand_monitors(run: Run, metrics: Mapping[str, Any], optimizers: Any) -> No
             )
 
 
-def scheduler_of(optimizers: Any) -> Any:
-    """The scheduler in what a task's configure_optimizers gives; None where it has none, or several."""
-    return optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
-
-
 def logged(trainer: Trainer, metrics: Mapping[str, Any]) -> list[str]:
     """What a task logs that callbacks may follow."""
     validates = trainer.limit_val_batches != 0
     return ["train_loss", "train_loss_step", *(f"val_{name}" for name in metrics if validates)]
+
+
+def scheduler_of(optimizers: Any) -> Any:
+    """The scheduler among what a task's configure_optimizers gives; None where there is none, or several."""
+    return optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
 
 
 def monitors(run: Run, optimizers: Any) -> Iterable[tuple[str, str]]:
@@ -275,7 +280,8 @@ def monitors(run: Run, optimizers: Any) -> Iterable[tuple[str, str]]:
     for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(monitor := getattr(callback, "monitor", None), str):
             yield f"trainer.callbacks: {type(callback).__name__}.monitor", monitor
-    if isinstance(scheduler := scheduler_of(optimizers), ReduceLROnPlateau):
+    scheduler = scheduler_of(optimizers)
+    if isinstance(scheduler, ReduceLROnPlateau):
         if run.trainer.check_val_every_n_epoch is None and not scheduler.monitor.startswith("train"):
             raise ConfigError(
                 f"model.scheduler: it follows {scheduler.monitor} at each epoch's end, and trainer."

@@ -25,6 +25,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, UserError, one_line
+from lightning_base.samples.sampling import drawn
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tasks.base import BaseModule
@@ -204,7 +205,9 @@ def describe(run: Run) -> str:
         if isinstance(callback, EarlyStopping):
             limits.append(f"until {callback.monitor} gets no better")
     adapted = "".join(f"; {one}" for one in run.model.adapted)
-    return f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters{adapted}"
+    how = drawn(run.datamodule.sampling)
+    told = f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters"
+    return f"{told}{adapted}" + ("" if how is None else f"; {how}")
 
 
 def close(run: Run) -> None:

@@ -144,6 +144,7 @@ def finish(
         trivial_name=None if beside is None else beside[1],
         score=next(iter(metrics), ""),
         higher_is_better=run.model.larger_is_better(dict(run.model.all_metrics().items())),
+        learning_rate=run.model.rate,
         logged=trained.logged,
     )
     result.write(run.directory)

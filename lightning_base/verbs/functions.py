@@ -60,6 +60,7 @@ def crossval(
     folds: Sequence[int] | None = None,
     overwrite: bool = False,
     refit: bool = False,
+    longer: bool = False,
     executor: Executor = "inline",
     jobs: int | None = None,
     threads: int | None = None,
@@ -97,6 +98,8 @@ def crossval(
         folds: numbers of the folds to train, from 0; all by default.
         overwrite: delete what an earlier run left in the directory, and begin anew.
         refit: train once more on the whole pool when all folds are done.
+        longer: go on with a finished run of the same experiment and fewer epochs, where that ends as if it had been
+            trained so long at once; its results are replaced as a whole.
         executor: where folds are trained: here one after another, in processes of their own, on a Slurm cluster, or all
             in one batch; processes need functions that can be imported.
         jobs: how many folds "process" trains at once.
@@ -113,7 +116,7 @@ def crossval(
     from lightning_base.verbs import others, running
 
     with running.guarded(verbose):
-        running.flags(overwrite=overwrite, refit=refit)
+        running.flags(overwrite=overwrite, refit=refit, longer=longer)
         made = others.data_of(dataset, splitter, data, x, y, groups)
         task = others.task_of(task, module, metrics)
         experiment = running.opened("crossval", config, overrides, task, made, trainer, name, seed, audit)
@@ -121,13 +124,14 @@ def crossval(
             "folds": running.chosen(folds),
             "overwrite": overwrite,
             "refit": refit,
+            "longer": longer,
         }
         if running.spawns(experiment):
             options |= {"executor": executor, "jobs": jobs, "threads": threads}
             running.spawn("crossval", experiment, options)
         else:
             execution = Execution(executor, jobs, threads, slurm)
-            loop.crossval(experiment, options["folds"], overwrite, execution, refit)
+            loop.crossval(experiment, options["folds"], overwrite, execution, refit, longer)
         return CrossValidation((experiment.root / "crossval").absolute(), experiment)
 
 
