@@ -17,6 +17,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks.given import by_name
+from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.network import in_channels_last
 from lightning_base.tasks.predictor import Output, Predictor
@@ -45,6 +46,9 @@ class BaseModule(Predictor):
         compile: let torch.compile make the network's code, for the shapes that its batches have.
         metrics: of torchmetrics, scored beside the task's own where predictions are a tensor; by name, or a list, whose
             names are the classes': MulticlassCohenKappa is cohen_kappa.
+        score: the metric that is shown first, monitored and compared, of the task's own or those given; by default the
+            first of the task's `order`.
+        score_mode: whether its largest or its smallest value is best, of a metric that does not say so.
         head: "auto" gives networks of torchvision, timm and transformers a new last layer, of as many outputs as the
             data asks for, and a first convolution that takes its channels, and says so; "keep" leaves them.
         steps_per_execution: how many optimizer steps are taken in one call of `training_step`, where that changes no
@@ -76,6 +80,8 @@ class BaseModule(Predictor):
         channels_last: bool = False,
         compile: bool = False,
         metrics: dict[str, Metric] | list[Metric] | None = None,
+        score: str | None = None,
+        score_mode: Mode | None = None,
         steps_per_execution: int | None = None,
         head: Literal["auto", "keep"] = "auto",
     ) -> None:
@@ -98,6 +104,7 @@ class BaseModule(Predictor):
         self.sizes: dict[str, int] = {}
         self.adapted: list[str] = []
         self.given_metrics = by_name(metrics or {})
+        self.score, self.score_mode = score, score_mode
         self.scores = nn.ModuleDict()
         self.rate: float | None = None
         self.may_diverge = False
@@ -304,7 +311,7 @@ class BaseModule(Predictor):
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
         known = None if self._trainer is None else partial(total_steps, self.trainer, self.steps_per_batch)
-        return scheduled(optimizer, self.make_scheduler, every or 1, known)
+        return scheduled(optimizer, self.make_scheduler, every or 1, known, self.leading)
 
 
 def kept(values: Tensor) -> Tensor:

@@ -122,6 +122,7 @@ def finish(
     """
     beside = trivial_scores(run.model, held_out, held_out.samples, run.datamodule.rows("train"))
     write_predictions(run.directory / PREDICTIONS, frame(run.model, held_out))
+    metrics = scores(run.model, held_out)
     result = FoldResult(
         fold=run.fold,
         seed=run.seed,
@@ -135,7 +136,7 @@ def finish(
         checkpoint=trained.scored.name,
         scored_epochs=trained.counted,
         split_hash=run.datamodule.folds.hash,
-        metrics=scores(run.model, held_out),
+        metrics=metrics,
         details=details(run.model, held_out),
         chosen=None if chosen is None else chosen.values,
         search_seconds=0.0 if chosen is None else chosen.seconds,
@@ -146,6 +147,8 @@ def finish(
         n_given=len(run.datamodule.rows("train")),
         trivial=None if beside is None else beside[0],
         trivial_name=None if beside is None else beside[1],
+        score=next(iter(metrics), ""),
+        higher_is_better=run.model.larger_is_better(dict(run.model.all_metrics().items())),
         learning_rate=run.model.rate,
         logged=trained.logged,
     )
