@@ -11,8 +11,14 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.tasks.base import BaseModule
+from lightning_base.training.as_logged import Told
+from lightning_base.training.callbacks import Acquaintance
 from lightning_base.training.limits import takes_all
+from lightning_base.training.preempt import Preemption
+from lightning_base.training.resume import ExactResume, LastCheckpoint, TimedCheckpoint
 from lightning_base.training.run import Run
+from lightning_base.training.seeds import EpochSeed
+from lightning_base.training.watch import Watch
 
 MOST = 16  # steps: of more the rest of Lightning's path is too little to tell
 AT_STEPS = (
@@ -23,7 +29,8 @@ OF_TASK = (
     *("training_step", "backward", "optimizer_step", "optimizer_zero_grad", "lr_scheduler_step", "on_train_batch_end"),
     *AT_STEPS,
 )
-OURS = "lightning_base."
+# these look on, or count calls as Lightning does
+OURS = (Acquaintance, EpochSeed, ExactResume, LastCheckpoint, Preemption, TimedCheckpoint, Told, Watch)
 
 
 def steps_per_call(run: Run) -> int:
@@ -50,8 +57,6 @@ def reasons(run: Run) -> Iterator[str]:
         yield "trainer.limit_train_batches"
     if trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch is None:
         yield "trainer.val_check_interval"
-    if trainer.detect_anomaly if hasattr(trainer, "detect_anomaly") else trainer._detect_anomaly:
-        yield "trainer.detect_anomaly"
     if not task.automatic_optimization:
         yield f"{type(task).__name__} takes its steps itself"
     for hook in OF_TASK:
@@ -68,9 +73,9 @@ def reasons(run: Run) -> Iterator[str]:
 
 def acts_at_steps(callback: Any) -> bool:
     """Whether a callback does something at each step, which it would do at one of several alone."""
-    if type(callback).__module__.startswith(OURS) or type(callback) in (EarlyStopping, ModelSummary, Timer):
+    if type(callback) in (*OURS, EarlyStopping, ModelSummary, Timer):
         return False
-    if isinstance(callback, ModelCheckpoint):
+    if type(callback) is ModelCheckpoint:
         return bool(callback._every_n_train_steps) or callback._train_time_interval is not None
     if type(callback) is LearningRateMonitor:
         return callback.logging_interval != "epoch"

@@ -40,6 +40,28 @@ def _is_last(trainer: Trainer) -> bool:
     return trainer.should_stop or epochs or 0 <= trainer.max_steps <= trainer.global_step
 
 
+def _together(trainer: Trainer) -> int:
+    """How many batches are trained on in one call."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    return data.together if isinstance(data, BaseDataModule) else 1
+
+
+def _go_on_by(trainer: Trainer, together: int) -> None:
+    """Has an epoch that goes on from its middle take as many batches in one call as before: Lightning counts calls.
+
+    Raises:
+        CheckpointError: where one at a time is asked for now.
+    """
+    if together == _together(trainer):
+        return
+    if together > 1 and _together(trainer) == 1:
+        raise CheckpointError(
+            f"the checkpoint is of an epoch's middle, with {together} steps in one call, and something asks for one "
+            "at a time now (model.steps_per_execution, or a callback that acts at each step); go on as it was begun"
+        )
+    trainer.datamodule.together = together  # type: ignore[attr-defined]
+
+
 def resumable(trainer: Trainer, pl_module: LightningModule, batch_idx: int) -> bool:
     """Whether a checkpoint at this training batch's end can be resumed from exactly.
 
@@ -113,18 +135,22 @@ class ExactResume(Callback):
             "place": self._place,
             "ranks": ranks,
             "epoch": trainer.current_epoch,
+            "together": _together(trainer),
             "monitored": {key: value.detach().cpu() for key, value in trainer.callback_metrics.items()},
         }
-        if self._place == "epoch":
+        if self._place == "epoch" or trainer._logger_connector.should_update_logs:
             # what Lightning logs next, which has no public name
             row = trainer._logger_connector.metrics["log"]
             kept["row"] = {key: float(value) for key, value in row.items() if not isinstance(value, dict)}
-            kept["row_step"] = checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] - 1
+            stepped = checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]
+            kept["row_step"] = stepped - (self._place == "epoch")
         checkpoint[RESUME] = kept
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Lightning's hook: takes what was kept; strategies that load late begin here."""
         self._kept = checkpoint.get(RESUME, {})
+        if trainer.training and self._kept.get("place") == "batch":
+            _go_on_by(trainer, self._kept.get("together", 1))
         if self._kept and trainer.training and trainer.strategy.restore_checkpoint_after_setup:
             self._begin(trainer)
 
