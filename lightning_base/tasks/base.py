@@ -16,6 +16,7 @@ from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
+from lightning_base.tasks.epoch_log import log_epoch
 from lightning_base.tasks.given import by_name
 from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
@@ -232,18 +233,15 @@ class BaseModule(Predictor):
 
     def on_train_epoch_end(self) -> None:
         """Lightning's hook: the epoch's mean training loss, without penalties, and the learning rate."""
+        found: dict[str, Tensor | float] = {}
         if self._losses.count:
             self.demand_finite_loss()  # before anything of the epoch is kept
-            self._log_epoch("train_loss", self._losses.total / self._losses.count)
+            found["train_loss"] = self._losses.total / self._losses.count
         self._losses = EpochLoss()
         optimizer = self.optimizers()
         if isinstance(optimizer, torch.optim.Optimizer):
-            self._log_epoch("lr", float(optimizer.param_groups[0]["lr"]))
-
-    def _log_epoch(self, name: str, value: Tensor | float) -> None:
-        if on_tpu(self.trainer):
-            value = torch.as_tensor(value).cpu()  # what Lightning keeps on the device joins the next step's program
-        self.log(name, value, sync_dist=self.trainer.world_size > 1)
+            found["lr"] = float(optimizer.param_groups[0]["lr"])
+        log_epoch(self, found, ended=True)
 
     def sums(self) -> tuple[Tensor, int]:
         """The running epoch's sum of losses () and its samples in this rank: a checkpoint keeps them."""
@@ -289,7 +287,7 @@ class BaseModule(Predictor):
     def _log_scores(self, name: str) -> None:
         scores: Any = self.scores[name]
         # torchmetrics has reduced the counts over ranks: the mean over ranks is a mean of equal numbers
-        self.log_dict(scores.compute(), sync_dist=self.trainer.world_size > 1)
+        log_epoch(self, scores.compute(), ended=False)
         scores.reset()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Nested]:

@@ -24,6 +24,7 @@ from lightning_base.samples.payload import Rows, blocks
 from lightning_base.samples.samples import Samples
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import table_columns
+from lightning_base.tasks.epoch_log import log_epoch
 from lightning_base.tasks.frechet import MOST, Count, FrechetDistance
 from lightning_base.tasks.losses import EpochLoss
 from lightning_base.tasks.predictor import Output, Scorer
@@ -270,15 +271,16 @@ class GAN(BaseModule):
 
     def on_train_epoch_end(self) -> None:
         """Lightning's hook: the epoch's mean losses and the learning rates, and the schedulers' steps."""
+        found: dict[str, Tensor | float] = {}
         if self._losses.count:
             self.demand_finite_loss()
-            self._log_epoch("train_loss", self._losses.total / self._losses.count)
-            for name, part in zip(NAMES, self._parts, strict=True):
-                self._log_epoch(name, part.total / part.count)
+            found["train_loss"] = self._losses.total / self._losses.count
+            found |= {name: part.total / part.count for name, part in zip(NAMES, self._parts, strict=True)}
         self._losses, self._parts = EpochLoss(), (EpochLoss(keep=False), EpochLoss(keep=False))
         optimizers: Any = self.optimizers()
         for name, optimizer in zip(self.parts, optimizers, strict=True):
-            self._log_epoch(f"lr-{name}", float(optimizer.param_groups[0]["lr"]))
+            found[f"lr-{name}"] = float(optimizer.param_groups[0]["lr"])
+        log_epoch(self, found, ended=True)
         for config in self.trainer.lr_scheduler_configs:
             scheduler: Any = config.scheduler
             scheduler.step()
