@@ -240,11 +240,15 @@ class AnyDataset(BaseDataModule):
         return self.trainer is not None and self.trainer.predicting
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Lightning's hook: as their data module, or their module, has it."""
+        """Lightning's hook: as their data module, or their module, has it; of several batches, of each."""
+        if _several(batch):
+            return [self.on_before_batch_transfer(one, dataloader_idx) for one in batch]
         return self._hooked("on_before_batch_transfer", batch, dataloader_idx)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Lightning's hook, likewise."""
+        if _several(batch):
+            return [self.transfer_batch_to_device(one, device, dataloader_idx) for one in batch]
         if isinstance(batch, Batch):
             rest = super().transfer_batch_to_device(batch._replace(x=None), device, dataloader_idx)
             return rest._replace(x=self._moved(batch.x, device, dataloader_idx))
@@ -252,7 +256,7 @@ class AnyDataset(BaseDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Lightning's hook, likewise; a task of ours gets the items' input alone."""
-        if isinstance(batch, list) and batch and isinstance(batch[0], Batch):
+        if _several(batch):
             return [self.on_after_batch_transfer(one, dataloader_idx) for one in batch]
         found = self._hooked("on_after_batch_transfer", batch, dataloader_idx)
         return self.transform(found) if isinstance(found, Batch) else found
@@ -283,6 +287,11 @@ class AnyDataset(BaseDataModule):
         if self.for_others or not isinstance(batch, Batch):
             return batch
         return batch._replace(x=parted(batch.x, self.targets if not is_listed(self.targets) else None)[0])
+
+
+def _several(batch: Any) -> bool:
+    """Whether these are the batches of several steps."""
+    return isinstance(batch, list) and bool(batch) and isinstance(batch[0], Batch)
 
 
 def demand_same(items: Any, samples: Samples, target: Finder) -> None:

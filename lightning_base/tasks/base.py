@@ -16,7 +16,7 @@ from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
-from lightning_base.tasks.epoch_log import log_epoch
+from lightning_base.tasks.epoch_log import alone, log_epoch, log_now
 from lightning_base.tasks.given import by_name
 from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
@@ -25,6 +25,8 @@ from lightning_base.tasks.predictor import Output, Predictor
 from lightning_base.tasks.schedules import total_steps
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 from lightning_base.tasks.several_steps import all_but_last
+
+SCORED = {"fit": ("val",), "validate": ("val",), "test": ("test",), "predict": ()}  # by stage
 
 
 class BaseModule(Predictor):
@@ -120,15 +122,15 @@ class BaseModule(Predictor):
     def penalty(self) -> Tensor:
         """l1·Σ|w| + l2/2·Σw² over the penalised weights, a scalar ()."""
         weights = [p for p in self.network.parameters() if p.requires_grad and (self.penalize_all or p.ndim > 1)]
-        total = torch.zeros((), device=self.device)
+        parts = []
         if self.l1:
-            total = total + self.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
+            parts.append(self.l1 * torch.stack([w.abs().sum() for w in weights]).sum())
         if self.l2:
-            total = total + self.l2 / 2 * torch.stack([w.square().sum() for w in weights]).sum()
-        return total
+            parts.append(self.l2 / 2 * torch.stack([w.square().sum() for w in weights]).sum())
+        return sum(parts[1:], parts[0]) if parts else torch.zeros((), device=self.device)
 
     def setup(self, stage: str) -> None:
-        """Lightning's hook: meets the data, and makes the metrics of validation and test."""
+        """Lightning's hook: meets the data, and makes the metrics that are scored now."""
         data = self.trainer.datamodule if self._trainer is not None else None  # type: ignore[attr-defined]
         if isinstance(data, BaseDataModule):
             self.use(data)
@@ -137,8 +139,9 @@ class BaseModule(Predictor):
         group = data_ranks(self._trainer).group
         if on_tpu(self._trainer):
             self.scores = OnHost()
-        for name in ("val", "test"):
-            self.scores[name] = self.all_metrics().clone(prefix=f"{name}_")
+        for name in SCORED[stage]:
+            self.scores[name] = self.all_metrics()
+            self.scores[name].prefix = f"{name}_"
             for metric in self.scores[name].modules():
                 if isinstance(metric, Metric):
                     metric.process_group = group
@@ -171,8 +174,11 @@ class BaseModule(Predictor):
         loss = self.loss_of(batch, batch_idx)
         logs = (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
         if logs and not on_tpu(self.trainer):
-            synced = self.trainer.world_size > 1
-            self.log("train_loss_step", self.step_loss, batch_size=len(batch.rows), sync_dist=synced)
+            if alone(self.trainer):
+                log_now(self, {"train_loss_step": self.step_loss})
+            else:
+                synced = self.trainer.world_size > 1
+                self.log("train_loss_step", self.step_loss, batch_size=len(batch.rows), sync_dist=synced)
         return loss
 
     def loss_of(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -143,9 +143,9 @@ class Classification(BaseModule):
             hard = self.weight is not None and not batch.y.is_floating_point()  # else torch's mean is plain
             how = "sum" if hard and self._some_weigh_nothing() else "mean"
             loss = F.cross_entropy(logits, batch.y, self.weight, reduction=how, label_smoothing=self.label_smoothing)
-            if hard:
+            if hard and (how == "sum" or self._trainer is None or self._trainer.world_size > 1):
                 assert self.weight is not None
-                weight = self.weight[batch.y].sum()
+                weight = self.weight[batch.y].sum()  # one process alone need not know it
                 if how == "sum":  # torch's mean is 0/0 for a batch of such samples alone
                     loss = loss / torch.where(weight > 0, weight, 1)
         else:

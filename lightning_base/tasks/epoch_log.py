@@ -26,11 +26,17 @@ def log_epoch(task: LightningModule, values: Mapping[str, Tensor | float], ended
     trainer: Any = task.trainer
     if not values:
         return
-    if not _alone(trainer) or any(isinstance(v, Tensor) and v.numel() != 1 for v in values.values()):
+    if not alone(trainer) or any(isinstance(v, Tensor) and v.numel() != 1 for v in values.values()):
         if on_tpu(trainer):  # what Lightning keeps on the device joins the next step's program
             values = {name: torch.as_tensor(value).cpu() for name, value in values.items()}
         task.log_dict(dict(values), sync_dist=trainer.world_size > 1)
         return
+    log_now(task, values, ended)
+
+
+def log_now(task: LightningModule, values: Mapping[str, Tensor | float], ended: bool = False) -> None:
+    """As `log_epoch`, in a training by one process; of steps too, several of which are taken in one call."""
+    trainer: Any = task.trainer
     found = {name: _number(value, task.device) for name, value in values.items()}
     trainer.callback_metrics.update(found)
     trainer.logged_metrics.update(found)
@@ -41,7 +47,8 @@ def log_epoch(task: LightningModule, values: Mapping[str, Tensor | float], ended
         logger.save()
 
 
-def _alone(trainer: Trainer) -> bool:
+def alone(trainer: Trainer) -> bool:
+    """Whether this is the only process of a training."""
     fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
     return fitting and trainer.world_size == 1 and not on_tpu(trainer)
 

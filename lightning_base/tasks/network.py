@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -23,16 +24,24 @@ def outputs(network: nn.Module, x: Inputs, lengths: Lengths, cast: Callable[[Ten
         lengths: of padded ones.
         cast: brings an input to the network's precision and memory format.
     """
+    taken = parameters(type(network).forward)
+    if isinstance(x, Tensor) and "lengths" not in taken and "attention_mask" not in taken:
+        return logits(network(cast(x)))
     x = passed(network, x)
     named = x if isinstance(x, dict) else {"": x}
     known = lengths if isinstance(lengths, dict) else {"": lengths}
-    taken = inspect.signature(type(network).forward).parameters
     more: dict[str, Any] = {key: known.get(name) for name in named if (key := f"{name}_lengths".lstrip("_")) in taken}
     if isinstance(x, dict):
         return logits(network(**{name: cast(value) for name, value in x.items()}, **more))
     if "attention_mask" in taken and x.ndim == 2 and not x.is_floating_point():
         more["attention_mask"] = attention_mask(x, known.get(""))
     return logits(network(cast(x), **more))
+
+
+@lru_cache(maxsize=64)  # it would take a tenth of a small network's step
+def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a function's parameters."""
+    return tuple(inspect.signature(function).parameters)
 
 
 def attention_mask(x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -65,7 +74,7 @@ def passed(network: nn.Module, x: Inputs) -> Inputs:
     """The inputs, without what was put beside texts (`<name>_places`, `<name>_text`) where the network takes it not."""
     if not isinstance(x, dict):
         return x
-    taken = inspect.signature(type(network).forward).parameters
+    taken = parameters(type(network).forward)
     beside = {f"{name}{ending}" for name in x for ending in (PLACES, TEXT)}
     return {name: part for name, part in x.items() if name not in beside or name in taken}
 

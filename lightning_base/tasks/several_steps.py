@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
+from lightning_base.tasks.epoch_log import log_now
 
 
 def all_but_last(task: Any, batches: list[Batch], first: int) -> None:
@@ -16,12 +18,20 @@ def all_but_last(task: Any, batches: list[Batch], first: int) -> None:
         task: a BaseModule which trains, with one optimizer, in one process and in full precision.
         batches: preprocessed.
         first: number of the first of them in the epoch, from 0.
+
+    Raises:
+        UserError: for a loss that is no number, or a callback that changes meanwhile what a step is.
     """
     trainer = task.trainer
     loop, optimizer = trainer.fit_loop.epoch_loop, trainer.optimizers[0]
     counts = loop.automatic_optimization.optim_progress.optimizer
     every_step = [config for config in trainer.lr_scheduler_configs if config.interval == "step"]
     clip, algorithm = trainer.gradient_clip_val, trainer.gradient_clip_algorithm
+    if trainer.accumulate_grad_batches != 1 or loop.automatic_optimization._skip_backward:
+        raise ConfigError(
+            "model.steps_per_execution: a callback has set trainer.accumulate_grad_batches or left out backward passes "
+            "while training, which several steps in one call do not heed; give model.steps_per_execution: 1"
+        )
     for i, batch in enumerate(batches[:-1]):
         loss = task.loss_of(batch, first + i)
         optimizer.zero_grad()
@@ -37,8 +47,6 @@ def all_but_last(task: Any, batches: list[Batch], first: int) -> None:
         for config in every_step:
             task.lr_scheduler_step(config.scheduler, None)
         if trainer.global_step % trainer.log_every_n_steps == 0:
-            step, epoch = loop._batches_that_stepped, float(trainer.current_epoch)
-            for logger in trainer.loggers:
-                logger.log_metrics({"train_loss_step": float(task.step_loss), "epoch": epoch}, step=step)
+            log_now(task, {"train_loss_step": task.step_loss})
             task.demand_finite_loss()
         loop._batches_that_stepped += 1  # what loggers count by has no public name

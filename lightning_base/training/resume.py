@@ -4,7 +4,6 @@ A run that was killed goes on from checkpoint.resume_point and ends bit-identica
 """
 
 import json
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from lightning_base.training.checkpoint import RESUME, STEP
 from lightning_base.training.csv_logger import MetricsCSV
 from lightning_base.training.rank_state import capture, restore
 from lightning_base.training.signals import raised
+from lightning_base.training.tensorboard_logger import TensorBoard
 
 SECONDS = "LIGHTNING_BASE_CHECKPOINT_SECONDS"
 STAMP, SETTINGS, SIZES = "lightning_base", "settings", "sizes"  # the key of what a checkpoint tells of its run; in it
@@ -46,20 +46,20 @@ def _together(trainer: Trainer) -> int:
     return data.together if isinstance(data, BaseDataModule) else 1
 
 
-def _go_on_by(trainer: Trainer, together: int) -> None:
+def _go_on_by(trainer: Trainer, together: int, checkpoint: dict[str, Any]) -> None:
     """Has an epoch that goes on from its middle take as many batches in one call as before: Lightning counts calls.
 
-    Raises:
-        CheckpointError: where one at a time is asked for now.
+    Where they are taken one at a time now, the counts become those of batches.
     """
     if together == _together(trainer):
         return
-    if together > 1 and _together(trainer) == 1:
-        raise CheckpointError(
-            f"the checkpoint is of an epoch's middle, with {together} steps in one call, and something asks for one "
-            "at a time now (model.steps_per_execution, or a callback that acts at each step); go on as it was begun"
-        )
-    trainer.datamodule.together = together  # type: ignore[attr-defined]
+    if together == 1 or _together(trainer) > 1:
+        trainer.datamodule.together = together  # type: ignore[attr-defined]
+        return
+    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    more = progress["current"]["processed"] * (together - 1)
+    for counts in (progress["current"], progress["total"]):
+        counts.update({name: counts[name] + more for name in ("ready", "started", "processed", "completed")})
 
 
 def resumable(trainer: Trainer, pl_module: LightningModule, batch_idx: int) -> bool:
@@ -150,7 +150,7 @@ class ExactResume(Callback):
         """Lightning's hook: takes what was kept; strategies that load late begin here."""
         self._kept = checkpoint.get(RESUME, {})
         if trainer.training and self._kept.get("place") == "batch":
-            _go_on_by(trainer, self._kept.get("together", 1))
+            _go_on_by(trainer, self._kept.get("together", 1), checkpoint)
         if self._kept and trainer.training and trainer.strategy.restore_checkpoint_after_setup:
             self._begin(trainer)
 
@@ -296,7 +296,7 @@ class LastCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
         )
         self._stop, self._settings = False, json.dumps(settings, sort_keys=True, default=str)
-        self._every, self._written = seconds_between(), -math.inf
+        self._every, self._written = seconds_between(), 0.0
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning's hook: writes it where it is due."""
@@ -316,7 +316,7 @@ class LastCheckpoint(ModelCheckpoint):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Lightning's hook: every checkpoint of the run gets the stamp, and the log is as far as it is."""
         for logger in trainer.loggers:
-            if isinstance(logger, MetricsCSV):
+            if isinstance(logger, MetricsCSV | TensorBoard):
                 logger.flush()
         sizes = dict(getattr(pl_module, "sizes", {}))
         stamp: dict[str, Any] = {"should_stop": trainer.should_stop, SETTINGS: self._settings, SIZES: sizes}
@@ -330,6 +330,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._stop = bool(checkpoint.get(STAMP, {}).get("should_stop", False))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook: takes the kept decision up again."""
+        """Lightning's hook: takes the kept decision up again, and counts seconds from here."""
         super().on_train_start(trainer, pl_module)
+        self._written = time.monotonic()
         trainer.should_stop = trainer.should_stop or self._stop

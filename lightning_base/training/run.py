@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import (
     ProgressBar,
     Timer,
 )
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.nn.parameter import UninitializedParameter
@@ -38,6 +38,7 @@ from lightning_base.training.config_errors import refusal
 from lightning_base.training.csv_logger import MetricsCSV
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.seeds import derive_seed, seed_all
+from lightning_base.training.tensorboard_logger import TensorBoard
 from lightning_base.training.watch import Watch
 
 REFIT = 2**32 - 1  # stands for the fold in a refit's seed; no fold has this number
@@ -175,7 +176,7 @@ def _loggers(given: Any, directory: Path) -> list[Logger]:
     if given is False:
         loggers: list[Logger] = []
     elif given is None or given is True:
-        loggers = [TensorBoardLogger(save_dir=str(directory), name="tensorboard", version="")]
+        loggers = [TensorBoard(directory)]
     else:
         loggers = list(given) if isinstance(given, list | tuple) else [given]
     return [*loggers, MetricsCSV(directory / "metrics.csv")]

@@ -11,8 +11,11 @@ import torch
 
 import lightning_base as lb
 from lightning_base.errors import Stopped
+from lightning_base.samples.batch import Batch
+from lightning_base.tasks import Classification
+from lightning_base.tasks.predictor import Output
 from lightning_base.training.experiment import Experiment
-from lightning_base.training.grouping import reasons, steps_per_call
+from lightning_base.training.grouping import bytes_of_batch, logs_itself, reasons, steps_per_call
 from lightning_base.training.run import build
 from lightning_base.verbs.opening import open_files
 from tests.helpers import CONFIGS, checkpoint
@@ -26,6 +29,7 @@ SMALL = {
     "model.network.widths": [8],
     "audit": "off",
 }
+LIGHTNING = "lightning.pytorch.callbacks"
 CYCLE = {"model.scheduler": "lightning_base.tasks.schedules.OneCycle"}
 COSINE = {"model.scheduler": {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": {"T_max": 3}}}
 CLIP = {"trainer.gradient_clip_val": 0.5}
@@ -102,6 +106,53 @@ def test_what_acts_at_each_step_has_them_taken_one_at_a_time(work: Path, overrid
     assert any(why in reason for reason in reasons(run))
 
 
+class Logs(Classification):
+    """Logs at each step."""
+
+    def step(self, batch: Batch) -> Output:
+        out = super().step(batch)
+        if self.training:
+            self.log("seen", float(len(batch.rows)))
+        return out
+
+
+def test_a_task_that_logs_at_each_step_has_them_taken_one_at_a_time() -> None:
+    assert logs_itself(Logs) == "step"
+    assert logs_itself(Classification) is None
+
+
+def test_batches_that_take_much_room_are_not_held_together(work: Path) -> None:
+    run = build(opened({}), 0, work / "x")
+    sample = 4 * 8 * 8 + 3 * 8  # a float32 image; its row, key and target
+    assert bytes_of_batch(run) == 64 * sample
+    run.datamodule.batch_size = 2**26 // sample // 3
+    assert steps_per_call(run) == 3
+    run.datamodule.batch_size = 2**20
+    assert steps_per_call(run) == 1
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        {"class_path": f"{LIGHTNING}.StochasticWeightAveraging", "init_args": {"swa_lrs": 0.01, "swa_epoch_start": 1}},
+        {"class_path": f"{LIGHTNING}.GradientAccumulationScheduler", "init_args": {"scheduling": {1: 2}}},
+        {"class_path": f"{LIGHTNING}.EarlyStopping", "init_args": {"monitor": "train_loss_step", "patience": 1}},
+        {"class_path": f"{LIGHTNING}.LearningRateMonitor", "init_args": {"logging_interval": "step"}},
+    ],
+    ids=["swa", "accumulation by epoch", "follows a step's loss", "rate by step"],
+)
+def test_callbacks_find_what_they_find_one_at_a_time(work: Path, callback: dict[str, Any]) -> None:
+    options = {"trainer.callbacks": [callback]}
+    assert_equal(trained("one", 1, **options), trained("many", 16, **options))
+
+
+def test_what_a_callback_changes_while_training_is_refused(work: Path) -> None:
+    options = {"trainer.callbacks": ["tests.training.stopping.Accumulating"]}
+    with pytest.raises(lb.errors.FoldsFailed, match=r"give model\.steps_per_execution: 1"):
+        trained("x", 16, **options)
+    trained("one", 1, **options)
+
+
 def test_a_run_that_is_stopped_inside_an_epoch_goes_on_to_the_same_end(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,8 +165,12 @@ def test_a_run_that_is_stopped_inside_an_epoch_goes_on_to_the_same_end(
     kept = torch.load("runs/stopped/crossval/fold_0/checkpoints/step.ckpt", weights_only=True)
     assert kept["global_step"] == 44
     monkeypatch.delenv("STOP_AT")
+    shutil.copytree("runs/stopped", "kept")
     stopped = trained("stopped", 16, **options, **{"model.network": STOPPING})  # goes on by fours
     assert_equal(stopped, whole)
+    shutil.rmtree("runs/stopped")
+    shutil.move("kept", "runs/stopped")
+    assert_equal(trained("stopped", 1, **options, **{"model.network": STOPPING}), whole)  # goes on one by one
 
 
 STOPPING = {"class_path": "tests.training.stopping.Stopping", "init_args": {"widths": [8]}}
