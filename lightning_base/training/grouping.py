@@ -29,6 +29,7 @@ OF_TASK = (
     *("training_step", "backward", "optimizer_step", "optimizer_zero_grad", "lr_scheduler_step", "on_train_batch_end"),
     *AT_STEPS,
 )
+SHIPPED = ("lightning.", "pytorch_lightning.", "lightning_base.")
 # these look on, or count calls as Lightning does
 OURS = (Acquaintance, EpochSeed, ExactResume, LastCheckpoint, Preemption, TimedCheckpoint, Told, Watch)
 
@@ -79,4 +80,6 @@ def acts_at_steps(callback: Any) -> bool:
         return bool(callback._every_n_train_steps) or callback._train_time_interval is not None
     if type(callback) is LearningRateMonitor:
         return callback.logging_interval != "epoch"
+    if type(callback).__module__.startswith(SHIPPED):
+        return True  # averages, pruning, other accumulations: some act without a hook of a step
     return any(is_overridden(hook, callback, parent=Callback) for hook in AT_STEPS)
