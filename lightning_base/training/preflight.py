@@ -16,14 +16,16 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.cli import ReduceLROnPlateau
 
-from lightning_base.data.check import try_augmentations
+from lightning_base.data.check import first_training_batch, try_augmentations
 from lightning_base.data.first import first_batch
+from lightning_base.data.loading import paced
 from lightning_base.data.resolved import demand_resolved
+from lightning_base.data.steps import demand_counted
 from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tasks.schedules import StepSchedule, demand_counted
+from lightning_base.tasks.schedules import StepSchedule
 from lightning_base.tools.imports import fault, naming_faults
 from lightning_base.training.averaging import demand_averages
 from lightning_base.training.limits import demand_sensible, takes_all
@@ -67,6 +69,7 @@ def preflight(run: Run) -> None:
     demand_vocabulary(run)
     _try(run)
     try_augmentations(data)
+    try_paced(run)
     try:
         optimizers = run.model.configure_optimizers()
     except UserError:
@@ -88,6 +91,22 @@ def _try(run: Run) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         run.model.check(batch)
+
+
+def try_paced(run: Run) -> None:
+    """Lets the network take two samples as they are in the first step, where an augmentation follows the steps.
+
+    Raises:
+        ConfigError: for a training whose number of steps is not known, or a network that does not take them.
+    """
+    data = run.datamodule
+    if (op := next((op for op in data.augment if op.paced), None)) is None:
+        return
+    demand_counted(run.trainer, paced(op))
+    try:
+        run.model.check(first_training_batch(data))
+    except ConfigError as error:
+        raise ConfigError(f"{paced(op)}: the network does not take what it makes: {error}") from error
 
 
 def demand_vocabulary(run: Run) -> None:
