@@ -12,7 +12,7 @@ from PIL import Image
 
 import lightning_base as lb
 from models.fast_resnet import FastResNet
-from tests.helpers import CONFIGS, Run, assert_same_training, crossval, refused, weights
+from tests.helpers import CONFIGS, Run, assert_same_training, crossval, read_json, refused, weights
 from tests.support.forks import Forks
 from tests.support.resumed import KILL, TIMED
 
@@ -92,23 +92,26 @@ def test_steps_see_small_images_in_their_share_of_the_training(
         return forward(self, x)
 
     monkeypatch.setattr(FastResNet, "forward", watched)
-    lb.fit(CONFIG, overrides={**SMALL, "data.root": str(images)})
+    lb.crossval(CONFIG, overrides={**SMALL, "data.root": str(images)}, folds=[0], audit="off")
     assert [side for training, side in seen if training] == [22] * 6 + [32] * 4  # 80 images in batches of 16, twice
-    assert {side for training, side in seen[3:] if not training} == {32}
+    first = [training for training, _ in seen].index(True)
+    assert [side for training, side in seen[first:] if not training][-4:] == [32] * 4, "and whole ones where scored"
 
 
 @pytest.mark.slow
 def test_a_kill_changes_nothing(forks: Forks, tmp_path: Path, images: Path) -> None:
     every = ("--trainer.callbacks.every_n_steps", 2)
-    words = ["fit", *options(images, **{"trainer.max_epochs": 3}), *TIMED, *every, *KILL]
+    alone = ("--audit", "off", "--folds", "[0]")
+    words = ["crossval", *options(images, **{"trainer.max_epochs": 3}), *alone, *TIMED, *every, *KILL]
     for part in ("whole", "killed"):
         (tmp_path / part).mkdir()
     assert forks(tmp_path / "whole", *words) == [0], (tmp_path / "whole" / "log").read_text()
-    fit = Path("runs") / "cifar10_fast" / "fit"
-    last = ["--ckpt_path", fit / "version_0" / "checkpoints" / "last.ckpt"]
-    assert forks(tmp_path / "killed", *words, KILL="0:7:backward") == [-9]
-    assert forks(tmp_path / "killed", *words, *last) == [0], (tmp_path / "killed" / "log").read_text()
-    assert_same_training(tmp_path / "killed" / fit / "version_1", tmp_path / "whole" / fit / "version_0")
+    for kill in ("7:backward", "10:batch"):  # 15 steps, the first 9 with small images
+        assert forks(tmp_path / "killed", *words, KILL=f"0:{kill}") == [-9]
+    assert forks(tmp_path / "killed", *words) == [0], (tmp_path / "killed" / "log").read_text()
+    whole, killed = (crossval("cifar10_fast", tmp_path / part) / "fold_0" for part in ("whole", "killed"))
+    assert read_json(killed / "result.json")["resumed"]
+    assert_same_training(killed, whole)
 
 
 @pytest.mark.parametrize(
