@@ -81,8 +81,9 @@ def test_predictions_are_the_mean_of_the_logits_of_each_image_and_its_mirror_ima
     assert not np.allclose(found, torch.softmax(alone.double(), 1).numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("steps", [1, 4])
 def test_steps_see_small_images_in_their_share_of_the_training(
-    work: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+    work: Path, images: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     seen: list[tuple[bool, int]] = []
     forward = FastResNet.forward
@@ -92,7 +93,12 @@ def test_steps_see_small_images_in_their_share_of_the_training(
         return forward(self, x)
 
     monkeypatch.setattr(FastResNet, "forward", watched)
-    lb.crossval(CONFIG, overrides={**SMALL, "data.root": str(images)}, folds=[0], audit="off")
+    lb.crossval(
+        CONFIG,
+        overrides={**SMALL, "data.root": str(images), "model.steps_per_execution": steps},
+        folds=[0],
+        audit="off",
+    )
     assert [side for training, side in seen if training] == [22] * 6 + [32] * 4  # 80 images in batches of 16, twice
     first = [training for training, _ in seen].index(True)
     assert [side for training, side in seen[first:] if not training][-4:] == [32] * 4, "and whole ones where scored"
