@@ -27,7 +27,7 @@ from lightning_base.tools.files import read_json
 from models.fast_resnet import FastResNet
 
 CONFIG = Path(__file__).parent.parent / "configs" / "cifar10_fast.yaml"
-EPOCHS, BATCH, RATE, MOMENTUM, DECAY, SMOOTHING = 4, 128, 0.1, 0.9, 5e-4, 0.2
+EPOCHS, BATCH, RATE, MOMENTUM, DECAY, SMOOTHING = 4, 128, 0.2, 0.9, 1e-3, 0.2
 PADDING, SMALL, UNTIL, RISE, START = 2, 22, 0.6, 0.25, 0.04
 
 

@@ -117,7 +117,7 @@ def main(root: Path, kind: str, noise: float, config: Path, n: int, seed: int) -
     right = (corrected["target"] == true.reindex(corrected["id"]).to_numpy()).mean()
     print(f"{config.stem}, {kind}: {len(table)} images, crossval {trained:.0f} s, audit --labels {audited:.0f} s")
     print(f"wrong labels: {wrong.mean():.1%} of all, {wrong[issues].mean():.1%} of {issues.sum()} suspects")
-    for top in FIRST:
+    for top in sorted({min(top, len(wrong)) for top in FIRST}):
         first = wrong[:top]
         low, high = proportion_interval(int(first.sum()), len(first))
         print(f"first {len(first)}: {first.mean():.1%} wrong (95 % interval {low:.1%} … {high:.1%})")

@@ -148,6 +148,6 @@ def test_a_stage_halves_the_image_and_adds_its_second_convolution_to_the_first()
     stage = FastResNet(widths=(6,)).stages[0].eval()
     x = torch.randn(2, 24, 10, 10)
     with torch.no_grad():
-        first = F.relu(stage.bn1(F.max_pool2d(F.conv2d(x, stage.conv1.weight, padding=1), 2)))
-        second = F.relu(stage.bn2(F.conv2d(first, stage.conv2.weight, padding=1)))
+        first = F.gelu(stage.bn1(F.max_pool2d(F.conv2d(x, stage.conv1.weight, padding=1), 2)))
+        second = F.gelu(stage.bn2(F.conv2d(first, stage.conv2.weight, padding=1)))
         torch.testing.assert_close(stage(x), first + second)
