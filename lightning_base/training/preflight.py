@@ -17,9 +17,8 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import ReduceLROnPlateau
 from torch import nn
 
-from lightning_base.data.check import first_training_batch, try_augmentations
+from lightning_base.data.check import try_augmentations, try_first_step
 from lightning_base.data.first import first_batch
-from lightning_base.data.loading import paced
 from lightning_base.data.resolved import demand_resolved
 from lightning_base.data.steps import demand_counted
 from lightning_base.distributed import strategies
@@ -77,7 +76,7 @@ def preflight(run: Run) -> None:
     demand_vocabulary(run)
     _try(run)
     try_augmentations(data)
-    try_paced(run)
+    try_first_step(data, run.trainer, run.model.check)
     try:
         optimizers = run.model.configure_optimizers()
     except UserError:
@@ -108,22 +107,6 @@ def _try(run: Run) -> None:
             "it is the mean of theirs, which is another loss; one that gives a number per sample is the same",
             soft_wrap=True,
         )
-
-
-def try_paced(run: Run) -> None:
-    """Lets the network take two samples as they are in the first step, where an augmentation follows the steps.
-
-    Raises:
-        ConfigError: for a training whose number of steps is not known, or a network that does not take them.
-    """
-    data = run.datamodule
-    if (op := next((op for op in data.augment if op.paced), None)) is None:
-        return
-    demand_counted(run.trainer, paced(op))
-    try:
-        run.model.check(first_training_batch(data))
-    except ConfigError as error:
-        raise ConfigError(f"{paced(op)}: the network does not take what it makes: {error}") from error
 
 
 def demand_vocabulary(run: Run) -> None:
