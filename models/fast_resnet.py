@@ -62,7 +62,7 @@ class Stage(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
-        for conv in (self.conv1, self.conv2):  # as many channels as there are are handed on at first, the rest is random
+        for conv in (self.conv1, self.conv2):  # at first it hands its channels on; what filters are left are random
             nn.init.dirac_(conv.weight.data[: conv.in_channels])
 
     def forward(self, x: Tensor) -> Tensor:
