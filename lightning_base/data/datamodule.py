@@ -313,7 +313,7 @@ class BaseDataModule(Loading):
             UserError: where the preprocessing is not fitted.
         """
         self.need_fit()
-        context = Context(len(self.classes), self.preprocess.numeric, self.preprocess.numeric_parts)
+        context = Context(len(self.classes), self.preprocess.numeric, self.preprocess.numeric_parts, self.progress())
         return transformed(batch, self.preprocess, self.augment, self.fold_seed, epoch, context)
 
     def forget_checkpoint(self) -> None:

@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.data.steps import total_steps
 from lightning_base.distributed.strategies import clip_norm, data_ranks, forget, shard, total
 from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
+from lightning_base.tasks.fitted import fit_layers
 from lightning_base.tasks.given import by_name
 from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.network import in_channels_last
 from lightning_base.tasks.predictor import Output, Predictor
-from lightning_base.tasks.schedules import total_steps
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 from lightning_base.tasks.several_steps import all_but_last
 
@@ -131,6 +132,8 @@ class BaseModule(Predictor):
         data = self.trainer.datamodule if self._trainer is not None else None  # type: ignore[attr-defined]
         if isinstance(data, BaseDataModule):
             self.use(data)
+            if stage == "fit":
+                self.fit_layers(data)
         if self.channels_last:
             in_channels_last(self.network)  # lazy layers have their weights by now
         group = data_ranks(self._trainer).group
@@ -141,6 +144,10 @@ class BaseModule(Predictor):
             for metric in self.scores[name].modules():
                 if isinstance(metric, Metric):
                     metric.process_group = group
+
+    def fit_layers(self, data: BaseDataModule) -> None:
+        """Fits the layers of the network that are fitted on training inputs (lightning_base.tasks.fitted)."""
+        fit_layers(self.network, data, lambda batch: self.outputs(batch.x, batch.lengths))
 
     def configure_model(self) -> None:
         """Lightning's hook: shards the network where the strategy does, and compiles it where it is asked for."""

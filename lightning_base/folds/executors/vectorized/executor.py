@@ -125,6 +125,7 @@ def begin(run: Run) -> Run:
     run.model.trainer, run.trainer.datamodule = run.trainer, run.datamodule  # type: ignore[attr-defined]
     run.trainer.state.fn = TrainerFn.FITTING
     run.model.use(run.datamodule)
+    run.model.fit_layers(run.datamodule)
     return run
 
 
