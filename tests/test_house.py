@@ -22,8 +22,8 @@ FACES = {
         *("Source", "Spans", "Targets", "Texts", "answer_values", "text_values"),
     ],
     "tasks": [
-        *("BaseModule", "Binary", "Classification", "Detection", "Focal", "GAN", "LanguageModel", "MultiLabel"),
-        *("Output", "Quantiles", "Regression", "Translation"),
+        *("BaseModule", "Binary", "Classification", "Detection", "Focal", "GAN", "InitFrom", "LanguageModel"),
+        *("MultiLabel", "Output", "Quantiles", "Regression", "Translation"),
     ],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"],
     "splitters": [

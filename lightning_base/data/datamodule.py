@@ -14,11 +14,12 @@ from torch import Tensor
 from lightning_base.augment import Augmentation, Context
 from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data.loading import Loading, transformed
+from lightning_base.data.options import demand_options
 from lightning_base.data.pool import DIVIDING, NEITHER, Division, Pool, Pools, Role, Source, Sources, source_of
 from lightning_base.data.trained import SEALED, TrainedOn, form_of
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.distributed.tpu import on_tpu
-from lightning_base.errors import CheckpointError, ConfigError, DataError
+from lightning_base.errors import CheckpointError, DataError
 from lightning_base.preprocess.base import Preprocess, recoded
 from lightning_base.preprocess.standardize import Normalize, Standardize
 from lightning_base.samples.batch import Batch
@@ -28,8 +29,7 @@ from lightning_base.samples.samples import Samples
 from lightning_base.sources.fetch import Resource, demand_fetched, fetch
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
-from lightning_base.splitters.split import WHOLE, Split, Splitter, demand_splitter, seal
-from lightning_base.tools.choices import demand_choices
+from lightning_base.splitters.split import WHOLE, Split, Splitter, seal
 
 
 @dataclass(kw_only=True, eq=False)
@@ -49,6 +49,7 @@ class BaseDataModule(Loading):
         test_size: share of the source that is sealed as the test source before anything else is done: the latest
             samples where the data has a time, whole groups where it has groups, else stratified by class.
         test_seed: draws the sealed share; its own, so that another experiment seed cannot move samples out of it.
+        per_class: so many samples of each class are the pool, drawn from test_seed once the test share is sealed.
         inner_val: share of each fold's training part that validation during training sees in place of the held-out
             samples, so that what stops training early or picks a checkpoint is not what scores it; taken by time, by
             group or at random as `test_size` is. Preprocessing is then fitted without it.
@@ -73,6 +74,7 @@ class BaseDataModule(Loading):
     split: Splitter | TableSplitter | None = None
     test_size: float | None = None
     test_seed: int = 0
+    per_class: int | None = None
     inner_val: float | None = None
     fetch: Sequence[Resource] = ()
     labels: str | None = None
@@ -86,23 +88,13 @@ class BaseDataModule(Loading):
 
     def __post_init__(self) -> None:
         super().__init__()
-        demand_choices(self, "data", but=("split",))
-        demand_splitter(self.split)
-        for key, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
-            if size is not None and size < 1:
-                raise ConfigError(f"data.{key}: {size} is below 1; give a positive number or null")
-        for key, part in (("test_size", self.test_size), ("inner_val", self.inner_val)):
-            if part is not None and not 0 < part < 1:
-                raise ConfigError(f"data.{key}: {part} is not between 0 and 1; give a share such as 0.2 or null")
-        if not 0 <= self.test_seed < 2**32:
-            raise ConfigError(f"data.test_seed: {self.test_seed} is no whole number from 0 to 2**32 - 1")
-        if self.workers < 0:
-            raise ConfigError(f"data.workers: {self.workers} is negative; give 0 or more threads")
+        demand_options(self)
         self.fold = self.seed = self.fold_seed = 0
         self.only: frozenset[str] | None = None
         self.predict_role: Role = "predict"
         self.fetches = True
         self._pool: Pool | None = None
+        self.inherited: TrainedOn | None = None  # what the first weights were trained on
         self.trained_on: TrainedOn | None = None  # what the loaded checkpoint says
         self._classes: tuple[str, ...] | None = None
         self._encoded: dict[Source, tuple[Samples, Samples]] = {}
@@ -200,7 +192,7 @@ class BaseDataModule(Loading):
         return None
 
     def _division(self) -> Division:
-        return Division(self.split, self.test_size, self.test_seed, self.seed, self.only)
+        return Division(self.split, self.test_size, self.test_seed, self.seed, self.only, self.per_class)
 
     def samples(self, source: Source) -> Samples:
         """The samples of a source, cleaned: "pool" without those that are sealed, "test" or "predict".
@@ -340,7 +332,7 @@ class BaseDataModule(Loading):
     def _seen(self) -> dict[str, Tensor]:
         """Hashes of the samples that train, and of those that validation in training sees in their place."""
         fold = self.folds.whole if self.fold == WHOLE else self.folds.folds[self.fold]
-        return TrainedOn.samples(self.samples("pool"), fold.train)
+        return TrainedOn.samples(self.samples("pool"), fold.train, self.inherited)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes a checkpoint's preprocessing and classes; refuses the checkpoint of another split, fold or content.

@@ -1,5 +1,6 @@
 """Tasks: what trains a network. Loss, predictions, metrics, penalties, optimizer."""
 
+from lightning_base.finetune.given import InitFrom
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.binary import Binary
 from lightning_base.tasks.classification import Classification
@@ -20,6 +21,7 @@ __all__ = [
     "Classification",
     "Detection",
     "Focal",
+    "InitFrom",
     "LanguageModel",
     "MultiLabel",
     "Output",

@@ -1,6 +1,6 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -12,6 +12,10 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.distributed.strategies import clip_norm, data_ranks, forget, shard, total
 from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError
+from lightning_base.finetune.frozen import Freezing
+from lightning_base.finetune.given import InitFrom, as_init_from
+from lightning_base.finetune.rates import demand_scale, groups, scaled
+from lightning_base.finetune.schemes import Scheme, demand_scheme
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks.given import by_name
@@ -40,6 +44,15 @@ class BaseModule(Predictor):
         compile: let torch.compile make the network's code, for the shapes that its batches have.
         metrics: of torchmetrics, scored beside the task's own where predictions are a tensor; by name, or a list, whose
             names are the classes': MulticlassCohenKappa is cohen_kappa.
+        init: what draws the first weights of linear and convolutional layers, from the fold's seed, and makes their
+            biases zero; by default they are as torch makes them.
+        init_from: weights to begin with: the path of a file, a run or a cross-validation, or an `InitFrom`. Refused
+            where they have learned from held-out samples.
+        freeze: layers that do not learn, by name or pattern: they have no gradient, decay or penalty, and are in
+            evaluation mode, so that batch norm keeps its statistics.
+        unfreeze: by epoch, from 1 on, frozen layers that learn from its beginning on.
+        lr_scale: by layer, name or pattern, the factor on the learning rate; or one factor for each layer before the
+            last, multiplied up.
 
     Attributes:
         rate: the learning rate that a search has found, in place of the optimizer's own; None without one.
@@ -63,6 +76,11 @@ class BaseModule(Predictor):
         channels_last: bool = False,
         compile: bool = False,
         metrics: dict[str, Metric] | list[Metric] | None = None,
+        init: Scheme | None = None,
+        init_from: str | InitFrom | None = None,
+        freeze: str | list[str] | None = None,
+        unfreeze: dict[int, str | list[str]] | None = None,
+        lr_scale: float | dict[str, float] | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(network, nn.Module):
@@ -75,6 +93,10 @@ class BaseModule(Predictor):
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
         self.given_metrics = by_name(metrics or {})
+        demand_scheme(init)
+        demand_scale(lr_scale)
+        self.init, self.init_from = init, as_init_from(init_from)
+        self.freezing, self.lr_scale = Freezing(freeze, unfreeze), lr_scale
         self.scores = nn.ModuleDict()
         self.rate: float | None = None
         self.may_diverge = False
@@ -83,7 +105,9 @@ class BaseModule(Predictor):
 
     def penalty(self) -> Tensor:
         """l1·Σ|w| + l2/2·Σw² over the penalised weights, a scalar ()."""
-        weights = [p for p in self.network.parameters() if p.requires_grad and (self.penalize_all or p.ndim > 1)]
+        frozen = self.freezing.names(self.network, self.freezing.epoch)
+        named = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad and name not in frozen]
+        weights = [p for _, p in named if self.penalize_all or p.ndim > 1]
         total = torch.zeros((), device=self.device)
         if self.l1:
             total = total + self.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
@@ -96,6 +120,8 @@ class BaseModule(Predictor):
         data = self.trainer.datamodule if self._trainer is not None else None  # type: ignore[attr-defined]
         if isinstance(data, BaseDataModule):
             self.use(data)
+        if stage == "fit":
+            self._freeze(0)
         group = data_ranks(self._trainer).group
         if on_tpu(self._trainer):
             self.scores = OnHost()
@@ -120,6 +146,28 @@ class BaseModule(Predictor):
         if self.compiles:
             self.network.compile(dynamic=False)
             self.compiles = False
+
+    def _freeze(self, epoch: int) -> None:
+        self.freezing.bring(self.network, epoch, self._trainer is None or self.trainer.world_size == 1)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training or evaluation mode (torch's); frozen layers stay in evaluation mode."""
+        super().train(mode)
+        self.freezing.hold(self.network)
+        return self
+
+    def on_train_start(self) -> None:
+        """Lightning's hook: freezes what is frozen in this epoch, a resumed one in its middle too."""
+        self._freeze(self.current_epoch)
+
+    def on_train_epoch_start(self) -> None:
+        """Lightning's hook: lets the layers learn whose epoch has come."""
+        self._freeze(self.current_epoch)
+
+    def on_after_backward(self) -> None:
+        """Lightning's hook: processes average the gradients of layers that learn later too, which count for nothing."""
+        if self.freezing.unfreeze and self.trainer.world_size > 1:
+            self.freezing.drop(self.network)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
@@ -254,10 +302,13 @@ class BaseModule(Predictor):
         Raises:
             UserError: for a rate or another number that is none, or a scheduler that does not say what it follows.
         """
-        optimizer = self.make_optimizer(self.parameters())
+        scale = self.lr_scale
+        optimizer = self.make_optimizer(self.parameters() if scale is None else groups(self, self.network, scale))
         for group in optimizer.param_groups if self.rate is not None else ():
             group["lr"] = self.rate
         demand_numbers(optimizer)
+        if scale is not None:
+            optimizer = scaled(optimizer)
         if self.make_scheduler is None:
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch

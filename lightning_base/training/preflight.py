@@ -23,6 +23,7 @@ from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.imports import fault, naming_faults
+from lightning_base.training.initial import check as check_initial
 from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
@@ -57,6 +58,7 @@ def preflight(run: Run) -> None:
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
     demand_training(run)
     _try(run)
+    check_initial(run)
     try_augmentations(data)
     try:
         optimizers = run.model.configure_optimizers()

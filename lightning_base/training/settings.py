@@ -21,7 +21,13 @@ FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summa
 DATA = "data.init_args."  # what stands before an option of the data module in a saved configuration
 SPLIT_KEY = f"{DATA}split"
 MODEL = "model.init_args."
-LEARNING = ("optimizer", "scheduler", "compile", "channels_last")  # of a task: they make weights, or make it fast
+# of a task: they make weights, or make it fast
+LEARNING = (
+    *("optimizer", "scheduler", "compile", "channels_last"),
+    *("init", "init_from", "freeze", "unfreeze", "lr_scale"),
+)
+# where a run's first weights stand; which they are a hash tells
+INITIAL, INITIAL_PLACE = "initial_weights", (f"{MODEL}init_from", f"{MODEL}init_from.path")
 # of data modules: how samples are got at; which ones a fold has is told by its hash
 REACHING = ("fetch", "labels", "predict", "pack", "download", "cache", "max_cache_size", "ids", "group")
 TIMING = ("time", "time_end", "role", "split_columns", "known_after")
@@ -129,7 +135,7 @@ def identity(config: Mapping[str, Any]) -> str:
         key: value
         for key, value in flat.items()
         if value is not None
-        and key not in FREE_KEYS
+        and key not in (*FREE_KEYS, *INITIAL_PLACE)
         and not key.startswith(SPLIT_KEY)
         and not (key.startswith(DATA) and key.removeprefix(DATA).partition(".")[0] in read)
         and not (key.startswith("objects.") and key.endswith((".call", ".unknown")))
