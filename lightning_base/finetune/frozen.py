@@ -37,6 +37,7 @@ class Freezing:
 
     Attributes:
         epoch: that the network was last brought to.
+        trains: whether training has begun.
 
     Raises:
         ConfigError: for an epoch that is none, or layers to unfreeze where none is frozen.
@@ -54,6 +55,7 @@ class Freezing:
         if self.unfreeze and not self.freeze:
             raise ConfigError("model.unfreeze: nothing is frozen; give model.freeze the layers that wait")
         self.epoch = 0
+        self.trains = False  # whether training has begun: Lightning warns of layers in evaluation mode before
         self._frozen: tuple[int, frozenset[str]] | None = None  # of an epoch
 
     def __bool__(self) -> bool:
@@ -124,8 +126,8 @@ class Freezing:
         self.hold(network)
 
     def hold(self, network: nn.Module) -> None:
-        """Puts frozen layers into evaluation mode."""
-        for module in held(network, self.names(network, self.epoch)) if self else ():
+        """Puts frozen layers into evaluation mode, from the beginning of training on."""
+        for module in held(network, self.names(network, self.epoch)) if self and self.trains else ():
             module.eval()
 
     def drop(self, network: nn.Module) -> None:

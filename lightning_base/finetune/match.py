@@ -22,13 +22,15 @@ class Match:
 
     Attributes:
         weights: what is loaded, by the network's names.
-        renamed: of these, those whose name in the source is another, by that.
+        came: the name that each has in the source.
+        renamed: of these, by their names in the source, those that `rename` gave another.
         left: what stays as it was, with why.
         unused: names in the source that go nowhere, with why.
         last: names of the network's last layer.
     """
 
     weights: dict[str, Tensor]
+    came: dict[str, str]
     renamed: dict[str, str]
     left: dict[str, str]
     unused: dict[str, str]
@@ -61,7 +63,8 @@ def match(source: Mapping[str, Tensor], network: nn.Module, given: InitFrom) -> 
             been there is not; the message names it.
     """
     own = dict(network.state_dict())
-    named = renamed(source, own, given.rename)
+    bare = {name: _bare(name, own, given.rename) for name in source}
+    named = renamed(bare, given.rename)
     last, new = last_layer(network), named_new(network, given)
     weights: dict[str, Tensor] = {}
     left = dict.fromkeys(own, "not in the source")
@@ -85,13 +88,13 @@ def match(source: Mapping[str, Tensor], network: nn.Module, given: InitFrom) -> 
             came[target] = name
             weights[target] = value
             del left[target]
-            if target != name:
+            if target != bare[name]:
                 moved[name] = target
     for name in beside(weights, left, came.keys()):
         del weights[name]
         moved.pop(came[name], None)
         left[name] = unused[came[name]] = "beside one of another shape"
-    found = Match(weights, moved, left, unused, last)
+    found = Match(weights, {name: came[name] for name in weights}, moved, left, unused, last)
     demand_some(found, source, own, network)
     demand_finite(found)
     demand_whole(found, new or set(last), given)
@@ -120,25 +123,24 @@ def beside(weights: Mapping[str, Tensor], left: Mapping[str, str], came: Iterabl
     return [name for name in weights if name.rpartition(".")[0] in apart]
 
 
-def renamed(source: Mapping[str, Tensor], own: Mapping[str, Tensor], rename: Mapping[str, str]) -> dict[str, str]:
+def renamed(bare: Mapping[str, str], rename: Mapping[str, str]) -> dict[str, str]:
     """What each name of a source is called in the network.
+
+    Args:
+        bare: names without wrappers, by those in the source.
+        rename: what parts of names are called, of which the longest that a name begins with counts.
 
     Raises:
         ConfigError: for a part to rename that no name begins with.
     """
-    bare = {name: _bare(name, own, rename) for name in source}
     used: set[str] = set()
     found = {}
     for name, short in bare.items():
-        olds = [old for old in rename for one in (name, short) if _begins(one, old)]
-        if not olds:
-            found[name] = short
-            continue
-        old = max(olds, key=len)
-        used.add(old)
-        start = short if _begins(short, old) else name
-        rest = start if old == "" else start[len(old) :].lstrip(".")
-        found[name] = ".".join(part for part in (rename[old], rest) if part)
+        found[name] = short
+        if olds := [old for old in rename if _begins(short, old)]:
+            old = max(olds, key=len)
+            used.add(old)
+            found[name] = ".".join(part for part in (rename[old], short[len(old) :].lstrip(".")) if part)
     for old in rename.keys() - used:
         known = list(dict.fromkeys(path for name in bare.values() for path in paths(name)))
         top = list(dict.fromkeys(name.partition(".")[0] for name in bare.values()))

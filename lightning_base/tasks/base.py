@@ -158,6 +158,7 @@ class BaseModule(Predictor):
 
     def on_train_start(self) -> None:
         """Lightning's hook: freezes what is frozen in this epoch, a resumed one in its middle too."""
+        self.freezing.trains = True
         self._freeze(self.current_epoch)
 
     def on_train_epoch_start(self) -> None:

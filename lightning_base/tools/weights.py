@@ -24,7 +24,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         CheckpointError: for a file that is not there, is no such file, needs unsafe loading, or holds no weights.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file{near_file(str(path))}; put the weights there, or name their file")
+        raise CheckpointError(f"{path}: no such file; put the weights there, or name their file{near_file(str(path))}")
     if path.suffix == ".safetensors":
         try:
             return dict(load_file(path))

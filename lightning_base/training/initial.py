@@ -130,7 +130,7 @@ def _load(run: Run, given: InitFrom, told: bool) -> dict[str, Any]:
         "source_sha256": before,
         "trained_on": "unknown" if trained.on is None else f"{len(trained.on.ids)} samples, none of them held out here",
         "notes": notes,
-        "loaded": [name for name in found.weights if name not in found.renamed.values()],
+        "loaded": found.came,
         "renamed": found.renamed,
         "left": found.left,
         "unused": found.unused,

@@ -76,8 +76,8 @@ def source_of(given: InitFrom, split: Split | None, fold: int) -> Path:
         return path
     if not path.is_dir():
         raise ConfigError(
-            f"{KEY}: {path} is not there{near_file(str(path))}; put the weights there, name their file or a run's "
-            "folder, or give null to begin without"
+            f"{KEY}: {path} is not there; put the weights there, name their file or a run's folder, or give null to "
+            f"begin without{near_file(str(path))}"
         )
     if not folds:
         return _of_run(path)
