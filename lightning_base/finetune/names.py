@@ -37,9 +37,10 @@ def covered(network: nn.Module, pattern: str, key: str) -> dict[str, int]:
             return found
     known = list(dict.fromkeys(path for name in names for path in paths(name)))
     there = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    there = there if len(there) > 1 else summed(names)
     raise ConfigError(
         f"{key}: {pattern!r} names no layer with parameters of {type(network).__name__}{suggest(tries[-1], known)}; "
-        f"there are {listed(there)} and what lies in them"
+        f"there are {listed(there)}, with what lies in them"
     )
 
 

@@ -5,8 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging
+from torch.nn.modules.batchnorm import _BatchNorm
+
 from lightning_base.errors import CheckpointError, ConfigError
 from lightning_base.finetune import schemes
+from lightning_base.finetune.frozen import held
 from lightning_base.finetune.given import KEY, InitFrom
 from lightning_base.finetune.match import Match, load, match
 from lightning_base.finetune.names import summed
@@ -36,6 +40,7 @@ def check(run: Run) -> None:
     task = run.model
     epochs = run.trainer.max_epochs if run.trainer.max_steps == -1 and run.fold != WHOLE else None
     task.freezing.demand_sense(task.network, epochs)
+    demand_own_statistics(run)
     if task.lr_scale is not None:
         factors(task.network, task.lr_scale)
     if task.init_from is None:
@@ -48,6 +53,24 @@ def check(run: Run) -> None:
     if trained.on is not None:
         ids = trained.on.ids[:0] if task.init_from.other_data else trained.on.ids
         run.datamodule.inherited = replace(trained.on, ids=ids)
+
+
+def demand_own_statistics(run: Run) -> None:
+    """Refuses to freeze batch norm whose statistics a callback would take anew: they would be those of no sample.
+
+    Raises:
+        ConfigError: naming the callback.
+    """
+    task = run.model
+    callbacks: list[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
+    if not any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks):
+        return
+    parts = held(task.network, task.freezing.names(task.network, 0))
+    if any(isinstance(module, _BatchNorm) for part in parts for module in part.modules()):
+        raise ConfigError(
+            "model.freeze: StochasticWeightAveraging takes the statistics of batch norm anew, which frozen layers keep; "
+            "leave one of them out, or take EMAWeightAveraging"
+        )
 
 
 def check_folds(run: Run, folds: Iterable[int]) -> None:
