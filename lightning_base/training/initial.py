@@ -68,8 +68,8 @@ def demand_own_statistics(run: Run) -> None:
     parts = held(task.network, task.freezing.names(task.network, 0))
     if any(isinstance(module, _BatchNorm) for part in parts for module in part.modules()):
         raise ConfigError(
-            "model.freeze: StochasticWeightAveraging takes the statistics of batch norm anew, which frozen layers keep; "
-            "leave one of them out, or take EMAWeightAveraging"
+            "model.freeze: StochasticWeightAveraging takes the statistics of batch norm anew, which frozen layers "
+            "keep; leave one of them out, or take EMAWeightAveraging"
         )
 
 

@@ -65,7 +65,8 @@ def test_a_fold_begins_with_the_same_fold_s_weights_and_frozen_ones_stay_so(ther
             assert torch.equal(value, after[name]) == name.startswith("network.stages"), name
         report = read_json(crossval("tuned") / f"fold_{k}" / "initial_weights.json")
         assert report["loaded"] == {name.removeprefix("network."): name for name in before}
-        assert not report["left"] and not report["unused"]
+        assert not report["left"]
+        assert not report["unused"]
 
 
 def test_another_fold_the_whole_pool_and_another_split_are_refused(
