@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from lightning_base.errors import CheckpointError, near_file, one_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 INSIDE = ("state_dict", "model_state_dict", "model", "network", "params", "weights")  # where a checkpoint has them
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> "dict[str, Tensor]":
     """The tensors of a file by name, on the CPU.
 
     Args:
@@ -23,6 +21,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: for a file that is not there, is no such file, needs unsafe loading, or holds no weights.
     """
+    import torch  # this room is imported where torch is not needed
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; put the weights there, or name their file{near_file(str(path))}")
     if path.suffix == ".safetensors":
@@ -39,12 +41,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return tensors_in(content, path)
 
 
-def tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
+def tensors_in(content: Any, path: Path) -> "dict[str, Tensor]":
     """The weights in what a file holds: itself, or one of its parts.
 
     Raises:
         CheckpointError: where there are none.
     """
+    from torch import Tensor
+
     for part in (content, *((content.get(key) for key in INSIDE) if isinstance(content, Mapping) else ())):
         if isinstance(part, Mapping):
             found = {str(key): value for key, value in part.items() if isinstance(value, Tensor)}
