@@ -159,7 +159,7 @@ def experiment(setting: Setting, folder: Path) -> Experiment:
 
 def network(setting: Setting) -> dict[str, Any]:
     """The arguments of the setting's MLP; without hidden units it is logistic regression."""
-    return {"in_features": setting.p, "num_classes": 2, "hidden": [setting.hidden] if setting.hidden else []}
+    return {"num_inputs": setting.p, "num_outputs": 2, "hidden": [setting.hidden] if setting.hidden else []}
 
 
 def front(setting: Setting, number: int, executor: Any, opened: Experiment) -> Trained:

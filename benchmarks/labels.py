@@ -97,7 +97,7 @@ def main(root: Path, kind: str = "pairs", n: int = 0, folds: int = 3, epochs: in
         ]
         if kind == "hard":
             network = ("--model.network", "models.cnn.CNN", "--model.network.in_channels", 3)
-            classes = ("--model.network.num_classes", 10, "--seed_everything", seed + 1000)
+            classes = ("--model.network.num_outputs", 10, "--seed_everything", seed + 1000)
             run(*how, *network, *classes, "--trainer.default_root_dir", work / "other")
             noisy = hard(truth, pd.read_parquet(work / "other" / "crossval" / "oof.parquet"), rng)
         else:

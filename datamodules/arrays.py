@@ -25,11 +25,11 @@ class Arrays(BaseDataModule):
     An `.npz`, which is read into memory, holds `x` (N, ...) and `y` (N,). Booleans, integers and text are classes:
     those found, whole numbers by value and others by alphabet, booleans as false and true. Floating-point numbers are a
     regression target, whole or not. Beside them it may hold `id`, `group`, `time`, `time_end` (N,), columns for
-    lightning_base.splitters.FoldColumn (N,) whose names begin with `fold`, `classes` (C,) (the names of classes 0 to
-    C-1, which numbers in `y` then are, floating-point ones too), `x_test` and `y_test` (the sealed test source, with
-    `id_test`, …), `x_predict` and `id_predict`. Images are (N, C, H, W). Numbers may be of any size, precision and byte
-    order; they are kept as uint8, float32, or float64 where float32 does not hold them. Arrays of other names are
-    findings, and refused where one that is not there may be meant.
+    lightning_base.splitters.FoldColumn (N,) whose names begin with `fold`, `weight` (N,) for `data.sampling`, `classes`
+    (C,) (the names of classes 0 to C-1, which numbers in `y` then are, floating-point ones too), `x_test` and `y_test`
+    (the sealed test source, with `id_test`, …), `x_predict` and `id_predict`. Images are (N, C, H, W). Numbers may be
+    of any size, precision and byte order; they are kept as uint8, float32, or float64 where float32 does not hold them.
+    Arrays of other names are findings, and refused where one that is not there may be meant.
 
     A folder holds the same arrays as `x.npy`, `y.npy`, …; its `x` is uint8 or float32 and stays memory-mapped, so
     that it may be larger than memory.

@@ -33,27 +33,28 @@ class CausalTransformer(nn.Module):
     """Logits of what follows each token, of it and those before it alone.
 
     Args:
-        size: number of tokens, 0 for padding among them: the number of logits.
+        vocabulary: number of tokens, 0 for padding among them: the number of logits.
         context: how many tokens it sees at most, the longest text with the begin in front.
         dim: numbers that describe a token; a multiple of heads.
         depth: number of layers.
         heads: attention heads of a layer.
         dropout: probability of zeroing an embedding's, an attention's or a layer's number in training.
 
-    Takes tokens (B, T) int64, padded at their ends, and gives logits (B, T, size); padding changes none before it.
+    Takes tokens (B, T) int64, padded at their ends, and gives logits (B, T, vocabulary); padding changes none before
+    it.
 
     Raises:
         ValueError: where dim is no multiple of heads, or a text is longer than the context.
     """
 
     def __init__(
-        self, size: int, context: int = 256, dim: int = 128, depth: int = 4, heads: int = 4, dropout: float = 0.0
+        self, vocabulary: int, context: int = 256, dim: int = 128, depth: int = 4, heads: int = 4, dropout: float = 0.0
     ) -> None:
         super().__init__()
         if dim % heads:
             raise ValueError(f"dim: {dim} must be a multiple of the {heads} heads")
         self.context = context
-        self.tokens, self.places = nn.Embedding(size, dim), nn.Embedding(context, dim)
+        self.tokens, self.places = nn.Embedding(vocabulary, dim), nn.Embedding(context, dim)
         nn.init.normal_(self.tokens.weight, std=0.02)
         nn.init.normal_(self.places.weight, std=0.02)
         self.dropout = nn.Dropout(dropout)
@@ -61,7 +62,7 @@ class CausalTransformer(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, T, size)."""
+        """Logits (B, T, vocabulary)."""
         if x.shape[1] > self.context:
             raise ValueError(f"a text has {x.shape[1]} tokens, and context is {self.context}; give more")
         h = self.dropout(self.tokens(x) + self.places.weight[: x.shape[1]])

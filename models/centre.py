@@ -20,7 +20,7 @@ class CentreNet(nn.Module):
     the maps.
 
     Args:
-        num_classes: C.
+        num_outputs: C.
         in_channels: channels of the images.
         widths: channels of the stages, at strides 4, 8, 16, …
         blocks: residual blocks of a stage.
@@ -35,15 +35,15 @@ class CentreNet(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
+        num_outputs: int,
         in_channels: int = 3,
         widths: Sequence[int] = (32, 64, 128),
         blocks: int = 1,
         head: int = 64,
     ) -> None:
         super().__init__()
-        if not widths or min(num_classes, in_channels, *widths, blocks, head) < 1:
-            raise ConfigError("model.network: num_classes, in_channels, widths, blocks and head must be 1 or more")
+        if not widths or min(num_outputs, in_channels, *widths, blocks, head) < 1:
+            raise ConfigError("model.network: num_outputs, in_channels, widths, blocks and head must be 1 or more")
         stem = max(widths[0] // 2, 1)
         self.stem = nn.Sequential(*_convolution(in_channels, stem, stride=2))
         stages, channels = [], stem
@@ -55,13 +55,13 @@ class CentreNet(nn.Module):
             channels = width
         self.stages = nn.ModuleList(stages)
         self.laterals = nn.ModuleList(nn.Conv2d(width, head, 1) for width in widths)
-        last = nn.Conv2d(head, num_classes + 4, 1)
+        last = nn.Conv2d(head, num_outputs + 4, 1)
         self.head = nn.Sequential(*_convolution(head, head), last)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         nn.init.normal_(last.weight, std=0.001)
-        chance = torch.tensor([-2.19] * num_classes + [0.0] * 4)  # a probability of 0.1: Law & Deng 2018, section 4.1
+        chance = torch.tensor([-2.19] * num_outputs + [0.0] * 4)  # a probability of 0.1: Law & Deng 2018, section 4.1
         last.bias = nn.Parameter(chance)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,15 +12,15 @@ class CNN(nn.Module):
 
     Args:
         in_channels: channels of the images.
-        num_classes: number of logits.
+        num_outputs: number of logits.
         widths: channels of each stage; each halves height and width.
         dropout: before the last layer.
 
-    Takes images (B, in_channels, H, W) float32 with H, W ≥ 2 ** len(widths), gives logits (B, num_classes).
+    Takes images (B, in_channels, H, W) float32 with H, W ≥ 2 ** len(widths), gives logits (B, num_outputs).
     """
 
     def __init__(
-        self, in_channels: int, num_classes: int, widths: Sequence[int] = (32, 64), dropout: float = 0.0
+        self, in_channels: int, num_outputs: int, widths: Sequence[int] = (32, 64), dropout: float = 0.0
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -36,10 +36,10 @@ class CNN(nn.Module):
             channels = width
         self.stages = nn.Sequential(*layers)
         self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, num_classes)
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, num_outputs)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, num_classes)."""
-        logits: Tensor = self.head(self.stages(x))  # (B, widths[-1], H / 2**n, W / 2**n) -> (B, num_classes)
+        """Logits (B, num_outputs)."""
+        logits: Tensor = self.head(self.stages(x))  # (B, widths[-1], H / 2**n, W / 2**n) -> (B, num_outputs)
         return logits

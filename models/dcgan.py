@@ -27,19 +27,19 @@ class Generator(nn.Module):
 
     Args:
         latent: numbers of the noise.
-        channels: of the images.
+        num_outputs: channels of the images.
         size: their side.
         width: channels before the last convolution; twice as many at each halving of the side.
         norm: batch norm, which makes a sample depend on its batch in training.
         output: what bounds the values: a sigmoid (0 to 1), tanh (-1 to 1), or nothing, as standardised images need it.
 
-    Takes noise (B, latent), gives images (B, channels, size, size).
+    Takes noise (B, latent), gives images (B, num_outputs, size, size).
     """
 
     def __init__(
         self,
         latent: int = 64,
-        channels: int = 1,
+        num_outputs: int = 1,
         size: int = 8,
         width: int = 32,
         norm: bool = True,
@@ -58,10 +58,10 @@ class Generator(nn.Module):
             ]
             wide //= 2
         bound = {"none": nn.Identity(), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh()}[output]
-        self.layers = nn.Sequential(*layers, nn.ReLU(), nn.Conv2d(wide, channels, 3, padding=1), bound)
+        self.layers = nn.Sequential(*layers, nn.ReLU(), nn.Conv2d(wide, num_outputs, 3, padding=1), bound)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (B, channels, size, size)."""
+        """Images (B, num_outputs, size, size)."""
         images: Tensor = self.layers(x)
         return images
 
@@ -70,17 +70,17 @@ class Discriminator(nn.Module):
     """A logit from images: 3×3 convolutions of stride 2 with leaky rectifiers, then a linear layer.
 
     Args:
-        channels: of the images.
+        in_channels: channels of the images.
         size: their side.
         width: channels of the first convolution; twice as many at each further one.
         dropout: after each.
 
-    Takes images (B, channels, size, size), gives logits (B,).
+    Takes images (B, in_channels, size, size), gives logits (B,).
     """
 
-    def __init__(self, channels: int = 1, size: int = 8, width: int = 32, dropout: float = 0.0) -> None:
+    def __init__(self, in_channels: int = 1, size: int = 8, width: int = 32, dropout: float = 0.0) -> None:
         super().__init__()
-        times, layers, before = _halvings(size), list[nn.Module](), channels
+        times, layers, before = _halvings(size), list[nn.Module](), in_channels
         for i in range(times):
             wide = width * 2**i
             layers += [nn.Conv2d(before, wide, 3, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Dropout(dropout)]

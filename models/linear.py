@@ -12,29 +12,29 @@ class Linear(nn.Module):
     `lightning_base.tasks.Regression` linear regression.
 
     Args:
-        in_features: numbers in one sample; by default as many as the first batch has.
-        out_features: number of outputs: one logit per class, or 1.
+        num_inputs: numbers in one sample; by default as many as the first batch has.
+        num_outputs: number of outputs: one logit per class, or 1.
         bias: with an intercept.
         zero_init: begin at zero, which is no handicap to a convex problem and leaves nothing to chance.
 
-    Takes (B, ...) float32 with in_features numbers per sample, gives (B, out_features).
+    Takes (B, ...) float32 with num_inputs numbers per sample, gives (B, num_outputs).
     """
 
     def __init__(
-        self, in_features: int | None = None, out_features: int = 1, bias: bool = True, zero_init: bool = True
+        self, num_inputs: int | None = None, num_outputs: int = 1, bias: bool = True, zero_init: bool = True
     ) -> None:
         super().__init__()
-        if in_features is None:
+        if num_inputs is None:
             with warnings.catch_warnings():  # torch says of lazy modules, since 1.8, that they may change
                 warnings.simplefilter("ignore", UserWarning)
-                self.affine: nn.Linear = (_LazyZero if zero_init else nn.LazyLinear)(out_features, bias=bias)
+                self.affine: nn.Linear = (_LazyZero if zero_init else nn.LazyLinear)(num_outputs, bias=bias)
         else:
-            self.affine = nn.Linear(in_features, out_features, bias=bias)
+            self.affine = nn.Linear(num_inputs, num_outputs, bias=bias)
             if zero_init:
                 _zero(self.affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs (B, out_features)."""
+        """Outputs (B, num_outputs)."""
         y: Tensor = self.affine(x.flatten(1))
         return y
 

@@ -13,20 +13,20 @@ class MLP(nn.Module):
     """Hidden layers of (affine, optional batch norm, activation, dropout), then an affine output layer.
 
     Args:
-        in_features: numbers in one sample; by default as many as the first batch has.
-        num_classes: number of outputs: logits, or 1 for regression.
+        num_inputs: numbers in one sample; by default as many as the first batch has.
+        num_outputs: number of outputs: logits, or 1 for regression.
         hidden: width of each hidden layer.
         dropout: probability of zeroing a hidden unit in training (Srivastava et al. 2014).
         activation: between the layers.
         batch_norm: normalise before each activation (Ioffe & Szegedy 2015).
 
-    Takes (B, ...) float32 with in_features numbers per sample, gives (B, num_classes).
+    Takes (B, ...) float32 with num_inputs numbers per sample, gives (B, num_outputs).
     """
 
     def __init__(
         self,
-        in_features: int | None = None,
-        num_classes: int = 1,
+        num_inputs: int | None = None,
+        num_outputs: int = 1,
         hidden: Sequence[int] = (128,),
         dropout: float = 0.0,
         activation: Literal["relu", "gelu", "tanh", "silu"] = "relu",
@@ -34,7 +34,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
-        width = in_features
+        width = num_inputs
         for size in hidden:
             layers.append(_affine(width, size))
             if batch_norm:
@@ -43,10 +43,10 @@ class MLP(nn.Module):
             if dropout:
                 layers.append(nn.Dropout(dropout))
             width = size
-        self.layers = nn.Sequential(*layers, _affine(width, num_classes))
+        self.layers = nn.Sequential(*layers, _affine(width, num_outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs (B, num_classes)."""
+        """Outputs (B, num_outputs)."""
         y: Tensor = self.layers(x)
         return y
 

@@ -69,8 +69,8 @@ class Recurrent(nn.Module):
     """Embeddings of a text's words, recurrent layers, what they end with, and an affine layer.
 
     Args:
-        num_words: the vocabulary's most words, with 0 for padding and 1 for unknown words (`data.max_words`).
-        num_classes: number of logits.
+        vocabulary: number of words, with 0 for padding and 1 for unknown ones; of texts `data.max_words`.
+        num_outputs: number of logits.
         dim: numbers that describe a word.
         hidden: of a direction's states.
         depth: number of layers.
@@ -79,7 +79,7 @@ class Recurrent(nn.Module):
             the words.
         dropout: probability of zeroing a number of an embedding, between layers, or before the classifier, in training.
 
-    Takes numbers of words (B, T) int64, padded with 0, gives logits (B, num_classes): the same for a text however far
+    Takes numbers of words (B, T) int64, padded with 0, gives logits (B, num_outputs): the same for a text however far
     it is padded. A text without words is one unknown of zeros.
 
     Raises:
@@ -90,8 +90,8 @@ class Recurrent(nn.Module):
 
     def __init__(
         self,
-        num_words: int,
-        num_classes: int,
+        vocabulary: int,
+        num_outputs: int,
         dim: int = 64,
         hidden: int = 64,
         depth: int = 1,
@@ -100,15 +100,15 @@ class Recurrent(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if min(num_words, num_classes, dim, hidden, depth) < 1:
-            raise ValueError("num_words, num_classes, dim, hidden and depth must be 1 or more")
-        self.words = nn.Embedding(num_words, dim, padding_idx=0)
+        if min(vocabulary, num_outputs, dim, hidden, depth) < 1:
+            raise ValueError("vocabulary, num_outputs, dim, hidden and depth must be 1 or more")
+        self.words = nn.Embedding(vocabulary, dim, padding_idx=0)
         self.layers = Layers(self.cell, dim, hidden, depth, bidirectional, dropout)
         self.pool, self.dropout = pool, nn.Dropout(dropout)
-        self.head = nn.Linear(self.layers.width, num_classes)
+        self.head = nn.Linear(self.layers.width, num_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, num_classes)."""
+        """Logits (B, num_outputs)."""
         lengths = lengths_of(x)
         states, ends = self.layers(self.dropout(self.words(x)), lengths)
         inside = torch.arange(x.shape[1], device=x.device)[None, :, None] < lengths[:, None, None]

@@ -83,14 +83,14 @@ class ResNet(nn.Module):
 
     Args:
         depth: number of weighted layers.
-        num_classes: number of logits.
+        num_outputs: number of logits.
         in_channels: channels of the images.
         stem: "cifar" or "imagenet" (7×7 convolution of stride 2, and max pooling).
         shortcut: of the CIFAR networks where channels grow: "A" pads with zeros, "B" projects.
         pretrained: name of torchvision weights such as IMAGENET1K_V1, from torch's cache or downloaded into it; for
-            ImageNet depths with the imagenet stem and 3 channels. The last layer is new where num_classes ≠ 1000.
+            ImageNet depths with the imagenet stem and 3 channels. The last layer is new where num_outputs ≠ 1000.
 
-    Takes images (B, in_channels, H, W) float32, gives logits (B, num_classes).
+    Takes images (B, in_channels, H, W) float32, gives logits (B, num_outputs).
 
     Raises:
         UserError: for a depth, stem or weights that do not exist or do not go together, or weights that are
@@ -100,7 +100,7 @@ class ResNet(nn.Module):
     def __init__(
         self,
         depth: int = 20,
-        num_classes: int = 10,
+        num_outputs: int = 10,
         in_channels: int = 3,
         stem: Literal["cifar", "imagenet"] = "cifar",
         shortcut: Literal["A", "B"] = "A",
@@ -129,12 +129,12 @@ class ResNet(nn.Module):
         for i, (width, n) in enumerate(zip(widths, blocks, strict=True), start=1):
             self.add_module(f"layer{i}", self._stage(width, n, stride=1 if i == 1 else 2))
         self.stages = len(widths)
-        self.fc = nn.Linear(self.channels, num_classes)
+        self.fc = nn.Linear(self.channels, num_outputs)
         for module in self.modules():  # He et al. 2015, as the paper
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if pretrained is not None:
-            self._load(depth, pretrained, num_classes)
+            self._load(depth, pretrained, num_outputs)
 
     def _stage(self, width: int, n: int, stride: int) -> nn.Sequential:
         """n blocks, the first of which has the stride."""
@@ -152,7 +152,7 @@ class ResNet(nn.Module):
             self.channels = c_out
         return nn.Sequential(*blocks)
 
-    def _load(self, depth: int, name: str, num_classes: int) -> None:
+    def _load(self, depth: int, name: str, num_outputs: int) -> None:
         """Takes torchvision's weights, but for the last layer where the classes differ in number."""
         from torchvision import models  # imported where it is used: it takes a while
 
@@ -170,14 +170,14 @@ class ResNet(nn.Module):
                 f"network.pretrained: {name} is not at {file} and cannot be downloaded ({one_line(error)}); put the "
                 "file there, or train from random weights with pretrained: null"
             ) from error
-        if num_classes != 1000:
+        if num_outputs != 1000:
             state["fc.weight"], state["fc.bias"] = self.fc.weight.data, self.fc.bias.data
         self.load_state_dict(state)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, num_classes)."""
+        """Logits (B, num_outputs)."""
         x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
         for i in range(1, self.stages + 1):
             x = self.get_submodule(f"layer{i}")(x)
-        logits: Tensor = self.fc(x.mean(dim=(2, 3)))  # (B, C, h, w) -> (B, C) -> (B, num_classes)
+        logits: Tensor = self.fc(x.mean(dim=(2, 3)))  # (B, C, h, w) -> (B, C) -> (B, num_outputs)
         return logits

@@ -31,29 +31,29 @@ class Seq2Seq(nn.Module):
     """Reads a source in both directions, and writes a target a token at a time, attending to the source.
 
     Args:
-        source_size: number of source tokens, 0 for padding among them.
-        target_size: number of target tokens, 0 padding, 2 begin and 3 end among them: the number of logits.
+        vocabulary: number of source tokens, 0 for padding among them.
+        num_outputs: number of target tokens, 0 padding, 2 begin and 3 end among them: the number of logits.
         dim: numbers that describe a token.
         hidden: of the encoder's states in a direction, and of the decoder's.
         dropout: probability of zeroing a number of an embedding, or before the logits, in training.
 
     Takes a source (B, S) int64 and targets that begin with 2 (B, T) int64, padded with 0 at their ends, and gives
-    logits (B, T, target_size) of what follows each: the same however far either is padded.
+    logits (B, T, num_outputs) of what follows each: the same however far either is padded.
 
     `start` and `next` write a token at a time, for greedy and beam search; a state's tensors have the batch first.
     """
 
     def __init__(
-        self, source_size: int, target_size: int, dim: int = 128, hidden: int = 128, dropout: float = 0.0
+        self, vocabulary: int, num_outputs: int, dim: int = 128, hidden: int = 128, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.source, self.target = (nn.Embedding(n, dim, padding_idx=0) for n in (source_size, target_size))
+        self.source, self.target = (nn.Embedding(n, dim, padding_idx=0) for n in (vocabulary, num_outputs))
         self.encoder = Layers("gru", dim, hidden, bidirectional=True)
         self.first = nn.Linear(2 * hidden, hidden)
         self.attention = Attention(hidden, 2 * hidden, hidden)
         self.cell = nn.GRUCell(dim + 2 * hidden, hidden)
         self.out = nn.Sequential(nn.Linear(hidden + 2 * hidden + dim, dim), nn.Tanh(), nn.Dropout(dropout))
-        self.head = nn.Linear(dim, target_size)
+        self.head = nn.Linear(dim, num_outputs)
         self.dropout = nn.Dropout(dropout)
 
     def start(self, x: Tensor) -> State:
@@ -71,12 +71,12 @@ class Seq2Seq(nn.Module):
         return torch.cat([h, context, embedded], dim=1), {**state, "h": h}
 
     def next(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits (B, target_size) of what follows tokens (B,), and the state behind them."""
+        """Logits (B, num_outputs) of what follows tokens (B,), and the state behind them."""
         read, state = self._read(self.dropout(self.target(tokens)), state)
         return self.head(self.out(read)), state
 
     def forward(self, x: Tensor, y_in: Tensor) -> Tensor:
-        """Logits (B, T, target_size) of what follows each token of y_in (B, T)."""
+        """Logits (B, T, num_outputs) of what follows each token of y_in (B, T)."""
         state, read = self.start(x), []
         for embedded in self.dropout(self.target(y_in)).unbind(dim=1):
             one, state = self._read(embedded, state)

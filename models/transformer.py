@@ -59,15 +59,15 @@ class Transformer(nn.Module):
     """Embeddings of a text's words and their positions, encoder layers, the mean over words, and an affine layer.
 
     Args:
-        num_words: the vocabulary's most words, with 0 for padding and 1 for unknown words (`data.max_words`).
-        num_classes: number of logits.
+        vocabulary: number of words, with 0 for padding and 1 for unknown ones; of texts `data.max_words`.
+        num_outputs: number of logits.
         dim: numbers that describe a word; even, and a multiple of heads.
         depth: number of layers.
         heads: attention heads of a layer.
         hidden: width of the perceptrons; by default 4 · dim.
         dropout: probability of zeroing a number of a layer's output, or of an embedding, in training.
 
-    Takes numbers of words (B, T) int64, padded with 0, gives logits (B, num_classes).
+    Takes numbers of words (B, T) int64, padded with 0, gives logits (B, num_outputs).
 
     Raises:
         ValueError: where dim is odd or no multiple of heads.
@@ -75,8 +75,8 @@ class Transformer(nn.Module):
 
     def __init__(
         self,
-        num_words: int,
-        num_classes: int,
+        vocabulary: int,
+        num_outputs: int,
         dim: int = 64,
         depth: int = 2,
         heads: int = 4,
@@ -86,15 +86,15 @@ class Transformer(nn.Module):
         super().__init__()
         if dim % heads or dim % 2:
             raise ValueError(f"dim: {dim} must be even, and a multiple of the {heads} heads")
-        self.words = nn.Embedding(num_words, dim, padding_idx=0)
+        self.words = nn.Embedding(vocabulary, dim, padding_idx=0)
         nn.init.normal_(self.words.weight, std=dim**-0.5)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(dim, heads, hidden or 4 * dim, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
+        self.head = nn.Linear(dim, num_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, num_classes)."""
+        """Logits (B, num_outputs)."""
         real = x != 0  # (B, T)
         first = torch.arange(x.shape[1], device=x.device) == 0
         seen = real | (first & ~real.any(dim=1, keepdim=True))  # a text without words is its first padding, against NaN

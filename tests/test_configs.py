@@ -232,7 +232,7 @@ def test_row_order_does_not_matter_to_the_split(run: Run, work: Path) -> None:
         np.savez("own.npz", x=x[order], y=y[order], id=ids[order])
         run(
             *("crossval", "--config", CONFIGS / "breast_cancer_mlp.yaml", *OWN, "--overwrite", "true"),
-            *("--model.network.in_features", 3),
+            *("--model.network.num_inputs", 3),
         )
         summary = read_json(crossval("breast_cancer_mlp", work) / "summary.json")
         hashes.append(summary["split_hash"])

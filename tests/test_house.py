@@ -18,12 +18,25 @@ PACKAGE = ROOT / "lightning_base"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 FACES = {
     "data": [
-        *("BaseDataModule", "Batch", "Boxes", "Feature", "Part", "Ragged", "Role", "Samples", "Sequences", "Several"),
+        *(
+            "AnyDataset",
+            "BaseDataModule",
+            "Batch",
+            "Boxes",
+            "Feature",
+            "Part",
+            "Ragged",
+            "Role",
+            "Samples",
+            "Sampling",
+            "Sequences",
+            "Several",
+        ),
         *("Source", "Spans", "Targets", "Texts", "answer_values", "text_values"),
     ],
     "tasks": [
-        *("BaseModule", "Binary", "Classification", "Detection", "Focal", "GAN", "InitFrom", "LanguageModel"),
-        *("MultiLabel", "Output", "Quantiles", "Regression", "Translation"),
+        *("AnyModule", "BaseModule", "Binary", "Classification", "Detection", "Dice", "Focal", "GAN", "InitFrom"),
+        *("LanguageModel", "MultiLabel", "Output", "Quantiles", "Regression", "Translation"),
     ],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"],
     "splitters": [

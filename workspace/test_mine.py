@@ -15,7 +15,7 @@ CONFIG = Path(__file__).parent / "configs" / "mine.yaml"
 
 
 def test_the_network_gives_a_logit_per_class() -> None:
-    assert MyNet(in_features=13, num_classes=3)(torch.zeros(2, 13)).shape == (2, 3)
+    assert MyNet(num_inputs=13, num_outputs=3)(torch.zeros(2, 13)).shape == (2, 3)
 
 
 def test_every_sample_has_a_name_of_its_own_and_a_class() -> None:

@@ -13,7 +13,7 @@ from lightning_base.verbs.words import configs
 if TYPE_CHECKING:  # help needs no torch
     from lightning_base.training.experiment import Experiment
 
-OPTIONS = ("--config", "--nodes", "--json", "--help")
+OPTIONS = ("--config", "--nodes", "--batch_sizes", "--json", "--help")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,9 +33,11 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"doctor: {word} needs --config FILE.yaml{suggest(word, OPTIONS)}")
     if rest and options.nodes:
         raise ConfigError("--nodes looks at no configuration; leave --config out, or --nodes")
+    if options.batch_sizes and not rest:
+        raise ConfigError("--batch_sizes: of what; give --config FILE.yaml")
     if rest:
         check(["crossval", *rest])
-    return look(options.nodes, (lambda: _open(rest)) if rest else None, out)
+    return look(options.nodes, (lambda: _open(rest)) if rest else None, out, options.batch_sizes)
 
 
 def _open(words: Sequence[str]) -> "Experiment":
@@ -52,7 +54,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lightning-base doctor",
-        usage="lightning-base doctor [--config FILE.yaml … --key.sub value …] [--nodes] [--json FILE]",
+        usage="lightning-base doctor [--config FILE.yaml … --key.sub value …] [--nodes] [--batch_sizes] [--json FILE]",
         description="Looks at libraries, devices, memory, disks, limits and launchers. With --config, and overrides as "
         "for the other verbs: builds the configuration and trains one process of it for some batches in a temporary "
         "folder, and says what memory, disk and time the run will take; the data it declares is fetched and packed, "
@@ -63,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         "--nodes",
         action="store_true",
         help="sum numbers over the processes that torchrun or srun started: is it right, how long does it take",
+    )
+    parser.add_argument(
+        "--batch_sizes",
+        action="store_true",
+        help="train with batches of growing size, and say which is the fastest here, or on a GPU the largest that fits",
     )
     parser.add_argument("--json", metavar="FILE", help="write what was found here too")
     return parser

@@ -151,7 +151,9 @@ class Checked:
                 self.forget(key)
             elif key == "trainer" and isinstance(value, dict):
                 for name, one in value.items():
-                    self.key(f"trainer.{name}", one)
+                    self.key(f"trainer.{str(name).removesuffix('+')}", one)
+                    if str(name).endswith("+"):  # items for a list, whose type is not the list's
+                        continue
                     self.value(f"trainer.{name}", one, self.trainers(str(name)), file)
             elif key.partition(".")[0] not in ("config", *ROOTS):
                 self.key(key, value)
@@ -206,10 +208,13 @@ class Checked:
             if not isinstance(name, str) or "." in name:
                 self.forget(f"{key}.{name}")
                 continue
-            option = found.option(name)
+            option = found.option(name.removesuffix("+"))
             if option is None:
                 files = beside(name, self.files, self.words)
                 raise ConfigError(no_option(f"{key}.{name}", found.path, files, found.names))
+            if name.endswith("+"):
+                self.forget(f"{key}.{name.removesuffix('+')}")
+                continue
             self.value(f"{key}.{name}", one, option, self.files[-1] if self.files else "")
             if key == "data":
                 self.data[name] = one

@@ -11,6 +11,7 @@ from lightning_base.cli.own import look_up
 from lightning_base.errors import ConfigError, suggest
 from lightning_base.tools.imports import import_fault
 from lightning_base.training.config_errors import no_import
+from lightning_base.training.known_names import SIZES
 from lightning_base.verbs.words import given
 
 EXAMPLES = {
@@ -158,15 +159,16 @@ def of_class(found: Described) -> str:
     if not found.options:
         lines += ["It takes no options.", ""]
     for owner, options in groupby(found.options, key=lambda option: option.owner):
-        lines += [f"from {owner}:" if owner else "options:", *entries(options), ""]
+        lines += [f"from {owner}:" if owner else "options:", *entries(options, found.kind == "networks"), ""]
     return "\n".join(lines)
 
 
-def entries(options: Iterable[Option]) -> list[str]:
-    """Options one below the other, each with its type, default and explanation."""
+def entries(options: Iterable[Option], sizes: bool = False) -> list[str]:
+    """Options one below the other, each with its type, default and explanation; a network's sizes follow the data."""
     lines = []
     for option in options:
         default = "required" if option.default is None else f"default {option.default}" if option.default else ""
+        default = "by default as the data says" if sizes and option.name in SIZES else default
         lines.append(f"  {option.name}  " + ", ".join(filter(None, [option.type, default])))
         lines += textwrap.wrap(option.help, width(), initial_indent=" " * 6, subsequent_indent=" " * 6)
     return lines

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lightning_base.augment import Augmentation, Context
 from lightning_base.clean.cleaning import Cleaning
+from lightning_base.data.demands import demand_sizes
 from lightning_base.data.loading import Loading, transformed
-from lightning_base.data.options import demand_options
 from lightning_base.data.pool import DIVIDING, NEITHER, Division, Pool, Pools, Role, Source, Sources, source_of
 from lightning_base.data.trained import SEALED, TrainedOn, form_of
 from lightning_base.distributed.strategies import data_ranks
@@ -26,10 +26,12 @@ from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.sampling import How, draws_of
 from lightning_base.sources.fetch import Resource, demand_fetched, fetch
 from lightning_base.splitters.base import TableSplitter
 from lightning_base.splitters.clock import earlier
-from lightning_base.splitters.split import WHOLE, Split, Splitter, seal
+from lightning_base.splitters.split import WHOLE, Split, Splitter, demand_splitter, seal
+from lightning_base.tools.choices import demand_choices
 
 
 @dataclass(kw_only=True, eq=False)
@@ -37,9 +39,9 @@ class BaseDataModule(Loading):
     """Collecting, cleaning, splitting, fitted preprocessing, augmentation and exact loaders over any source.
 
     A subclass implements `dataset` alone; as a dataclass it only names what it needs beside the arguments here.
-    `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's), `only` (the ids that the pool is
-    restricted to, where it is an inner one) and `fetches` (False where a configuration that may be another's is only
-    scored) are set by whoever builds the run; holdout is fold 0 of the splitter.
+    `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's), `only` (the ids that an inner pool is
+    restricted to), `for_others` (True where somebody else's LightningModule is trained) and `fetches` (False where a
+    configuration that may be another's is scored) are set by whoever builds the run; holdout is fold 0 of the splitter.
 
     Args:
         split: any scikit-learn splitter, or one of lightning_base.splitters: ratios, columns, files, a manifest,
@@ -49,16 +51,19 @@ class BaseDataModule(Loading):
         test_size: share of the source that is sealed as the test source before anything else is done: the latest
             samples where the data has a time, whole groups where it has groups, else stratified by class.
         test_seed: draws the sealed share; its own, so that another experiment seed cannot move samples out of it.
-        per_class: so many samples of each class are the pool, drawn from test_seed once the test share is sealed.
+        per_class: so many samples of each class are the pool, drawn from test_seed once the share is sealed.
         inner_val: share of each fold's training part that validation during training sees in place of the held-out
-            samples, so that what stops training early or picks a checkpoint is not what scores it; taken by time, by
-            group or at random as `test_size` is. Preprocessing is then fitted without it.
+            samples, so that what stops training early or picks a checkpoint is not what scores it; taken as `test_size`
+            is. Preprocessing is then fitted without it.
         fetch: what `prepare` downloads or unpacks first.
         labels: a CSV or Parquet file with columns id and target (a class name) that corrects targets in the pool. What
             is sealed is drawn from the uncorrected ones, and keeps them, so that corrections change no test score, and
             move no sample into the share or out of it, unless they change which samples `clean` drops.
         clean: what is done about each kind of finding.
         augment: operations on training batches, in order.
+        sampling: how often an epoch draws each training sample, where that is not once: "balanced", classes equally
+            often; "weighted", by the sample table's column `weight`; or a `Sampling`. An epoch stays as long as the
+            training role. Evaluation, and what is fitted, know nothing of it.
         batch_size: samples of one training step, over all processes, among which it must divide: so neither the
             learning rate nor the number of steps changes with their number. null takes the whole training role.
         eval_batch_size: samples of one evaluation step; by default four times batch_size.
@@ -80,6 +85,7 @@ class BaseDataModule(Loading):
     labels: str | None = None
     clean: Cleaning = field(default_factory=Cleaning)
     augment: Sequence[Augmentation] = ()
+    sampling: How = None
     batch_size: int | None = 64
     eval_batch_size: int | None = None
     normalize: Normalize = "standard"
@@ -88,13 +94,15 @@ class BaseDataModule(Loading):
 
     def __post_init__(self) -> None:
         super().__init__()
-        demand_options(self)
+        demand_choices(self, "data", but=self.unchecked)
+        demand_splitter(self.split)
+        sizes = {"batch_size": self.batch_size, "eval_batch_size": self.eval_batch_size, "per_class": self.per_class}
+        demand_sizes(sizes, {"test_size": self.test_size, "inner_val": self.inner_val}, self.test_seed, self.workers)
         self.fold = self.seed = self.fold_seed = 0
         self.only: frozenset[str] | None = None
         self.predict_role: Role = "predict"
-        self.fetches = True
+        self.fetches, self.for_others = True, False
         self._pool: Pool | None = None
-        self.inherited: TrainedOn | None = None  # what the first weights were trained on
         self.trained_on: TrainedOn | None = None  # what the loaded checkpoint says
         self._classes: tuple[str, ...] | None = None
         self._encoded: dict[Source, tuple[Samples, Samples]] = {}
@@ -287,6 +295,7 @@ class BaseDataModule(Loading):
             partners=any(op.mixes for op in self.augment),
             workers=self.workers,
             fill=on_tpu(self.trainer),
+            drawn=draws_of(self.sampling, raw, rows, self.fold_seed) if train else None,
         )
 
     def need_fit(self) -> None:

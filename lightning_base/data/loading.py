@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from lightning.pytorch import LightningDataModule
 
 from lightning_base.augment import Augmentation, Context, Of, augment
 from lightning_base.data.pool import Role
+from lightning_base.data.trained import TrainedOn
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess.base import Preprocess
@@ -20,10 +22,15 @@ class Loading(LightningDataModule, ABC):
     Attributes:
         inner_val: share of the training role that validation during training sees; None for the held-out samples.
         predict_role: the role that Lightning's predict reads.
+        inherited: what the weights were trained on that a run begins with.
+        for_others: whether batches are for a LightningModule of somebody else's, which gets pairs (x, y).
     """
 
+    unchecked: ClassVar[tuple[str, ...]] = ("split",)  # arguments whose types the parser alone looks at
     inner_val: float | None
     predict_role: Role
+    inherited: TrainedOn | None = None
+    for_others: bool
 
     @abstractmethod
     def loader(self, role: Role) -> BatchLoader:
@@ -49,18 +56,34 @@ class Loading(LightningDataModule, ABC):
         """Lightning's hook: the role that `predict_role` names."""
         return self.loader(self.predict_role)
 
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Lightning's hook: for a TPU batches are made ready on the host, so that each has one shape there."""
         return self._ready(batch) if on_tpu(self.trainer) else batch
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Lightning's hook: for other devices batches are made ready there."""
         return batch if on_tpu(self.trainer) else self._ready(batch)
 
-    def _ready(self, batch: Batch) -> Batch:
+    def _ready(self, batch: Batch) -> Any:
         """Augments a training batch, and preprocesses any."""
         training = self.trainer is not None and self.trainer.training
-        return self.transform(batch, self.trainer.current_epoch if training and self.trainer else None)
+        ready = self.handed(self.transform(batch, self.trainer.current_epoch if training and self.trainer else None))
+        return ready.x if self.for_others and self.trainer is not None and not self.trainer.predicting else ready
+
+    def handed(self, batch: Batch) -> Batch:
+        """A batch as it is trained on; for a LightningModule of somebody else's with the pair (x, y) as its input.
+
+        Raises:
+            ConfigError: for samples of unequal length, whose lengths such a pair would lose.
+        """
+        if not self.for_others:
+            return batch
+        if batch.lengths is not None:
+            raise ConfigError(
+                "data: samples differ in length, and a LightningModule of your own is given pairs (x, y), which say "
+                "nothing of that; give it a Dataset of your own (lightning_base.data.AnyDataset), with its collate"
+            )
+        return batch._replace(x=(batch.x, batch.y))
 
 
 def transformed(

@@ -26,7 +26,7 @@ Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
 Value = TypeVar("Value")
 # settings that folds depend on and reading does not, and those that neither does: such runs share what is read
 DIVIDING = ("split", "test_size", "test_seed", "per_class")
-NEITHER = ("inner_val", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
+NEITHER = ("inner_val", "augment", "sampling", "batch_size", "eval_batch_size", "drop_last", "workers")
 SOURCES, POOLS = 4, 16  # kept at a time: a search may try other data, and has a pool per outer fold
 
 

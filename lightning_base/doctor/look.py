@@ -22,13 +22,14 @@ Opened: TypeAlias = Callable[[], "Experiment"]
 STYLES = {"ok": "green", "warning": "yellow", "trouble": "bold red"}
 
 
-def look(nodes: bool, opened: Opened | None, path: Path | None) -> int:
+def look(nodes: bool, opened: Opened | None, path: Path | None, sizes: bool = False) -> int:
     """Looks at what is asked for; returns the exit status.
 
     Args:
         nodes: whether at the processes of a launcher, rather than at the machine.
         opened: opens the experiment whose fit is asked for; None where none is.
         path: where the findings are written as JSON.
+        sizes: whether it is the batch size that the experiment's fit is looked at for.
     """
     from lightning_base.doctor.launcher import find, host
     from lightning_base.doctor.libraries import libraries, malicious
@@ -51,14 +52,14 @@ def look(nodes: bool, opened: Opened | None, path: Path | None) -> int:
         report.add(found)
     else:
         report.add(libraries())
-        report.add(_machine(opened, launch))
+        report.add(_machine(opened, launch, sizes))
     status = report.end(path if launch.rank == 0 else None)
     if text is not None:
         sys.stdout.write(text.getvalue())
     return status
 
 
-def _machine(opened: Opened | None, launch: "Launch") -> Iterator[Finding]:
+def _machine(opened: Opened | None, launch: "Launch", sizes: bool) -> Iterator[Finding]:
     """The machine and, where there is an experiment, how it fits."""
     from lightning_base.doctor.devices import devices
     from lightning_base.doctor.launcher import launchers
@@ -79,7 +80,11 @@ def _machine(opened: Opened | None, launch: "Launch") -> Iterator[Finding]:
     yield from launchers(launch)
     if refused is not None:
         yield refused
-    if experiment is not None:
+    if experiment is not None and sizes:
+        from lightning_base.doctor.batch_sizes import batch_sizes
+
+        yield from batch_sizes(experiment)
+    elif experiment is not None:
         from lightning_base.doctor.fit import configuration
 
         yield from configuration(experiment, launch)

@@ -215,7 +215,7 @@ def attempt(experiment: Experiment, ranks: int, directory: Path) -> Trial:
     keepers = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
     run.trainer.callbacks = [c for c in callbacks if c not in keepers]  # type: ignore[attr-defined]
     try:
-        run.trainer.fit(run.model, datamodule=run.datamodule, weights_only=True)
+        run.trainer.fit(run.model.trained, datamodule=run.datamodule, weights_only=True)
     finally:
         watch.let_go()
     return Trial(run, watch, keepers)

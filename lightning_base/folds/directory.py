@@ -40,6 +40,7 @@ from lightning_base.training.settings import (
 )
 from lightning_base.training.sources import BESIDE
 
+TEST, EPOCHS = "test.json", "trainer.max_epochs"
 CODE, OBJECTS = "code.", "objects."  # what stands before the changes that are no configuration key
 
 
@@ -170,7 +171,9 @@ def refuse_changed(directory: Path, changed: Mapping[str, tuple[Any, Any]]) -> N
         what = f"the function {key.split('.')[1]}, or a value that it takes with it, has changed"
     else:
         what = f"{key} was {was!r}, is now {now!r}"
-    raise ArtefactError(f"{directory} holds another experiment: {what}; {MEND}")
+    grown = set(changed) == {EPOCHS} and all(isinstance(n, int) for n in (was, now)) and 0 <= was < now
+    onward = "--longer true goes on to them, else " if grown else ""
+    raise ArtefactError(f"{directory} holds another experiment: {what}; {onward}{MEND}")
 
 
 def is_option(key: str, options: Sequence[str]) -> bool:
@@ -190,20 +193,49 @@ def clear(directory: Path, labels: str | None) -> None:
         )
     if labels is not None and Path(labels).resolve().is_relative_to(directory.resolve()):
         raise ArtefactError(f"--overwrite: {labels} stands in {directory}, which would be deleted; give another --name")
+    demand_idle(directory, "--overwrite")
+    reads = sealed_reads(directory)
+    shutil.rmtree(directory)
+    keep_reads(directory, reads)
+
+
+def demand_idle(directory: Path, option: str) -> None:
+    """Refuses to remove anything of a directory in which folds are being trained.
+
+    Args:
+        directory: of the cross-validation.
+        option: what asks for it.
+
+    Raises:
+        ArtefactError: naming the fold.
+    """
     running = [path.name for path in directory.glob("fold_*") if states.runs_here(path)]
     running += [path.name for path in [directory / "refit"] if is_held(path / ".lock")]
     script = directory.resolve() / "slurm" / "crossval.sh"
     queued = (queue(script) or []) if script.is_file() and shutil.which("squeue") else []
     if running or any(not task.ended for task in queued):
         which = f"process trains {running[0]}" if running else "job of the cluster trains folds"
-        raise ArtefactError(f"--overwrite: a {which} in {directory}; end it first, or give another --name")
-    record = directory / "test.json"
-    told = read_json(record) if record.is_file() else {}
-    shutil.rmtree(directory)
-    if told.get("reads"):  # what was chosen in between knows the test samples, whoever trains next
-        write_json(
-            record, {key: told[key] for key in ("reads", "data_fingerprint", "data_fingerprints") if key in told}
-        )
+        raise ArtefactError(f"{option}: a {which} in {directory}; end it first, or give another --name")
+
+
+def forget_test(directory: Path) -> None:
+    """Removes what was trained by, or scored of, all folds as they were, and keeps how often test samples were read."""
+    reads = sealed_reads(directory)
+    shutil.rmtree(directory / "refit", ignore_errors=True)
+    (directory / TEST).unlink(missing_ok=True)
+    keep_reads(directory, reads)
+
+
+def sealed_reads(directory: Path) -> dict[str, Any]:
+    """What a directory tells of the reads of its sealed test samples."""
+    told = read_json(directory / TEST) if (directory / TEST).is_file() else {}
+    return {key: told[key] for key in ("reads", "data_fingerprint", "data_fingerprints") if key in told}
+
+
+def keep_reads(directory: Path, reads: Mapping[str, Any]) -> None:
+    """Writes them: what was chosen in between knows the test samples, whoever trains next."""
+    if reads.get("reads"):
+        write_json(directory / TEST, dict(reads))
 
 
 def is_ours(directory: Path) -> bool:

@@ -13,6 +13,7 @@ from lightning_base.folds.directory import demand_unchanged, take
 from lightning_base.folds.executors.options import Execution
 from lightning_base.folds.executors.runner import Runner, computing_threads, runner
 from lightning_base.folds.fold import LOCK
+from lightning_base.folds.longer import lengthen
 from lightning_base.folds.own import demand_own_folds, demand_room
 from lightning_base.folds.plan import Plan
 from lightning_base.folds.progress import FoldProgress
@@ -37,6 +38,7 @@ def crossval(
     overwrite: bool = False,
     execution: Execution | None = None,
     refitting: bool = False,
+    longer: bool = False,
 ) -> Path:
     """Trains every fold that is not done, then collects; returns the directory.
 
@@ -46,6 +48,7 @@ def crossval(
         overwrite: delete what an earlier run left, and begin anew.
         execution: where folds are trained; by default one after another in this process.
         refitting: train once more on the whole pool when all folds are done.
+        longer: let a finished cross-validation of the same experiment with fewer epochs go on.
 
     Raises:
         FoldsFailed: where folds failed; the others have gone on.
@@ -66,6 +69,8 @@ def crossval(
     if is_main():
         runs = [plan.fold_directory(fold) for fold in range(plan.k)] + [plan.directory / "refit"]
         demand_room(plan.directory, [] if overwrite else runs)
+        if longer:
+            lengthen(plan.directory, experiment, first)
         plan = replace(plan, stamp=take(plan.directory, experiment, plan.data, overwrite))
         demand_own_folds(plan)
     alone = first.trainer.world_size == 1
@@ -144,7 +149,8 @@ def dry_run(plan: Plan, chosen: Sequence[int]) -> Path:
     """Lets a few batches of each fold through, as trainer.fast_dev_run asks; nothing is written."""
     for fold in chosen:
         run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
-        run.trainer.fit(run.model, datamodule=run.datamodule)
+        preflight(run)
+        run.trainer.fit(run.model.trained, datamodule=run.datamodule)
     console(Level.QUIET).print(f"fast_dev_run: {len(chosen)} folds ran, nothing was written")
     return plan.directory
 

@@ -39,6 +39,8 @@ class Preprocess(ABC):
     fitted = False
     longest: int | None = None  # ragged samples are cut after so many values
     fixed = False  # … and all padded to that length
+    vocabulary: int | None = None  # the most tokens there may be, in any fold, padding and special ones included
+    known: int | None = None  # how many there are, once it is fitted
     numeric: int | None = None  # tables: how many leading columns of a preprocessed sample are continuous
 
     @property

@@ -31,6 +31,8 @@ class Several(Preprocess):
 
     def __init__(self, parts: Mapping[str, Preprocess], together: Sequence[str] = ()) -> None:
         self.parts, self.together = dict(parts), [*together]
+        sizes = {part.vocabulary for part in self.parts.values()} - {None}
+        self.vocabulary = sizes.pop() if len(sizes) == 1 else None
         for name in self.together:
             if not isinstance(self.parts.get(name), Tokenizer):
                 raise ConfigError(f"preprocess together: {name!r} has no Tokenizer; name inputs that have one")

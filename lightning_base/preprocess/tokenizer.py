@@ -103,6 +103,7 @@ class Tokenizer(Preprocess):
                 raise ConfigError(f"tokenizer {key}: {value} is below {lowest}, the least of {model}")
         if longest is not None and longest < 1:
             raise ConfigError(f"tokenizer longest: {longest} is below 1; give a number of tokens or null")
+        self.vocabulary = size
         self.model, self.most, self.lower, self.min_count = model, size, lower, min_count
         self.begin, self.end, self.longest, self.keep = begin, end, longest, keep
         self.places = places
@@ -137,7 +138,7 @@ class Tokenizer(Preprocess):
                 f"{samples.origin}: the training texts have so many characters that {self.model} makes "
                 f"{made.get_vocab_size()} tokens, and the tokenizer's size is {self.most}; give more, or bpe"
             )
-        self._tokenizer, self.fitted = made, True
+        self._tokenizer, self.known, self.fitted = made, made.get_vocab_size(), True
 
     def _made(self, texts: list[str]) -> Any:
         """The library's tokenizer of these texts, without names of special tokens that a text could hold."""

@@ -28,7 +28,7 @@ class Vocabulary(Preprocess):
         if max_length is not None and max_length < 1:
             raise ConfigError(f"data.max_length: {max_length} is below 1; give a number of words or null")
         self.max_words, self.min_count, self.longest = max_words, min_count, max_length
-        self.words: list[str] = []
+        self.vocabulary, self.words = max_words, list[str]()
 
     def fit(self, samples: Samples, rows: Rows) -> None:
         """Counts the words of these rows; equally frequent words stand in alphabetical order."""
@@ -39,7 +39,7 @@ class Vocabulary(Preprocess):
             count += np.bincount(block[np.arange(block.shape[1]) < lengths[:, None]], minlength=len(known))
         order = sorted(np.flatnonzero(count >= self.min_count), key=lambda code: (-count[code], known[code]))
         self.words = [known[code] for code in order[: self.max_words - 2]]
-        self.fitted = True
+        self.known, self.fitted = len(self.words) + 2, True
 
     def encoder(self, samples: Samples) -> Encoder | None:
         """A function from the source's word codes (B, T) to the vocabulary's numbers; `apply` mends the padding."""

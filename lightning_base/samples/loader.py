@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from lightning_base.samples.batch import Batch, Encoder, targets
 from lightning_base.samples.feed import Feed
 from lightning_base.samples.payload import Rows, mixed
 from lightning_base.samples.samples import Samples
+from lightning_base.samples.sampling import Draws, turns
+
+Turns: TypeAlias = npt.NDArray[np.int64] | None
 
 
 class EpochOrder:
@@ -26,13 +29,20 @@ class EpochOrder:
         blocks: (N,) the stored block (shard, chunk) of each row, where reading block by block is what is fast: then
             blocks are shuffled, and samples within every `window` blocks that follow each other.
         window: how many blocks are mixed with one another.
+        draws: how often an epoch draws each row, where it is not once; as many draws as there are rows.
     """
 
     def __init__(
-        self, rows: Rows, seed: int, shuffle: bool, blocks: npt.NDArray[Any] | None = None, window: int = 8
+        self,
+        rows: Rows,
+        seed: int,
+        shuffle: bool,
+        blocks: npt.NDArray[Any] | None = None,
+        window: int = 8,
+        draws: Draws | None = None,
     ) -> None:
         self.rows, self.seed, self.shuffle, self.epoch = rows, seed, shuffle, 0
-        self.blocks, self.window = blocks, window
+        self.blocks, self.window, self.draws = blocks, window, draws
 
     def set_epoch(self, epoch: int) -> None:
         """Names the epoch (from 0) that the next iteration is."""
@@ -43,11 +53,17 @@ class EpochOrder:
         if not self.shuffle:
             return self.rows
         rng = np.random.default_rng([self.seed, self.epoch])
+        places = None if self.draws is None else self.draws.places(self.epoch)
+        rows = self.rows if places is None else self.rows[places]
         if self.blocks is None:
-            return rng.permutation(self.rows)
-        names, block = np.unique(self.blocks, return_inverse=True)
+            return rng.permutation(rows)
+        names, block = np.unique(self.blocks if places is None else self.blocks[places], return_inverse=True)
         place = rng.permutation(len(names))[block] // self.window  # the window that a sample's block falls into
-        return self.rows[np.lexsort([rng.random(len(self.rows)), place])]
+        return rows[np.lexsort([rng.random(len(rows)), place])]
+
+    def covered(self, epoch: int) -> Rows:
+        """(N,) the rows that an epoch draws, each as often as it comes."""
+        return self.rows if self.draws is None else self.rows[self.draws.places(epoch)]
 
 
 class BatchLoader:
@@ -76,6 +92,7 @@ class BatchLoader:
         workers: threads that gather (and decode) batches ahead; 0 gathers each when it is asked for.
         fill: in evaluation, fill an incomplete batch up to its full size.
         feeds: how each of several inputs is gathered, in place of encoder, longest and fixed.
+        drawn: how often an epoch draws each row, where it is not once.
     """
 
     def __init__(
@@ -95,6 +112,7 @@ class BatchLoader:
         workers: int = 0,
         fill: bool = False,
         feeds: Feed | Mapping[str, Feed] | None = None,
+        drawn: Draws | None = None,
     ) -> None:
         self.samples, self.batch_size, self.train = samples, batch_size, train
         self.drop_last = drop_last and train and len(rows) >= batch_size
@@ -104,7 +122,8 @@ class BatchLoader:
         self.fill = fill and not train
         self._labels = samples.kind == "labels"
         blocks = getattr(samples.inputs, "blocks", None)
-        self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=None if blocks is None else blocks[rows])
+        blocks = None if blocks is None else blocks[rows]
+        self.sampler = EpochOrder(rows, seed, shuffle=train, blocks=blocks, draws=drawn)
         self.batch_sampler = None  # Lightning looks for it beside `sampler`
         self._position = 0
         self._resume: tuple[int, int] | None = None  # the epoch and the position that a checkpoint brought
@@ -125,30 +144,33 @@ class BatchLoader:
         order, epoch = self.sampler.order(), self.sampler.epoch
         first = self._resume[1] if self._resume is not None and self._resume[0] == epoch else 0
         first, self._resume, self._position = first % max(len(self), 1), None, 0
-        batches = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(first, len(self)))
+        again = None if self.sampler.draws is None else turns(order)
+        parts = (slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(first, len(self)))
+        batches = ((order[part], None if again is None else again[part]) for part in parts)
         for i, batch in enumerate(self._ahead(batches, epoch), start=first):
             self._position = i + 1
             yield batch
 
-    def _own(self, rows: Rows, epoch: int) -> Batch:
+    def _own(self, rows: Rows, again: Turns, epoch: int) -> Batch:
         """This rank's share of a global batch."""
-        own = rows[self.rank :: self.world_size]
-        share = len(own) * self.world_size / len(rows)
-        taken, real = own if len(own) else rows[:1], None
+        mine = slice(self.rank, None, self.world_size) if self.rank < len(rows) else slice(1)
+        share = len(rows[self.rank :: self.world_size]) * self.world_size / len(rows)
+        taken, real = rows[mine], None
         if self.fill:
             taken, real = np.resize(taken, -(-self.batch_size // self.world_size)), len(taken)
-        return self.gather(taken, epoch)._replace(total=len(rows), share=share, real=real)
+        batch = self.gather(taken, epoch, None if again is None else again[mine])
+        return batch._replace(total=len(rows), share=share, real=real)
 
-    def _ahead(self, batches: Iterator[Rows], epoch: int) -> Iterator[Batch]:
+    def _ahead(self, batches: Iterator[tuple[Rows, Turns]], epoch: int) -> Iterator[Batch]:
         """The batches in order, gathered in threads where there are workers."""
         if not self.workers:
-            yield from (self._own(rows, epoch) for rows in batches)
+            yield from (self._own(rows, again, epoch) for rows, again in batches)
             return
         with ThreadPoolExecutor(self.workers) as pool:
             waiting: deque[Future[Batch]] = deque()
             try:
-                for rows in batches:
-                    waiting.append(pool.submit(self._own, rows, epoch))
+                for rows, again in batches:
+                    waiting.append(pool.submit(self._own, rows, again, epoch))
                     if len(waiting) > self.workers:
                         yield waiting.popleft().result()
                 while waiting:
@@ -157,13 +179,28 @@ class BatchLoader:
                 for future in waiting:
                     future.cancel()
 
-    def gather(self, rows: Rows, epoch: int = 0) -> Batch:
-        """The batch of these rows: one indexing operation for the inputs, one for the targets."""
-        batch = self._gather(rows)
+    def gather(self, rows: Rows, epoch: int = 0, again: Turns = None) -> Batch:
+        """The batch of these rows: one indexing operation for the inputs, one for the targets.
+
+        Args:
+            rows: (B,) int64.
+            epoch: from 0.
+            again: (B,) how often each came before in this epoch, so that it is augmented otherwise then.
+        """
+        batch, keys = self._gather(rows), self.keys(rows, again)
+        if again is not None and again.any():
+            batch = batch._replace(key=torch.from_numpy(keys))
         if not self.partners:
             return batch
-        drawn = _mix(self.samples.keys[rows], self.sampler.seed, epoch) % np.uint64(len(self.sampler.rows))
-        return batch._replace(partner=self._gather(self.sampler.rows[drawn.astype(np.int64)]))
+        drawn = _mix(keys, self.sampler.seed, epoch) % np.uint64(len(self.sampler.rows))
+        return batch._replace(partner=self._gather(self.sampler.covered(epoch)[drawn.astype(np.int64)]))
+
+    def keys(self, rows: Rows, again: Turns) -> npt.NDArray[np.int64]:
+        """(B,) what is random of these rows is drawn from; another number for each that comes again in an epoch."""
+        keys = self.samples.keys[rows]
+        if again is None:
+            return keys
+        return np.where(again > 0, mixed(keys.view(np.uint64) + again.astype(np.uint64)).view(np.int64), keys)
 
     def _gather(self, rows: Rows) -> Batch:
         """The batch of these rows, without partners."""

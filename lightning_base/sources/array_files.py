@@ -19,7 +19,7 @@ from lightning_base.errors import DataError, one_line
 Arrays = dict[str, npt.NDArray[Any]]
 INPUTS = ("x", "x_test", "x_predict")
 BESIDE = ("y", "id", "group", "time", "time_end")
-KNOWN = (*INPUTS, *BESIDE, *(f"{name}_test" for name in BESIDE), "id_predict", "classes")
+KNOWN = (*INPUTS, *BESIDE, *(f"{name}_test" for name in BESIDE), "id_predict", "classes", "weight")
 FOLD = "fold"  # what the names of further columns begin with
 MEANT = {  # what others call them
     **dict.fromkeys(("data", "input", "inputs", "image", "images", "features", "x_train", "train_x"), "x"),
@@ -31,7 +31,7 @@ MEANT = {  # what others call them
     "test_x": "x_test",
     "test_y": "y_test",
 }
-KINDS = {"x": "biuf", "y": "biufSU", "classes": "biuSU"}  # NumPy's letters for types; of others:
+KINDS = {"x": "biuf", "weight": "biuf", "y": "biufSU", "classes": "biuSU"}  # NumPy's letters for types; of others:
 OTHERS = "biufSUM"
 DEFLATE = 1100  # bytes that a byte can unpack to: zlib's documentation says 1,032
 WRONG = (

@@ -111,8 +111,8 @@ def to_samples(
     targets = from_array(y, f"y{suffix}", origin, _names_of(declared, y)) if several else None
     if targets is None:
         columns["target"], named = _targets(y, f"y{suffix}", declared, classes, origin)
-    folds = [key for key in arrays if key.startswith("fold") and not suffix]
-    for key in ("group", "time", "time_end", *folds):
+    more = [key for key in arrays if (key.startswith("fold") or key == "weight") and not suffix]
+    for key in ("group", "time", "time_end", *more):
         if f"{key}{suffix}" in arrays:
             values = arrays[f"{key}{suffix}"]
             _demand_rows(values, len(x), f"{key}{suffix}", f"x{suffix}", origin)

@@ -1,8 +1,10 @@
 """BaseModule: what every task shares: optimizer, penalties, metrics over true counts, exact predictions."""
 
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
 
 import torch
+from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
@@ -19,8 +21,11 @@ from lightning_base.finetune.schemes import Scheme, demand_scheme
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks.given import by_name
+from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
+from lightning_base.tasks.network import in_channels_last
 from lightning_base.tasks.predictor import Output, Predictor
+from lightning_base.tasks.schedules import total_steps
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 
 
@@ -36,7 +41,7 @@ class BaseModule(Predictor):
     Args:
         network: any nn.Module, by class_path.
         optimizer: called with the parameters, e.g. torch.optim.SGD with its lr; by default Adam with lr 1e-3.
-        scheduler: called with the optimizer; stepped once an epoch.
+        scheduler: called with the optimizer; stepped once an epoch, those of lightning_base.tasks.schedules each step.
         l1: weight of Σ|w|.
         l2: weight of Σw²/2.
         penalize_all: let the penalties cover biases and norm layers too.
@@ -53,8 +58,15 @@ class BaseModule(Predictor):
         unfreeze: by epoch, from 1 on, frozen layers that learn from its beginning on.
         lr_scale: by layer, name or pattern, the factor on the learning rate; or one factor for each layer before the
             last, multiplied up.
+        score: the metric that is shown first, monitored and compared, of the task's own or those given; by default the
+            first of the task's `order`.
+        score_mode: whether its largest or its smallest value is best, of a metric that does not say so.
+        head: "auto" gives networks of torchvision, timm and transformers a new last layer, of as many outputs as the
+            data asks for, and a first convolution that takes its channels, and says so; "keep" leaves them.
 
     Attributes:
+        sizes: by key, the sizes of its networks that the data has said.
+        adapted: what was done to a network to make it fit the data, in words.
         rate: the learning rate that a search has found, in place of the optimizer's own; None without one.
         may_diverge: True where a loss that is no number ends nothing: in a search for the learning rate.
 
@@ -62,7 +74,8 @@ class BaseModule(Predictor):
         UserError: for a penalty that is negative or not finite.
     """
 
-    steps_per_batch: ClassVar[int] = 1  # optimizer steps of a training batch, where a task takes them itself
+    steps_per_batch: float = 1  # optimizer steps of a training batch, where a task takes them itself
+    tried: ClassVar[int] = 2  # samples that it is tried on before training
     scores_raw: ClassVar[bool] = False  # scores and tables are of targets as read, before `make_target_preprocess`
 
     def __init__(
@@ -81,6 +94,9 @@ class BaseModule(Predictor):
         freeze: str | list[str] | None = None,
         unfreeze: dict[int, str | list[str]] | None = None,
         lr_scale: float | dict[str, float] | None = None,
+        score: str | None = None,
+        score_mode: Mode | None = None,
+        head: Literal["auto", "keep"] = "auto",
     ) -> None:
         super().__init__()
         if not isinstance(network, nn.Module):
@@ -88,20 +104,29 @@ class BaseModule(Predictor):
             raise ConfigError(f"model.network: {what} is given; give a network, an instance of torch.nn.Module")
         for key, weight in (("l1", l1), ("l2", l2)):
             demand_weight(f"model.{key}", weight)
-        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
+        self.network = in_channels_last(network) if channels_last else network
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
+        self.head = head
+        self.sizes: dict[str, int] = {}
+        self.adapted: list[str] = []
         self.given_metrics = by_name(metrics or {})
         demand_scheme(init)
         demand_scale(lr_scale)
         self.init, self.init_from = init, as_init_from(init_from)
         self.freezing, self.lr_scale = Freezing(freeze, unfreeze), lr_scale
+        self.score, self.score_mode = score, score_mode
         self.scores = nn.ModuleDict()
         self.rate: float | None = None
         self.may_diverge = False
         self._losses = EpochLoss()
         self._step_loss = torch.tensor(0.0)
+
+    @property
+    def trained(self) -> LightningModule:
+        """What the Trainer trains: the task itself, but for that which holds somebody else's LightningModule."""
+        return self
 
     def penalty(self) -> Tensor:
         """l1·Σ|w| + l2/2·Σw² over the penalised weights, a scalar ()."""
@@ -122,6 +147,8 @@ class BaseModule(Predictor):
             self.use(data)
         if stage == "fit":
             self._freeze(0)
+        if self.channels_last:
+            in_channels_last(self.network)  # lazy layers have their weights by now
         group = data_ranks(self._trainer).group
         if on_tpu(self._trainer):
             self.scores = OnHost()
@@ -313,7 +340,8 @@ class BaseModule(Predictor):
         if self.make_scheduler is None:
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
-        return scheduled(optimizer, self.make_scheduler, every or 1)
+        known = None if self._trainer is None else partial(total_steps, self.trainer, self.steps_per_batch)
+        return scheduled(optimizer, self.make_scheduler, every or 1, known, self.leading)
 
 
 def kept(values: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Classification: trains any network that gives one logit per class, by cross-entropy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +15,9 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
+from lightning_base.samples.sampling import rates_of
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tasks.given import demand_loss, demand_taken, mean_loss
+from lightning_base.tasks.given_losses import demand_loss, demand_taken, tried, values_of
 from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.scores import ClassRatio, CrossEntropy, MacroAUROC
@@ -37,9 +38,11 @@ class Classification(BaseModule):
         network: gives logits (B, C) for inputs (B, ...).
         num_classes: C; by default what the data has.
         label_smoothing: in [0, 1); Szegedy et al. 2016.
-        class_weights: one weight per class, or "balanced": n / (C · n_c) over the fold's training role.
+        class_weights: one weight per class, or "balanced": n / (C · n_c) over the fold's training role, or over what
+            an epoch draws of it with `data.sampling`.
         loss: what training minimises instead, called with logits (B, C) and class numbers (B,); gives the mean over
-            samples (), or theirs (B,). Evaluation reports the cross-entropy all the same.
+            samples (), or theirs (B,), which class_weights then weigh. Evaluation reports the cross-entropy all the
+            same.
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
@@ -64,12 +67,17 @@ class Classification(BaseModule):
             class_weights in (None, "balanced") if isinstance(class_weights, str | None) else _numbers(class_weights)
         ):
             raise ConfigError(f"model.class_weights: {class_weights!r:.60} is neither a list of numbers nor 'balanced'")
-        demand_loss(loss, label_smoothing=label_smoothing, class_weights=class_weights)
+        demand_loss(loss, label_smoothing=label_smoothing)
         self.loss = loss
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.register_buffer("weight", None, persistent=False)
         self.weight: Tensor | None
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """One per class."""
+        return len(data.classes) or None
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the class names and, where asked for, balanced weights."""
@@ -85,8 +93,9 @@ class Classification(BaseModule):
                 "task's own loss takes; leave one out"
             )
         if self.class_weights == "balanced" and data.preprocess.fitted and self._fitting():
-            count = np.bincount(self._targets(data), minlength=len(self.classes))
-            self.weight = torch.from_numpy(count.sum() / (len(count) * np.maximum(count, 1))).float()
+            rates, _ = rates_of(data.sampling, data.samples("pool"), data.rows("train"))
+            count = np.bincount(self._targets(data), rates, len(self.classes))
+            self.weight = torch.from_numpy(count.sum() / (len(count) * np.where(count > 0, count, 1))).float()
         elif self.class_weights is not None and self.class_weights != "balanced":
             if len(self.class_weights) != len(self.classes):
                 raise ConfigError(
@@ -125,7 +134,11 @@ class Classification(BaseModule):
         logits: Tensor = self.outputs(batch.x, batch.lengths)  # (B, C)
         weight = None
         if self.training and self.loss is not None:
-            loss = mean_loss(self.loss, logits, batch.y)
+            loss = values_of(self.loss, logits, batch.y)
+            if self.weight is not None:
+                weight = self.weight[batch.y].sum()
+                loss = (loss * self.weight[batch.y]).sum() / torch.where(weight > 0, weight, 1)
+            loss = loss.mean()
         elif self.training:
             hard = self.weight is not None and not batch.y.is_floating_point()  # else torch's mean is plain
             how = "sum" if hard and self._some_weigh_nothing() else "mean"
@@ -153,6 +166,17 @@ class Classification(BaseModule):
             )
         if self.loss is not None:
             demand_taken(self, self.loss, batch)
+            if self.class_weights is not None and len(values_of(self.loss, *tried(self, batch)).shape) == 0:
+                mend = "; give reduction: none" if hasattr(self.loss, "reduction") else ""
+                raise ConfigError(
+                    f"model.class_weights: {type(self.loss).__name__} gives one number, and weights are of samples, "
+                    f"each with a loss of its own{mend}"
+                )
+
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a loss of the user's takes: logits (B, C), and class numbers (B,)."""
+        assert isinstance(batch.y, Tensor)
+        return self.outputs(batch.x, batch.lengths), batch.y
 
     def _shape(self, batch: Batch) -> tuple[int, ...]:
         """The shape of a batch's probabilities."""

@@ -1,6 +1,6 @@
 """GAN: a generator and a discriminator, trained against each other by an optimizer each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,6 +15,7 @@ from torchmetrics import MetricCollection
 
 from lightning_base.augment.draw import Draw
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.data.first import first_batch
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess import Preprocess, Standardize
 from lightning_base.samples.batch import Batch
@@ -26,6 +27,7 @@ from lightning_base.tasks.columns import table_columns
 from lightning_base.tasks.frechet import MOST, Count, FrechetDistance
 from lightning_base.tasks.losses import EpochLoss
 from lightning_base.tasks.predictor import Output, Scorer
+from lightning_base.tasks.schedules import StepSchedule
 from lightning_base.tasks.settings import demand_numbers, demand_weight
 from lightning_base.tools.imports import fault
 
@@ -111,6 +113,11 @@ class GAN(BaseModule):
     def parts(self) -> dict[str, nn.Module]:
         """The two networks by name, in the order of their optimizers."""
         return {"generator": self.network.generator, "discriminator": self.network.discriminator}  # type: ignore[dict-item]
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """Channels of the generator's images; one of a discriminator."""
+        return int(first_batch(data).x.shape[1]) if key == "generator" else 1
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the seed of the fold, and the width of its features."""
@@ -292,9 +299,7 @@ class GAN(BaseModule):
         """Lightning's hook: refuses strategies under which two optimizers cannot step by themselves."""
         strategy = self.trainer.strategy
         if self.trainer.world_size > 1 and type(strategy) is not DDPStrategy:
-            raise ConfigError(
-                f"trainer.strategy: GAN steps two optimizers itself, under ddp; not {type(strategy).__name__}"
-            )
+            raise ConfigError(f"trainer.strategy: GAN steps two optimizers, under ddp; not {type(strategy).__name__}")
 
     def configure_optimizers(self) -> Any:
         """Lightning's hook: the generator's optimizer and the discriminator's, and their schedulers.
@@ -302,17 +307,14 @@ class GAN(BaseModule):
         Raises:
             ConfigError: for a setting with which nothing is learned, or a scheduler that follows a metric.
         """
-        optimizers = [
-            make(part.parameters()) for make, part in zip(self.make_optimizers, self.parts.values(), strict=True)
-        ]
+        optimizers = [make(p.parameters()) for make, p in zip(self.make_optimizers, self.parts.values(), strict=True)]
         schedulers = []
         for name, optimizer, make in zip(self.parts, optimizers, self.make_schedulers, strict=True):
             demand_numbers(optimizer, f"model.{name}_optimizer")
             scheduler = None if make is None else make(optimizer)
-            if isinstance(scheduler, ReduceLROnPlateau | torch.optim.lr_scheduler.ReduceLROnPlateau):
+            if isinstance(scheduler, ReduceLROnPlateau | torch.optim.lr_scheduler.ReduceLROnPlateau | StepSchedule):
                 raise ConfigError(
-                    f"model.{name}_scheduler: ReduceLROnPlateau follows a metric, and a GAN's losses lead nowhere; "
-                    "take one that follows epochs, as torch.optim.lr_scheduler.CosineAnnealingLR"
+                    f"model.{name}_scheduler: {type(scheduler).__name__}: a GAN's go by epochs; take CosineAnnealingLR"
                 )
             schedulers += [] if scheduler is None else [scheduler]
         return optimizers, schedulers
@@ -351,9 +353,7 @@ class GAN(BaseModule):
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(
-            "model: samples that several GANs make have no mean; give one fold's checkpoint as --ckpt_path"
-        )
+        raise ConfigError("model: samples of several GANs have no mean; give one fold's checkpoint as --ckpt_path")
 
     def columns(self, preds: Nested) -> dict[str, npt.NDArray[Any]]:
         """`pred`, what is made, as the source has samples."""

@@ -1,6 +1,7 @@
 """LanguageModel: trains a network to tell each token of a text from those before it; `predict` writes on."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,11 @@ class LanguageModel(BaseModule):
                 soft_wrap=True,
             )
         self.cut = 0
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """One per token there may be."""
+        return data.preprocess.vocabulary
 
     def use(self, data: BaseDataModule) -> None:
         """Takes the tokenizer, where there is one."""

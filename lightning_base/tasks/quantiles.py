@@ -1,6 +1,7 @@
 """Quantile regression: trains any network that gives numbers to bound a value by, each with its own chance."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.columns import named_columns
+from lightning_base.tasks.given import Change
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.regression import Regression
 from lightning_base.tasks.sums import Sums, ratio, ratios
@@ -29,7 +32,7 @@ class Quantiles(Regression):
 
     Metrics: pinball, the mean loss; of the interval from the lowest to the highest quantile its coverage, the share of
     targets that lie in it, which is to be the highest level minus the lowest, and its mean width. In the details the
-    share of targets at or below each quantile, beside the levels.
+    share of targets at or below each quantile, beside the levels. Metrics of others that are given take the median.
 
     Args:
         network: gives (B, Q) for inputs (B, ...).
@@ -56,6 +59,13 @@ class Quantiles(Regression):
         if not levels or not ascending or not 0 < min(levels) <= max(levels) < 1:
             raise ConfigError(f"model.levels: {list(levels)} are no ascending levels between 0 and 1; give some")
         self.levels = tuple(map(float, levels))
+
+    @classmethod
+    def num_outputs(cls, key: str, data: BaseDataModule, options: Mapping[str, Any]) -> int | None:
+        """One per level."""
+        default = inspect.signature(cls).parameters.get("levels")
+        levels = options.get("levels") or (() if default is None else default.default)
+        return len(levels) or None
 
     @property
     def width(self) -> int:
@@ -84,6 +94,19 @@ class Quantiles(Regression):
         found = torch.from_numpy(np.quantile(train.double().numpy(), self.levels))  # torch's takes 16 million at most
         return found.expand(n, -1), "the training part's quantiles of the target"
 
+    @property
+    def for_given(self) -> Change | None:
+        """Metrics of others take the median (N,).
+
+        Raises:
+            ConfigError: where there are some, and no median.
+        """
+        if not self.given_metrics:
+            return None
+        if 0.5 not in self.levels:
+            raise ConfigError("model.metrics: take one value per sample, the median; put 0.5 among model.levels")
+        return partial(_median, self.levels.index(0.5))
+
     def metrics(self) -> MetricCollection:
         """pinball; coverage and width of the outermost interval, where there are two levels or more."""
         found: dict[str, Metric | MetricCollection] = {"pinball": Pinball(self.levels)}
@@ -106,6 +129,11 @@ def pinball(quantiles: Tensor, target: Tensor, levels: Sequence[float]) -> Tenso
     above = target[:, None] - quantiles
     share = torch.tensor(levels, dtype=quantiles.dtype, device=quantiles.device)
     return torch.maximum(share * above, (share - 1) * above)
+
+
+def _median(at: int, preds: Nested, target: Nested) -> tuple[Tensor, Tensor]:
+    """Quantiles (N,) of one level, and the targets (N,)."""
+    return preds[:, at], target
 
 
 def _counted(values: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 from lightning.pytorch.cli import ReduceLROnPlateau
 
 from lightning_base.errors import ConfigError
+from lightning_base.tasks.lead import SCORE, VALIDATION
+from lightning_base.tasks.schedules import StepSchedule
 
 
 def demand_weight(key: str, weight: float) -> None:
@@ -42,7 +44,11 @@ def demand_numbers(optimizer: torch.optim.Optimizer, key: str = "model.optimizer
 
 
 def scheduled(
-    optimizer: torch.optim.Optimizer, make: Callable[[torch.optim.Optimizer], Any], validates_every: int
+    optimizer: torch.optim.Optimizer,
+    make: Callable[[torch.optim.Optimizer], Any],
+    validates_every: int,
+    steps: Callable[[], int] | None = None,
+    score: Callable[[], str] | None = None,
 ) -> dict[str, Any]:
     """The optimizer and its scheduler as Lightning takes them.
 
@@ -50,12 +56,16 @@ def scheduled(
         optimizer: whose learning rate is led.
         make: makes the scheduler.
         validates_every: number of epochs from one validation to the next; a plateau of its scores is looked for then.
+        steps: tells how many optimizer steps the training has; None where it is not known yet.
+        score: gives the name of the metric that leads, which a plateau's `monitor: score` follows.
 
     Raises:
         ConfigError: for a scheduler that does not say what it follows.
     """
     scheduler = make(optimizer)
     if isinstance(scheduler, ReduceLROnPlateau):
+        if scheduler.monitor == SCORE and score is not None:
+            scheduler.monitor = VALIDATION + score()
         every = 1 if str(scheduler.monitor).startswith("train") else validates_every
         settings = {"scheduler": scheduler, "monitor": scheduler.monitor, "frequency": every}
     elif isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
@@ -63,6 +73,10 @@ def scheduled(
             "model.scheduler: torch's ReduceLROnPlateau does not say what it follows; take "
             "lightning.pytorch.cli.ReduceLROnPlateau, with its monitor"
         )
+    elif isinstance(scheduler, StepSchedule):
+        if steps is not None:
+            scheduler.over(steps())
+        settings = {"scheduler": scheduler, "interval": "step"}
     else:
         settings = {"scheduler": scheduler}
     return {"optimizer": optimizer, "lr_scheduler": settings}

@@ -9,7 +9,7 @@ from lightning_base.tools.console import Level, level
 
 ARGUMENTS = (
     *("name", "overwrite", "executor", "jobs", "threads", "slurm", "folds", "refit", "config", "ckpt_path", "labels"),
-    *("show", "metric", "rope"),
+    *("longer", "show", "metric", "rope"),
 )
 VALUES = {"true": "True", "false": "False", "null": "None"}
 OPTION = re.compile(

@@ -22,6 +22,7 @@ QUIET = (
     r"Checkpoint directory .* exists and is not empty",  # a resumed run goes on in its own directory
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.15
     r"You're using the WeightAveraging callback",  # a checkpoint's weights are the average already
+    r"You passed in a `val_dataloader` but have no `validation_step`",  # held-out samples are predicted all the same
     r"The `srun` command is available",  # --executor slurm is how folds go to a cluster
     r"The number of training batches .* is smaller than the logging interval",  # steps are counted over epochs here
 )

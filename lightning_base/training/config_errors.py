@@ -14,7 +14,7 @@ from lightning_base.errors import UserError, near_file, one_line, suggest
 from lightning_base.tools.finder import hidden
 from lightning_base.tools.imports import fault, import_fault
 from lightning_base.tools.shipped import IMPORTED
-from lightning_base.training.known_names import POPULAR, class_at, class_paths, values_in
+from lightning_base.training.known_names import OTHER_SIZES, POPULAR, class_at, class_paths, values_in
 
 _KEY = re.compile(r'Parser key "([^"]+)"')
 _CLASS = re.compile(r"Problem with given class_path '([^']+)'")
@@ -28,6 +28,7 @@ _PARSER_LEAF = re.compile(r"Import path|Expected a|Does not validate|Problem wit
 _NO_FILE = re.compile(r"File does not exist: '([^']+)'")
 _REQUIRED = re.compile(r"following arguments are required: (?:\w+\.)?(\w+)$")
 _KINDS = {"data.split": "splitter", "model.optimizer": "Optimizer", "model.scheduler": "scheduler"}
+HOLDERS = (".AnyModule", ".AnyDataset")  # of classes of somebody else's
 _BASES = {"model": "BaseModule", "data": "BaseDataModule"}
 
 
@@ -77,7 +78,11 @@ def needs(key: str, owner: str, lacking: Sequence[str], files: Sequence[str], wo
     """The line for a class that lacks arguments: their keys, and where the class is named."""
     where = " (command line)" if owner in values_in(words) else place(owner, files)
     keys = ", ".join(f"{key}.{one}" for one in lacking)
-    width = "; `prepare` prints how many numbers a table's row gives" if {"in_features", "width"} & set(lacking) else ""
+    width = (
+        "; `prepare` prints how many numbers a table's row gives"
+        if {"num_inputs", "in_features", "width"} & set(lacking)
+        else ""
+    )
     return f"{key}: {owner} needs {', '.join(lacking)}{where}; give {keys}{width}"
 
 
@@ -117,6 +122,9 @@ def _unknown_option(
             return stray_word(option)
         return no_key(option, files, known, words)
     full = [part for part in f"{key}.{option}".split(".") if part not in ("init_args", "dict_kwargs")]
+    if owners[0].endswith(HOLDERS) and class_at(full[:1], files, words) not in (None, owners[0]):
+        held = [full[0], *full[2:]] if len(owners) > 1 else full  # a file names what is held alone
+        return no_option(".".join(held), owners[-1], beside(full[-1], files, words), _options(owners[-1]))
     for i in range(1, len(full)):  # the parser names the class that stands nearest to the top
         owner, taken = _taken(full[:i], files, words, owners[-1] if i == len(full) - 1 else "")
         if taken and full[i] not in taken:
@@ -219,14 +227,31 @@ def not_subclass(key: str, path: str, wanted: str, files: Sequence[str]) -> str:
     module, _, name = path.rpartition(".")
     if missing := sorted(getattr(getattr(sys.modules.get(module), name, None), "__abstractmethods__", ())):
         return f"{key}: {path}{place(path, files)} has no {', '.join(missing)}, which {article} {wanted} must have"
-    return f"{key}: {path} is not {article} {wanted}{place(path, files)}; name a class that is one"
+    if inspect.isfunction(getattr(sys.modules.get(module), name, None)):
+        gives = "torch.nn.Module" if wanted == "Module" else wanted
+        mend = f"a function must say that it gives one: def {name}(…) -> {gives}"
+        return f"{key}: {path} is not {article} {wanted}{place(path, files)}; {mend}"
+    held = {"model": "AnyModule", "data": "AnyDataset"}.get(key)
+    own = f" (what is somebody else's stands in a configuration file, or in lightning_base.{held})" if held else ""
+    return f"{key}: {path} is not {article} {wanted}{place(path, files)}; name a class that is one{own}"
 
 
 def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]) -> str:
     """The line for a key that its class has no option for, with the nearest that it has."""
     last = key.rsplit(".", 1)[-1]
-    hint = suggest(last, options) or popular(last)
-    return f"{key}: {owner} has no option {last!r}{place(last, files)}{hint}"
+    size = OTHER_SIZES.get(last) if OTHER_SIZES.get(last) in options else None
+    hint = f"; did you mean {size!r}?" if size else suggest(last, options) or popular(last)
+    more = "" if hint or not _takes_more(owner) else f"; what it hands on is given as dict_kwargs: {{{last}: …}}"
+    return f"{key}: {owner} has no option {last!r}{place(last, files)}{hint}{more}"
+
+
+def _takes_more(path: str) -> bool:
+    """Whether a function takes options that its signature does not name."""
+    module, _, name = path.rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)
+    if not inspect.isroutine(found):
+        return False
+    return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(found).parameters.values())
 
 
 def popular(word: str) -> str:
@@ -270,11 +295,12 @@ def _got(message: str) -> str:
 
 
 def _options(class_path: str) -> list[str]:
-    """The constructor's arguments of a class, its bases' included."""
+    """The constructor's arguments of a class, its bases' included; or a function's."""
     module, _, name = class_path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-        taken = [one for base in found.__mro__[:-1] for one in inspect.signature(base.__init__).parameters.values()]
+        owners = [getattr(base, "__init__") for base in found.__mro__[:-1]] if inspect.isclass(found) else [found]  # noqa: B009
+        taken = [one for owner in owners for one in inspect.signature(owner).parameters.values()]
         free = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         return [one.name for one in taken if one.kind not in free and one.name != "self"]
     except (ImportError, AttributeError, ValueError, TypeError):

@@ -1,5 +1,6 @@
 """What arrays, tensors and tables hold, as bytes and plain values that identify them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,14 @@ REPEATABLE = (str, int, float, bool, type(None), type(pd.NA))  # repr tells thes
 
 class Unidentified(Exception):
     """Of a value it cannot be told whether another is the same."""
+
+
+class ToldByContent(ABC):
+    """A function that hands on data which is told by its content when that is read, not by the object that holds it."""
+
+    @abstractmethod
+    def told(self) -> Any:
+        """What it is beside that."""
 
 
 def contents(value: Any) -> Iterator[Any]:

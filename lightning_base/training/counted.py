@@ -23,8 +23,8 @@ def trained_samples(run: Run, steps: int) -> int:
     """How many different samples the first so many steps of a training have seen.
 
     An epoch's order is a function of seed and epoch, so it is gone through again; nothing is counted in training.
-    With `trainer.limit_train_batches`, `overfit_batches`, `data.drop_last` or an end within the first epoch
-    (`max_steps`, `max_time`) these may be fewer than the training part has.
+    With `trainer.limit_train_batches`, `overfit_batches`, `data.drop_last`, `data.sampling` or an end within the first
+    epoch (`max_steps`, `max_time`) these may be fewer than the training part has.
     """
     loader, n = run.datamodule.loader("train"), len(run.datamodule.rows("train"))
     limit, batches = run.trainer.limit_train_batches, len(loader)
@@ -32,7 +32,7 @@ def trained_samples(run: Run, steps: int) -> int:
         batches = min(limit, batches) if isinstance(limit, int) else int(batches * limit)
     gathered = run.trainer.accumulate_grad_batches
     epochs, rest = divmod(ceil(steps / run.model.steps_per_batch), ceil(batches / gathered))
-    if epochs and batches * loader.batch_size >= n:
+    if epochs and batches * loader.batch_size >= n and loader.sampler.draws is None:
         return n
     seen = np.zeros(0, dtype=np.int64)
     for epoch in range(epochs + (rest > 0)):

@@ -15,9 +15,11 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Pools
 from lightning_base.errors import ConfigError, UserError
 from lightning_base.finetune.given import InitFrom, as_init_from
+from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.files import write_json, write_text
 from lightning_base.training.config_errors import explain
 from lightning_base.training.limits import CHECKED, demand_end, demand_sensible
@@ -25,6 +27,7 @@ from lightning_base.training.objects import Objects
 from lightning_base.training.own_code import write_own_code
 from lightning_base.training.search_space import Search, Values, shown
 from lightning_base.training.settings import INITIAL, identity, predicting
+from lightning_base.training.sizes import Sizes, adapt, given_outputs, named, no_weights, put_in, specs
 from lightning_base.training.sources import BESIDE, sums_of
 from lightning_base.training.taken import demand_taken
 
@@ -91,17 +94,53 @@ class Experiment:
         return None if given is None else Search(grid=dict(given.grid), metric=given.metric, mode=given.mode)
 
     def instantiate(self, config: Namespace) -> Namespace:
-        """New objects: trainer (its arguments), data and, where there is one, model.
+        """New objects: trainer (its arguments) and data; the model is made when the data can be asked, by `make_model`.
 
         Args:
             config: this experiment's, or a changed copy of it.
         """
+        config = config.clone()
+        config.pop("model", None)
         made: Namespace = self.parser.instantiate(config)
         if self.objects is not None:
             for key, value in self.objects.make_trainer().items():
                 made.trainer[key] = value
-            made.model, made.data = self.objects.make_task(), self.objects.make_data()
+            made.data = self.objects.make_data()
         return made
+
+    def make_model(self, data: BaseDataModule, known: Mapping[str, int] | None) -> Any:
+        """A new task (BaseModule) with its network, of the sizes that the data says; None where there is none.
+
+        Args:
+            data: of the run, with its fold.
+            known: sizes as a checkpoint has them, whose weights the network is to take; None for one that is to train.
+
+        Raises:
+            UserError: for a network that does not take its arguments, or does not come to fit the data.
+        """
+        if self.objects is not None:
+            made = self.objects.make_task()
+            if made is not None:
+                sizes = Sizes(data, type(made), vars(made), known or {})
+                made.adapted, made.sizes = adapt(made, sizes, None, False), sizes.found
+            return made
+        if self.config.get("model") is None:
+            return None
+        config = Namespace()  # type: ignore[no-untyped-call]
+        config.model = self.config.model.clone()
+        options = config.model.get("init_args")
+        sizes = Sizes(data, named(config.model.class_path), vars(options) if options else {}, known or {})
+        files = put_in(config.model, sizes)
+        given = any(given_outputs(spec) for key, spec in specs(options) if key == "network")
+        try:
+            task: BaseModule = self.parser.instantiate(config).model
+        except Exception as error:
+            if (offline := no_weights(error)) is None:
+                raise
+            raise offline from error
+        task.adapted = adapt(task, sizes, files.get("network") if known is None else None, given)
+        task.sizes = sizes.found
+        return task
 
     @cached_property
     def identity(self) -> str:
@@ -179,6 +218,10 @@ class Experiment:
         """The experiment as one process on a CPU can build it, to check what will run on other machines."""
         here = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": None}
         return self.with_({f"trainer.{key}": value for key, value in {**here, "sync_batchnorm": False}.items()})
+
+    def without_model(self) -> "Experiment":
+        """The experiment as whoever needs its data alone builds it: no network asks the data for its sizes."""
+        return self if self.objects is not None else self.with_({"model": None})
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""

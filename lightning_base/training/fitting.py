@@ -15,7 +15,7 @@ from lightning_base.errors import CheckpointError, one_line
 from lightning_base.tools.console import console
 from lightning_base.tools.places import places
 from lightning_base.training.checkpoint import damage, opened
-from lightning_base.training.resume import SETTINGS, STAMP
+from lightning_base.training.resume import SETTINGS, SIZES, STAMP
 from lightning_base.training.run import Run
 from lightning_base.training.settings import Use, differing, is_place
 
@@ -55,6 +55,16 @@ def demand_fitting(run: Run, path: Path, use: Use = "predict") -> None:
         demand_resumable(run, content, name)
     if use == "fit" or (use == "test" and data.seals):  # else training samples may be among the sealed ones
         demand_fold(name, (state["fold_hash"], state["fold"]), data.folds, data.fold)
+
+
+def sizes_in(path: Path) -> dict[str, int]:
+    """The sizes of its networks that a checkpoint says; none where it says none, or is no checkpoint."""
+    try:
+        stamp = opened(path).get(STAMP)
+    except Exception:  # whoever loads it says what is wrong with it
+        return {}
+    sizes = stamp.get(SIZES) if isinstance(stamp, Mapping) else None
+    return {str(key): int(value) for key, value in sizes.items()} if isinstance(sizes, Mapping) else {}
 
 
 def settings_of(content: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ import torch
 import lightning_base
 from lightning_base.tools.finder import is_installed
 from lightning_base.tools.imports import home
-from lightning_base.training.contents import DATA, Unidentified, contents
+from lightning_base.training.contents import DATA, ToldByContent, Unidentified, contents
 from lightning_base.training.references import enclosed, steps, used
 
 SCALARS = (bool, int, float, complex, str, bytes, bytearray, type(None), type(...), type(NotImplemented), range)
@@ -102,6 +102,9 @@ def _parts(value: Any, seen: dict[int, Any]) -> Iterator[bytes]:
     kind = type(value)
     if (said := _plain(value)) is not None:
         yield said
+        return
+    if isinstance(value, ToldByContent):
+        yield from _parts((kind, value.told()), seen)
         return
     if id(value) in seen:
         yield f"seen {list(seen).index(id(value))}".encode()

@@ -19,11 +19,11 @@ from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.checksums import file_sum
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
-from lightning_base.tools.weights import read_weights
 from lightning_base.training.leaks import demand_unseen
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
 from lightning_base.training.sources import Trained, coded, read_trained, source_of, sums_of
+from lightning_base.training.weights import read_weights
 
 REPORT = "initial_weights.json"
 UNKNOWN = "it does not say what it was trained on: whether held-out samples are among that cannot be known"
@@ -48,7 +48,7 @@ def check(run: Run) -> None:
     demand_unseen(task.init_from, run.datamodule, [run.fold])
     path = source_of(task.init_from, run.datamodule.folds, run.fold)
     trained = read_trained(path)
-    found = match(read_weights(path), task.network, task.init_from)
+    found = match(read_weights(path, KEY), task.network, task.init_from)
     demand_same_codes(run, trained, found)
     if trained.on is not None:
         ids = trained.on.ids[:0] if task.init_from.other_data else trained.on.ids
@@ -136,7 +136,7 @@ def _load(run: Run, given: InitFrom, told: bool) -> dict[str, Any]:
     source = source_of(given, run.datamodule.folds, run.fold)
     before = file_sum(source)
     trained = read_trained(source)
-    found = match(read_weights(source), run.model.network, given)
+    found = match(read_weights(source, KEY), run.model.network, given)
     if file_sum(source) != before or (run.experiment.initial_weights not in (None, sums_of(given))):
         raise CheckpointError(f"{KEY}: {source} was changed while the run began; run the same command again")
     load(run.model.network, found)

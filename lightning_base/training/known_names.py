@@ -34,6 +34,15 @@ POPULAR = {  # what other programs call it: what it is called here
     "grad_accum": "trainer.accumulate_grad_batches",
     "experiment": "name",
 }
+SIZES = ("num_inputs", "num_outputs", "in_channels", "vocabulary")  # what the data says of a network
+OTHER_SIZES = {  # what other networks call a size: what the shipped ones call it
+    **dict.fromkeys(("num_classes", "n_classes", "classes", "out_features", "output_size", "out_dim"), "num_outputs"),
+    **dict.fromkeys(("output_dim", "target_size", "num_labels"), "num_outputs"),
+    **dict.fromkeys(("in_features", "input_size", "in_dim", "input_dim", "num_features"), "num_inputs"),
+    **dict.fromkeys(("channels", "in_chans", "num_channels", "input_channels"), "in_channels"),
+    **dict.fromkeys(("num_words", "vocab_size", "source_size", "size", "num_tokens"), "vocabulary"),
+}
+PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")  # of a class, or of a function in its place
 CLASS_PATH = re.compile(r"([A-Za-z_]\w*\.)+_*[A-Z]\w*")
 INNER = ("init_args", "class_path")  # parts of a key that the parser leaves out when it names one
 
@@ -69,7 +78,7 @@ def class_at(key: Sequence[str], files: Sequence[str], words: Sequence[str]) -> 
     wanted = plain(".".join(key))
     found = [path for file in files for at, path in _class_paths(_content(file), "") if plain(at) == wanted]
     for name, value in options(words):
-        found += [value] if plain(name) == wanted and CLASS_PATH.fullmatch(value) else []
+        found += [value] if plain(name) == wanted and PATH.fullmatch(value) else []
     return found[-1] if found else None
 
 

@@ -15,14 +15,22 @@ from lightning.pytorch.callbacks import (
     Timer,
 )
 from lightning.pytorch.cli import ReduceLROnPlateau
+from torch import nn
 
 from lightning_base.data.check import try_augmentations
+from lightning_base.data.first import first_batch
 from lightning_base.data.resolved import demand_resolved
 from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.given_losses import is_mean, tried
+from lightning_base.tasks.lead import VALIDATION, demand_score
+from lightning_base.tasks.schedules import StepSchedule, demand_counted
+from lightning_base.tools.console import console
 from lightning_base.tools.imports import fault, naming_faults
+from lightning_base.training.averaging import demand_averages
+from lightning_base.training.callbacks import follow_score
 from lightning_base.training.initial import check as check_initial
 from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
@@ -54,9 +62,18 @@ def preflight(run: Run) -> None:
     with naming_faults(f"model: {task} fails"):
         run.model.use(data)
         metrics = dict(run.model.all_metrics().items())
-    if not metrics:
+    if not metrics and not (_is_others(run) and pool.kind is None):  # else what it logs is all that is told
+        if _is_others(run):
+            raise ConfigError(
+                f"model: targets are {pool.kind}, of which no score is known; name one (metrics) of "
+                "torchmetrics, or let data.predicted be none: then what the module logs is all that is told"
+            )
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
+    demand_score(run.model.score, run.model.score_mode, metrics, run.model.given_metrics)
+    if not _is_others(run):  # what that logs is its own affair
+        follow_score(run.model, run.trainer.callbacks)  # type: ignore[attr-defined]
     demand_training(run)
+    demand_vocabulary(run)
     _try(run)
     check_initial(run)
     try_augmentations(data)
@@ -66,6 +83,9 @@ def preflight(run: Run) -> None:
         raise
     except Exception as error:  # whatever the user's own function does
         raise ConfigError(f"model.optimizer or model.scheduler: {fault(error)}") from error
+    if isinstance(scheduler_of(optimizers), StepSchedule):
+        demand_counted(run.trainer)
+    demand_averages(run.trainer, scheduler_of(optimizers) is not None)
     demand_monitors(run, metrics, optimizers)
     demand_batches(run, [run.fold])
 
@@ -74,10 +94,34 @@ def _try(run: Run) -> None:
     """One forward pass of two samples; lazy layers take their width from it, and weights that the run's seed draws."""
     data = run.datamodule
     with naming_faults(f"data: {type(data).__name__} fails"):
-        batch = data.transform(data.loader("train").gather(data.rows("train")[:2]))
+        batch = data.handed(first_batch(data, run.model.tried))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         run.model.check(batch)
+    loss = getattr(run.model, "loss", None)
+    if run.trainer.world_size == 1 or not isinstance(loss, nn.Module) or not hasattr(run.model, "compared"):
+        return
+    if not is_mean(loss, *tried(run.model, batch)):
+        console().print(
+            f"model.loss: {type(loss).__name__} is no plain mean over samples: on {run.trainer.world_size} processes "
+            "it is the mean of theirs, which is another loss; one that gives a number per sample is the same",
+            soft_wrap=True,
+        )
+
+
+def demand_vocabulary(run: Run) -> None:
+    """Refuses a network that is given fewer tokens than the data's texts have: of one batch it would not show.
+
+    Raises:
+        ConfigError: naming the key and both numbers.
+    """
+    given = run.experiment.config.get("model.init_args.network.init_args.vocabulary")
+    known = run.datamodule.preprocess.known
+    if isinstance(given, int) and known is not None and given < known:
+        raise ConfigError(
+            f"model.network.vocabulary: {given}, and the data's texts have {known} tokens; give as many, or leave it "
+            "out"
+        )
 
 
 def demand_training(run: Run) -> None:
@@ -104,8 +148,18 @@ def demand_training(run: Run) -> None:
         raise ConfigError("trainer.limit_predict_batches leaves samples out of the predictions; leave it out")
     if not run.model.automatic_optimization:
         demand_own_steps(run)
+    if run.finder is not None and _is_others(run):
+        raise ConfigError(
+            "trainer.callbacks: LearningRateFinder sets the rate of a task's optimizer, and your LightningModule makes "
+            "its own; leave it out"
+        )
     if run.finder is not None and trainer.world_size > 1:
         raise ConfigError("trainer.callbacks: LearningRateFinder is served in one process; set trainer.devices to 1")
+
+
+def _is_others(run: Run) -> bool:
+    """Whether a LightningModule of somebody else's is trained."""
+    return run.model.trained is not run.model
 
 
 def demand_own_steps(run: Run) -> None:
@@ -163,6 +217,8 @@ def _of_fold(run: Run, fold: int) -> Any:
 def _untrainable(run: Run) -> str | None:
     """Why the network cannot train on a batch of one sample; None where it can."""
     data, task = run.datamodule, copy.deepcopy(run.model).train()
+    if _is_others(run):
+        return None  # how it takes a step is its own affair
     batch = data.transform(data.loader("train").gather(data.rows("train")[:1]))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
@@ -186,7 +242,7 @@ def demand_monitors(run: Run, metrics: Mapping[str, Any], optimizers: Any) -> No
         ConfigError: naming the metric, with the nearest one that there is.
     """
     callbacks: list[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
-    own = any(not type(one).__module__.startswith(SHIPPED) for one in (run.model, *callbacks))
+    own = any(not type(one).__module__.startswith(SHIPPED) for one in (run.model, *callbacks)) or _is_others(run)
     known = logged(run.trainer, metrics)
     for key, monitor in monitors(run, optimizers):
         if monitor not in known and not own:
@@ -194,14 +250,20 @@ def demand_monitors(run: Run, metrics: Mapping[str, Any], optimizers: Any) -> No
             raise ConfigError(
                 f"{key}: no metric {monitor!r} is logged{none}; there are {', '.join(known)}{suggest(monitor, known)}"
             )
-    for callback in callbacks:
-        if isinstance(callback, EarlyStopping | ModelCheckpoint) and (name := callback.monitor):
-            larger = getattr(metrics.get(name.removeprefix("val_")), "higher_is_better", None)
-            if name.startswith("val_") and larger is not None and callback.mode != ("max" if larger else "min"):
-                raise ConfigError(
-                    f"trainer.callbacks: {type(callback).__name__} follows {name} with mode {callback.mode}, which "
-                    f"takes the worst for the best; give mode: {'max' if larger else 'min'}"
-                )
+    known_to_be = run.model.larger_is_better(metrics)
+    following: list[tuple[str, Any]] = [
+        ("trainer.callbacks", one) for one in callbacks if isinstance(one, EarlyStopping | ModelCheckpoint)
+    ]
+    if isinstance(scheduler := scheduler_of(optimizers), ReduceLROnPlateau):
+        following.append(("model.scheduler", scheduler))
+    for key, one in following:
+        name = one.monitor or ""
+        larger = known_to_be.get(name.removeprefix(VALIDATION)) if name.startswith(VALIDATION) else None
+        if larger is not None and one.mode != ("max" if larger else "min"):
+            raise ConfigError(
+                f"{key}: {type(one).__name__} follows {name} with mode {one.mode}, which takes the worst for the best; "
+                f"give mode: {'max' if larger else 'min'}"
+            )
 
 
 def logged(trainer: Trainer, metrics: Mapping[str, Any]) -> list[str]:
@@ -210,12 +272,17 @@ def logged(trainer: Trainer, metrics: Mapping[str, Any]) -> list[str]:
     return ["train_loss", "train_loss_step", *(f"val_{name}" for name in metrics if validates)]
 
 
+def scheduler_of(optimizers: Any) -> Any:
+    """The scheduler among what a task's configure_optimizers gives; None where there is none, or several."""
+    return optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
+
+
 def monitors(run: Run, optimizers: Any) -> Iterable[tuple[str, str]]:
     """The metrics that callbacks and the scheduler follow, each with its key."""
     for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(monitor := getattr(callback, "monitor", None), str):
             yield f"trainer.callbacks: {type(callback).__name__}.monitor", monitor
-    scheduler = optimizers.get("lr_scheduler", {}).get("scheduler") if isinstance(optimizers, dict) else None
+    scheduler = scheduler_of(optimizers)
     if isinstance(scheduler, ReduceLROnPlateau):
         if run.trainer.check_val_every_n_epoch is None and not scheduler.monitor.startswith("train"):
             raise ConfigError(

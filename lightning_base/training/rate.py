@@ -1,6 +1,7 @@
 """LearningRateFinder: it searches on a copy of the run, which then trains as if its YAML had the rate it found."""
 
 import io
+from collections.abc import Sequence
 from contextlib import redirect_stderr
 from typing import Any
 
@@ -16,6 +17,7 @@ from lightning_base.training.rank_state import rng_state, set_rng_state
 from lightning_base.training.run import Run, build
 
 FOUND = "learning_rate.json"
+FALL = 5  # losses, each below the one before, that are taken for a fall
 ENDLESS = {"trainer.max_epochs": -1, "trainer.max_steps": -1, "trainer.max_time": None}
 
 
@@ -66,10 +68,32 @@ def search(run: Run, finder: LearningRateFinder) -> dict[str, Any]:
             )
     finally:
         set_rng_state(before)
-    rate = found.suggestion()
+    rates, losses = found.results["lr"], found.results["loss"]
+    rate = valley(rates, losses)
     if rate is None:
         raise ConfigError(
-            f"trainer.callbacks: LearningRateFinder cannot tell a rate from {len(found.results['loss'])} steps; give "
-            "it more num_training_steps, or set model.optimizer.lr"
+            f"trainer.callbacks: LearningRateFinder cannot tell a rate from {len(losses)} steps, in which the loss "
+            "falls nowhere; give it more num_training_steps, or set model.optimizer.lr"
         )
-    return {"lr": rate, "rates": found.results["lr"], "losses": found.results["loss"]}
+    return {"lr": rate, "rates": rates, "losses": losses}
+
+
+def valley(rates: Sequence[float], losses: Sequence[float]) -> float | None:
+    """The rate in the middle of the longest fall of the losses (fastai's "valley"); None where they fall nowhere.
+
+    Lightning's own suggestion is where they fall most per unit of the rate: of rates that rise exponentially that is
+    among the lowest, whatever the losses do (PL#21141).
+
+    Args:
+        rates: (N,) rising.
+        losses: (N,) smoothed.
+    """
+    length = [1] * len(losses)
+    for i, loss in enumerate(losses):  # the longest falling subsequence that ends at each
+        for j in range(i):
+            if loss < losses[j] and length[i] < length[j] + 1:
+                length[i] = length[j] + 1
+    end = max(range(len(losses)), key=lambda i: length[i], default=0)
+    if not losses or length[end] < FALL:
+        return None
+    return rates[end - (length[end] - 1) // 2]

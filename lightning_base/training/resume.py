@@ -27,7 +27,7 @@ from lightning_base.training.checkpoint import RESUME, STEP
 from lightning_base.training.csv_logger import MetricsCSV
 from lightning_base.training.rank_state import capture, restore
 
-STAMP, SETTINGS = "lightning_base", "settings"  # the key of what a checkpoint tells of its run, and of its settings
+STAMP, SETTINGS, SIZES = "lightning_base", "settings", "sizes"  # the key of what a checkpoint tells of its run; in it
 
 
 def resumable(trainer: Trainer, pl_module: LightningModule, batch_idx: int) -> bool:
@@ -245,7 +245,8 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Lightning's hook: every checkpoint of the run gets the stamp."""
-        stamp: dict[str, Any] = {"should_stop": trainer.should_stop, SETTINGS: self._settings}
+        sizes = dict(getattr(pl_module, "sizes", {}))
+        stamp: dict[str, Any] = {"should_stop": trainer.should_stop, SETTINGS: self._settings, SIZES: sizes}
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, BaseDataModule):
             stamp |= {"fold": data.fold, "split_hash": data.folds.hash}

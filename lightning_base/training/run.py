@@ -1,6 +1,6 @@
 """Runs: `build(experiment, fold, directory)` makes one training in one directory; nothing else creates one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,14 +20,18 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO, XLACheckpointIO
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.nn.parameter import UninitializedParameter
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, UserError, one_line
+from lightning_base.samples.sampling import drawn
 from lightning_base.splitters.split import WHOLE
+from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, level
 from lightning_base.training import wandb_logger
+from lightning_base.training.as_logged import Told
 from lightning_base.training.callbacks import served
 from lightning_base.training.checkpoint import ExactIO, ExactXLAIO
 from lightning_base.training.config_errors import refusal
@@ -69,6 +73,7 @@ def build(
     quiet: bool = False,
     watchers: Sequence[Callback] = (),
     training: bool = True,
+    sizes: Mapping[str, int] | None = None,
 ) -> Run:
     """A run of its own: seeded from (seed, fold), then built from the configuration.
 
@@ -83,6 +88,7 @@ def build(
         quiet: without Lightning's own progress bar and model summary, even where the configuration asks for them.
         watchers: callbacks beside the configuration's, which only look on.
         training: False for a run that only predicts, and so logs nothing.
+        sizes: of the networks, as the checkpoint has them whose weights they will take; None asks the data.
 
     Raises:
         UserError: where a class refuses its arguments, or the Trainer what it is asked for.
@@ -103,13 +109,18 @@ def build(
             raise ConfigError("data must be a BaseDataModule for this verb")
         data.fold, data.seed, data.fold_seed, data.only = fold, experiment.seed, seed, experiment.only
         data.join(experiment.pools, experiment.data_settings)
+        seed_all(seed)  # whatever was drawn before: a network's weights are the seed's
+        model = experiment.make_model(data, sizes)
+        data.for_others = others = isinstance(model, AnyModule)
         arguments = dict(objects.trainer)
         if logs:
             arguments["logger"] = _loggers(arguments["logger"], directory)
         callbacks, finder = served(arguments["callbacks"], directory, seed, experiment.predicting if logs else {})
-        arguments["callbacks"] = [*watchers, *callbacks]
+        arguments["callbacks"] = [*watchers, *callbacks, *([Told(model)] if others else [])]
         if arguments["enable_checkpointing"] is False:
             raise ConfigError("trainer.enable_checkpointing: false; runs resume from checkpoints, leave it out")
+        if others and not is_overridden("validation_step", model.trained):
+            arguments["limit_val_batches"] = 0  # Lightning would warn that it leaves them out
         if fold == WHOLE:
             _hold_nothing_out(data, arguments)
         _show(arguments, quiet)
@@ -127,7 +138,7 @@ def build(
         trainer.strategy.checkpoint_io = ExactIO()
     elif type(trainer.strategy.checkpoint_io) is XLACheckpointIO:
         trainer.strategy.checkpoint_io = ExactXLAIO()
-    return Run(objects.get("model"), data, trainer, directory, fold, seed, experiment, finder)
+    return Run(model, data, trainer, directory, fold, seed, experiment, finder)
 
 
 def _place_loggers(config: Namespace, experiment: Experiment, fold: int, directory: Path) -> None:
@@ -193,7 +204,10 @@ def describe(run: Run) -> str:
             limits.append(str(timedelta(seconds=round(left))))
         if isinstance(callback, EarlyStopping):
             limits.append(f"until {callback.monitor} gets no better")
-    return f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters"
+    adapted = "".join(f"; {one}" for one in run.model.adapted)
+    how = drawn(run.datamodule.sampling)
+    told = f"{' or '.join(limits) or 'no end set'}; {type(network).__name__} with {parameters:,} parameters"
+    return f"{told}{adapted}" + ("" if how is None else f"; {how}")
 
 
 def close(run: Run) -> None:

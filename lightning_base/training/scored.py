@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
+from lightning_base.samples.sampling import drawn
 from lightning_base.training.checkpoint import opened
 from lightning_base.training.run import Run
 
@@ -44,7 +45,12 @@ def selection(run: Run) -> str:
     """What chose the weights that are scored, in words for the summary."""
     ends = [c for c in run.trainer.callbacks if isinstance(c, Timer)]  # type: ignore[attr-defined]
     late = any(left is not None and left <= 0 for left in (timer.time_remaining() for timer in ends))
-    return _selection(run) + (f"; trainer.max_time ended it after {run.trainer.global_step} steps" if late else "")
+    told = [_selection(run)]
+    told += [f"trainer.max_time ended it after {run.trainer.global_step} steps"] if late else []
+    if (how := drawn(run.datamodule.sampling)) is not None:
+        classes = run.datamodule.samples("pool").kind == "class"
+        told.append(f"trained on {how}" + (", so that probabilities are of such a prior" if classes else ""))
+    return "; ".join(told)
 
 
 def _selection(run: Run) -> str:

@@ -9,7 +9,9 @@ import torch
 
 from lightning_base.results.arrays import write_predictions
 from lightning_base.results.fold_result import PREDICTIONS, FoldResult
+from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tools.checksums import file_sum
+from lightning_base.training.as_logged import as_logged
 from lightning_base.training.checkpoint import drop_earlier, told_sum
 from lightning_base.training.counted import scored_steps, trained_samples
 from lightning_base.training.evaluate import Predictions, details, frame, predict, scores, trivial_scores
@@ -47,10 +49,10 @@ def train(run: Run, checkpoint: Path | None = None, chosen: Chosen | None = None
     began = time.perf_counter()
     epochs = learn(run, checkpoint)
     scored = scored_checkpoint(run)
-    counted = scored_epochs(run, scored)
+    counted, logged = scored_epochs(run, scored), as_logged(run.model, run.trainer)
     held_out = predict(run, "val", None if scored == run.last_checkpoint else take(run, scored))
     n_train = trained_samples(run, scored_steps(run, scored))
-    trained = Trained(scored, epochs, counted, n_train, time.perf_counter() - began, torch.get_num_threads())
+    trained = Trained(scored, epochs, counted, n_train, time.perf_counter() - began, torch.get_num_threads(), logged)
     result = finish(run, held_out, trained, checkpoint is not None, chosen)
     run.trainer.strategy.barrier()  # no rank goes on to the next fold before this one is done
     return result, held_out
@@ -69,12 +71,14 @@ def learn(run: Run, checkpoint: Path | None = None) -> int:
     find_rate(run, checkpoint is not None)
     begin(run, checkpoint)
     run.trainer.fit(
-        run.model,
+        run.model.trained,
         datamodule=run.datamodule,
         ckpt_path=str(checkpoint) if checkpoint else None,
         weights_only=True,
     )
     settle(run)
+    if isinstance(run.model, AnyModule):
+        run.model.count_steps(run.trainer)
     return trained_epochs(run)
 
 
@@ -89,6 +93,7 @@ class Trained:
         n_train: number of samples that have trained them.
         seconds: what training and predicting took.
         threads: that computed it.
+        logged: what a LightningModule of somebody else's has logged last, by name; None for a task of ours.
     """
 
     scored: Path
@@ -97,6 +102,7 @@ class Trained:
     n_train: int
     seconds: float
     threads: int
+    logged: dict[str, float] | None = None
 
 
 def finish(
@@ -113,6 +119,7 @@ def finish(
     """
     beside = trivial_scores(run.model, held_out, held_out.samples, run.datamodule.rows("train"))
     write_predictions(run.directory / PREDICTIONS, frame(run.model, held_out))
+    metrics = scores(run.model, held_out)
     result = FoldResult(
         fold=run.fold,
         seed=run.seed,
@@ -126,7 +133,7 @@ def finish(
         checkpoint=trained.scored.name,
         scored_epochs=trained.counted,
         split_hash=run.datamodule.folds.hash,
-        metrics=scores(run.model, held_out),
+        metrics=metrics,
         details=details(run.model, held_out),
         chosen=None if chosen is None else chosen.values,
         search_seconds=0.0 if chosen is None else chosen.seconds,
@@ -137,6 +144,10 @@ def finish(
         n_given=len(run.datamodule.rows("train")),
         trivial=None if beside is None else beside[0],
         trivial_name=None if beside is None else beside[1],
+        score=next(iter(metrics), ""),
+        higher_is_better=run.model.larger_is_better(dict(run.model.all_metrics().items())),
+        learning_rate=run.model.rate,
+        logged=trained.logged,
     )
     result.write(run.directory)
     drop_earlier(run.directory)

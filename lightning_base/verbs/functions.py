@@ -20,6 +20,8 @@ from lightning_base.verbs.results import CrossValidation, Fitted, Prepared, Scor
 from lightning_base.verbs.results import load as load_run
 
 if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+
     from lightning_base.auditing.report import Leak
     from lightning_base.data.datamodule import BaseDataModule
     from lightning_base.distributed.slurm import Slurm
@@ -47,6 +49,10 @@ def crossval(
     x: Any = None,
     y: Any = None,
     groups: Any = None,
+    module: Callable[[], LightningModule] | None = None,
+    dataset: Any = None,
+    splitter: Any = None,
+    metrics: Any = None,
     trainer: Trainer = NOTHING,
     name: str | None = None,
     seed: int | None = None,
@@ -54,6 +60,7 @@ def crossval(
     folds: Sequence[int] | None = None,
     overwrite: bool = False,
     refit: bool = False,
+    longer: bool = False,
     executor: Executor = "inline",
     jobs: int | None = None,
     threads: int | None = None,
@@ -62,10 +69,12 @@ def crossval(
 ) -> CrossValidation:
     """Cross-validates: trains every fold of the data's split, and scores each on the samples it held out.
 
-    What is run comes from YAML (`config`), from functions (`task`, `data`), or from a function and data in memory
-    (`task`, `x`, `y`). Functions are called afresh for each fold, so that folds share nothing: give
-    `lambda: Classification(Net())`, not a network. Folds that an earlier call has finished in the same directory are
-    kept, and one that was broken off goes on; a directory of anything else is refused.
+    What is run comes from YAML (`config`), from functions (`task`, `data`), from a function and data in memory
+    (`task`, `x`, `y`), or from a LightningModule and a Dataset that know nothing of this project (`module`, `dataset`),
+    which are trained as they are, and scored by their predictions of held-out items. Functions are called afresh for
+    each fold, so that folds share nothing: give `lambda: Classification(Net())`, not a network. Folds that an earlier
+    call has finished in the same directory are kept, and one that was broken off goes on; a directory of anything else
+    is refused.
 
     Args:
         config: a configuration file, or several, each laid over those before.
@@ -75,7 +84,13 @@ def crossval(
             dict(split=KFold(10), test_size=0.2, batch_size=32).
         x: the inputs, an array (N, ...) or a DataFrame of N rows.
         y: (N,) the targets; of a DataFrame also the name of a column.
-        groups: (N,) equal values stay on one side of a split; of a DataFrame also the name of a column.
+        groups: (N,) equal values stay on one side of a split; of a DataFrame also the name of a column; of a dataset
+            also its key or place in an item, or a function of an item.
+        module: makes a LightningModule of your own, in place of a task; see `lightning_base.tasks.AnyModule`.
+        dataset: a torch Dataset, a LightningDataModule whose training dataset is taken, or a function that makes one;
+            `data` then has the options of `lightning_base.data.AnyDataset`: dict(batch_size=32, targets="label").
+        splitter: what makes the folds, as data=dict(split=…).
+        metrics: of torchmetrics, a list or by name, that score a module's predictions beside those that their kind has.
         trainer: the Trainer's arguments, or a function that makes them where they hold loggers.
         name: of the results' folder, runs/NAME; needed without a config.
         seed: everything random is drawn from it; by default the config's `seed_everything`, without one 0.
@@ -83,6 +98,8 @@ def crossval(
         folds: numbers of the folds to train, from 0; all by default.
         overwrite: delete what an earlier run left in the directory, and begin anew.
         refit: train once more on the whole pool when all folds are done.
+        longer: go on with a finished run of the same experiment and fewer epochs, where that ends as if it had been
+            trained so long at once; its results are replaced as a whole.
         executor: where folds are trained: here one after another, in processes of their own, on a Slurm cluster, or all
             in one batch; processes need functions that can be imported.
         jobs: how many folds "process" trains at once.
@@ -96,24 +113,25 @@ def crossval(
     """
     from lightning_base.folds import loop
     from lightning_base.folds.executors.options import Execution
-    from lightning_base.verbs import running
+    from lightning_base.verbs import others, running
 
     with running.guarded(verbose):
-        running.flags(overwrite=overwrite, refit=refit)
-        experiment = running.opened(
-            "crossval", config, overrides, task, running.data_of(data, x, y, groups), trainer, name, seed, audit
-        )
+        running.flags(overwrite=overwrite, refit=refit, longer=longer)
+        made = others.data_of(dataset, splitter, data, x, y, groups)
+        task = others.task_of(task, module, metrics)
+        experiment = running.opened("crossval", config, overrides, task, made, trainer, name, seed, audit)
         options: dict[str, Any] = {
             "folds": running.chosen(folds),
             "overwrite": overwrite,
             "refit": refit,
+            "longer": longer,
         }
         if running.spawns(experiment):
             options |= {"executor": executor, "jobs": jobs, "threads": threads}
             running.spawn("crossval", experiment, options)
         else:
             execution = Execution(executor, jobs, threads, slurm)
-            loop.crossval(experiment, options["folds"], overwrite, execution, refit)
+            loop.crossval(experiment, options["folds"], overwrite, execution, refit, longer)
         return CrossValidation((experiment.root / "crossval").absolute(), experiment)
 
 
@@ -126,6 +144,10 @@ def fit(
     x: Any = None,
     y: Any = None,
     groups: Any = None,
+    module: Callable[[], LightningModule] | None = None,
+    dataset: Any = None,
+    splitter: Any = None,
+    metrics: Any = None,
     trainer: Trainer = NOTHING,
     name: str | None = None,
     seed: int | None = None,
@@ -146,12 +168,12 @@ def fit(
     Raises:
         UserError: for a mistake in the configuration or the data; nothing is written then.
     """
-    from lightning_base.verbs import running, scoring
+    from lightning_base.verbs import others, running, scoring
 
     with running.guarded(verbose):
-        experiment = running.opened(
-            "fit", config, overrides, task, running.data_of(data, x, y, groups), trainer, name, seed, audit
-        )
+        made = others.data_of(dataset, splitter, data, x, y, groups)
+        task = others.task_of(task, module, metrics)
+        experiment = running.opened("fit", config, overrides, task, made, trainer, name, seed, audit)
         if running.spawns(experiment):
             return running.spawned_fit(experiment, ckpt_path)
         return scoring.fit(experiment, running.as_path(ckpt_path, "ckpt_path"))

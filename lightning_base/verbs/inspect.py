@@ -31,7 +31,7 @@ SHOWN = 20  # most findings that the terminal lists; all stand in the file
 
 def open_data(experiment: Experiment, verb: str) -> BaseDataModule:
     """The data of an experiment's first fold, fetched."""
-    data = build(experiment, 0, experiment.root / verb, quiet=True, training=False).datamodule
+    data = build(experiment.without_model(), 0, experiment.root / verb, quiet=True, training=False).datamodule
     data.prepare_data()
     return data
 

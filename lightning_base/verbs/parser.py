@@ -22,10 +22,12 @@ from lightning_base.training.config_errors import explain, missing, no_import
 from lightning_base.training.experiment import SHARED_KEYS, Experiment
 from lightning_base.training.known_names import class_paths
 from lightning_base.training.limits import demand_sensible, plain_name
+from lightning_base.training.network_parser import NetworkParser
 from lightning_base.training.search_space import Search
 from lightning_base.training.taken import demand_taken
 from lightning_base.verbs.trainer import Trainer, add_trainer
 from lightning_base.verbs.words import configs, with_nulls
+from lightning_base.verbs.wrapping import wrapped
 
 DATA_VERBS = ("prepare", "audit")  # these need no model
 CKPT_PATH = {  # the help of --ckpt_path
@@ -92,8 +94,9 @@ class Parser(LightningCLI):
             parser_kwargs=own | {verb: dict(own) for verb in self.subcommands()},
             subclass_mode_model=True,
             subclass_mode_data=True,
-            args=with_nulls(arguments),
+            args=with_nulls(wrapped(arguments)),
             auto_configure_optimizers=False,
+            parser_class=NetworkParser,
             load_from_checkpoint_support=False,  # hyperparameters in checkpoints break weights-only loading
         )
 

@@ -37,6 +37,7 @@ ARGUMENTS = (
     "folds",
     "overwrite",
     "refit",
+    "longer",
     "executor",
     "jobs",
     "threads",

@@ -24,6 +24,7 @@ class Trainer(pl.Trainer):
         folds: list[int] | None = None,
         overwrite: bool = False,
         refit: bool = False,
+        longer: bool = False,
         executor: Executor = "inline",
         jobs: int | None = None,
         threads: int | None = None,
@@ -39,6 +40,8 @@ class Trainer(pl.Trainer):
             overwrite: delete what an earlier run left in the directory, and begin anew.
             refit: train once more when all folds are done, on the whole pool, for the median of the folds' epochs; its
                 checkpoint stands in the directory's refit/, and nothing scores it.
+            longer: go on with a finished run of the same experiment and fewer epochs (--trainer.max_epochs 20 after
+                12), where that ends as if it had been trained so long at once; its results are replaced as a whole.
             executor: where folds are trained: inline, one after another in this process; process, several at once in
                 processes of their own; slurm, as an array of jobs; vectorized, all in one batch, for small networks.
                 The results are the same, at equal threads per fold; vectorized agrees to float32's last digits.

@@ -8,8 +8,8 @@ from models.seq2seq import Seq2Seq
 
 
 class Listener(Seq2Seq):
-    def __init__(self, mels: int, target_size: int, hidden: int = 16) -> None:
-        super().__init__(source_size=1, target_size=target_size, dim=hidden, hidden=hidden)
+    def __init__(self, mels: int, num_outputs: int, hidden: int = 16) -> None:
+        super().__init__(vocabulary=1, num_outputs=num_outputs, dim=hidden, hidden=hidden)
         del self.source
         self.encoder = Layers("gru", 4 * mels, hidden, bidirectional=True)
 

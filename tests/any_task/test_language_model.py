@@ -19,7 +19,7 @@ from tests.support.forks import Forks
 
 NETWORK = {
     "class_path": "models.causal_transformer.CausalTransformer",
-    "init_args": {"size": 100, "context": 16, "dim": 16, "depth": 1, "heads": 2},
+    "init_args": {"vocabulary": 100, "context": 16, "dim": 16, "depth": 1, "heads": 2},
 }
 MODEL = {
     "class_path": "lightning_base.tasks.LanguageModel",

@@ -12,7 +12,7 @@ from lightning_base.results.tables import read_table
 from tests.any_task.journey import Journey, config
 from tests.support.forks import Forks
 
-NETWORK = {"class_path": "models.mlp.MLP", "init_args": {"in_features": 64, "num_classes": 3, "hidden": [16]}}
+NETWORK = {"class_path": "models.mlp.MLP", "init_args": {"num_inputs": 64, "num_outputs": 3, "hidden": [16]}}
 MODEL = {"class_path": "tests.any_task.multi_label.Tagging", "init_args": {"network": NETWORK}}
 DATA = {"class_path": "tests.any_task.multi_label.Properties", "init_args": {"batch_size": 20}}
 

@@ -9,7 +9,7 @@ from lightning_base.results.tables import read_table
 from tests.any_task.journey import Journey, config
 from tests.support.forks import Forks
 
-NETWORK = {"class_path": "models.mlp.MLP", "init_args": {"in_features": 3, "num_classes": 3, "hidden": [8]}}
+NETWORK = {"class_path": "models.mlp.MLP", "init_args": {"num_inputs": 3, "num_outputs": 3, "hidden": [8]}}
 MODEL = {"class_path": "tests.any_task.three_outputs.Measures", "init_args": {"network": NETWORK}}
 DATA = {"class_path": "tests.any_task.three_outputs.Bodies", "init_args": {"batch_size": 2}}
 

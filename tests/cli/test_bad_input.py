@@ -189,8 +189,8 @@ def test_an_interrupt_names_its_verb(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_what_a_class_lacks_is_named_by_its_key() -> None:
-    said = needs("model.network", "models.x.X", ["in_features"], [DIGITS], ["--model.network", "models.x.X"])
-    assert said.startswith("model.network: models.x.X needs in_features (command line); give model.network.in_features")
+    said = needs("model.network", "models.x.X", ["num_inputs"], [DIGITS], ["--model.network", "models.x.X"])
+    assert said.startswith("model.network: models.x.X needs num_inputs (command line); give model.network.num_inputs")
     assert "`prepare` prints" in said
 
 
@@ -327,7 +327,7 @@ def test_code_that_ends_the_process_fails_its_fold_alone(own: Path) -> None:
         "from models.cnn import CNN\nclass Net(CNN):\n    calls = 0\n    def forward(self, x):\n"
         "        Net.calls += 1\n        if Net.calls > 20: raise SystemExit(0)\n        return super().forward(x)\n"
     )
-    network = {"model.network": "models.mine.Net", "model.network.in_channels": 1, "model.network.num_classes": 10}
+    network = {"model.network": "models.mine.Net", "model.network.in_channels": 1, "model.network.num_outputs": 10}
 
     def train() -> None:
         with pytest.raises(FoldsFailed):

@@ -58,7 +58,7 @@ def test_the_saved_config_repeats_the_run(run: Run, work: Path) -> None:
 
 
 SWAPS = {
-    "a mistyped argument": ("in_channels", "in_chanels", "model.network.in_chanels", "did you mean 'in_channels'"),
+    "a mistyped argument": ("dropout: 0.2", "dropuot: 0.2", "model.network.dropuot", "did you mean 'dropout'"),
     "a mistyped key": ("data:", "dat:", "dat: no such key", "did you mean 'data'"),
     "a class that does not exist": ("cnn.CNN", "cnn.CNNN", "models.cnn has no class 'CNNN'", "did you mean 'CNN'"),
     "a module that does not exist": ("models.cnn", "modelz.cnn", "no module 'modelz'", "class_path"),
@@ -90,9 +90,9 @@ OPTIONS = {
     ),
     "an unknown data set": (["--config", DIGITS, "--data.source", "digit"], "data.source", "did you mean 'digits'"),
     "too few outputs": (
-        ["--config", DIGITS, "--model.network.num_classes", "9"],
+        ["--config", DIGITS, "--model.network.num_outputs", "9"],
         "model.network",
-        "set model.network.num_classes to 10",
+        "set model.network.num_outputs to 10",
     ),
     "too many channels": (
         ["--config", DIGITS, "--model.network.in_channels", "3"],

@@ -42,7 +42,12 @@ def test_what_we_ship_is_never_refused(config: str) -> None:
     words = ["crossval", "--config", str(CONFIGS / config)]
     assert refusal(early.check, words) is None
     for overlay in OVERLAYS:
-        assert refusal(early.check, [*words, "--config", str(overlay)]) is None, overlay
+        said = refusal(early.check, [*words, "--config", str(overlay)])
+        if config == "digits_gan.yaml" and overlay.stem in ("warmup_cosine", "onecycle"):
+            assert said is not None  # a GAN has two schedulers, of epochs
+            assert "did you mean 'generator_scheduler'?" in said
+        else:
+            assert said is None, overlay
 
 
 def keys(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -120,7 +125,7 @@ def test_the_early_check_says_what_the_parser_says(case: str, work: Path) -> Non
 TAKEN = {
     "a class by its short name": ["--model.network", "CNN"],
     "an empty key": ["--config", "empty.yaml"],
-    "a class that goes over another": ["--model.network", "models.mlp.MLP", "--model.network.in_features", "64"],
+    "a class that goes over another": ["--model.network", "models.mlp.MLP", "--model.network.num_inputs", "64"],
     "an option of the executor": ["--executor", "slurm", "--slurm.partition", "x"],
     "a dotted key in a file": ["--config", "dotted.yaml"],
     "a scheduler": ["--model.scheduler", "torch.optim.lr_scheduler.StepLR", "--model.scheduler.step_size", "3"],

@@ -114,7 +114,7 @@ def test_prepare_shows_and_writes_what_was_found(run: Run, capsys: pytest.Captur
         shown = capsys.readouterr().out
         assert "pool: 57 samples from own.npz" in shown
         assert "conflict" in shown
-    run("crossval", *options, "--trainer.max_epochs", 1, "--model.network.in_features", 4)
+    run("crossval", *options, "--trainer.max_epochs", 1, "--model.network.num_inputs", 4)
     oof = pd.read_parquet("runs/breast_cancer_mlp/crossval/oof.parquet")
     assert set(oof["id"]) == {f"{i:02d}" for i in range(58)} - {"11"}
     assert Path("runs/breast_cancer_mlp/crossval/cleaning.parquet").is_file()
@@ -170,7 +170,7 @@ def test_a_leak_stops_training_where_the_audit_may(policy: str, work: Path, caps
     Path("policy.yaml").write_text(f"audit: {policy}\n")
     options = (
         *("--config", CONFIGS / "breast_cancer_mlp.yaml", "--config", "policy.yaml", "--data.source", "own.npz"),
-        *("--data.test_size", "null", "--model.network.in_features", 4),
+        *("--data.test_size", "null", "--model.network.num_inputs", 4),
     )
     status = main(["crossval", *map(str, options), "--trainer.max_epochs", "1"])
     captured = capsys.readouterr()

@@ -19,7 +19,7 @@ from tests.helpers import CONFIGS, Run, crossval, read_json, refused
 N = 200
 REGRESSION = (
     *("--config", CONFIGS / "linear_regression_gd.yaml", "--data", "datamodules.table.Table", "--data.path", "t.csv"),
-    *("--data.target", "y", "--model.network.in_features", 2, "--trainer.max_epochs", 2, "--trainer.logger", "false"),
+    *("--data.target", "y", "--model.network.num_inputs", 2, "--trainer.max_epochs", 2, "--trainer.logger", "false"),
     *("--data.split.n_splits", 3, "--audit", "off"),
 )
 

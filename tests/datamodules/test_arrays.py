@@ -124,7 +124,7 @@ def test_fractions_are_values_even_where_they_are_whole_and_a_classifier_says_so
     data = Arrays(source=path)
     assert data.samples("pool").classes == ()
     with pytest.raises(UserError, match="give whole numbers or text as targets"):
-        Classification(MLP(num_classes=2, hidden=[2])).demand_kind(data.samples("pool"))
+        Classification(MLP(num_outputs=2, hidden=[2])).demand_kind(data.samples("pool"))
     np.savez(path, x=X, y=Y.astype(np.float64), classes=["cat", "dog"])
     assert Arrays(source=path).samples("pool").target.tolist() == Y.tolist()
     np.savez(path, x=X, y=Y.astype(np.float64), x_test=X, y_test=Y)  # whole numbers, where the pool has values

@@ -245,7 +245,7 @@ def test_slots_are_learnt_by_the_shipped_config_and_no_dialogue_is_on_two_sides(
     run(
         *("crossval", "--config", CONFIGS / "woz2_slots.yaml", *files, "--data.split.n_splits", 2, "--audit", "off"),
         *(
-            "--model.network.num_classes",
+            "--model.network.num_outputs",
             len(pool.targets.names),
             "--trainer.max_epochs",
             12,
@@ -289,7 +289,7 @@ trainer: {max_epochs: 1, logger: false, accelerator: cpu}
 model:
   class_path: lightning_base.tasks.Translation
   init_args:
-    network: {class_path: models.seq2seq.Seq2Seq, init_args: {source_size: 400, target_size: 400, dim: 16, hidden: 16}}
+    network: {class_path: models.seq2seq.Seq2Seq, init_args: {vocabulary: 400, num_outputs: 400, dim: 16, hidden: 16}}
     longest: 10
 data:
   class_path: datamodules.dialogues.Dialogues

@@ -63,7 +63,7 @@ def test_pairs_train_as_the_same_labels_in_lists(run: Run, digits: pd.DataFrame)
         "pairs": {"label_pairs": "pairs.csv"},
         "lists": {"target": "tags", "label_separator": ";"},
     }.items():
-        network = {"class_path": "models.mlp.MLP", "init_args": {"num_classes": 3, "hidden": [16]}}
+        network = {"class_path": "models.mlp.MLP", "init_args": {"num_outputs": 3, "hidden": [16]}}
         content = {
             "name": name,
             "seed_everything": 0,
@@ -145,7 +145,7 @@ def test_images_have_the_labels_that_pairs_give_their_paths(digits: pd.DataFrame
         "class_path": "datamodules.image_folder.ImageFolder",
         "init_args": {**given, "pair_columns": ["file", "tag"]},
     }
-    network = {"class_path": "models.linear.Linear", "init_args": {"out_features": 3}}
+    network = {"class_path": "models.linear.Linear", "init_args": {"num_outputs": 3}}
     model = {"class_path": "lightning_base.tasks.MultiLabel", "init_args": {"network": network}}
     trainer = {"accelerator": "cpu", "max_epochs": 1, "logger": False}
     Path("x.yaml").write_text(yaml.safe_dump({"name": "x", "trainer": trainer, "model": model, "data": content}))

@@ -83,7 +83,7 @@ def test_a_network_writes_what_it_hears(prompts: Path, work: Path, run: Run) -> 
         target.write_bytes(path.read_bytes())
     texts = {name: text for name, text in known(prompts).items() if name.startswith("digits/")}
     Path("transcripts.txt").write_text("".join(f"{name}: {text}\n" for name, text in texts.items()))
-    network = {"mels": 20, "target_size": 60}
+    network = {"mels": 20, "num_outputs": 60}
     content = {
         "name": "speech",
         "seed_everything": 0,

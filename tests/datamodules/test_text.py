@@ -109,7 +109,7 @@ def test_the_network_gets_the_training_roles_words_and_padding(tmp_path: Path) -
 
 def test_padding_does_not_change_a_texts_logits() -> None:
     torch.manual_seed(0)
-    network = EmbeddingBag(num_words=20, num_classes=3, dim=4, dropout=0.5, word_dropout=0.5).eval()
+    network = EmbeddingBag(vocabulary=20, num_outputs=3, dim=4, dropout=0.5, word_dropout=0.5).eval()
     short = torch.tensor([[3, 7, 1]])
     wide = torch.tensor([[3, 7, 1, 0, 0], [5, 5, 5, 5, 5], [0, 0, 0, 0, 0]])
     mean = network.words.weight[[3, 7, 1]].mean(dim=0)

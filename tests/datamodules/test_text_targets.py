@@ -34,7 +34,7 @@ trainer: {max_epochs: 15, logger: false, accelerator: cpu}
 model:
   class_path: lightning_base.tasks.MultiLabel
   init_args:
-    network: {class_path: models.embedding_bag.EmbeddingBag, init_args: {num_words: 2000, num_classes: 4, dim: 16}}
+    network: {class_path: models.embedding_bag.EmbeddingBag, init_args: {vocabulary: 2000, num_outputs: 4, dim: 16}}
     optimizer: {class_path: torch.optim.Adam, init_args: {lr: 0.02}}
 data:
   class_path: datamodules.text.Text

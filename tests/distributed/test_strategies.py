@@ -222,7 +222,7 @@ def test_tensor_parallelism_that_cannot_be_is_one_line(
 def test_the_blocks_of_a_network_are_sharded_each_by_itself() -> None:
     transformer = Transformer(100, 2, depth=3)
     assert list(blocks(transformer)) == list(transformer.blocks)
-    found = list(blocks(ResNet(num_classes=10)))
+    found = list(blocks(ResNet(num_outputs=10)))
     names = {type(block).__name__ for block in found}
     assert "Sequential" not in names
     inside = [set(block.parameters()) for block in found]

@@ -164,7 +164,7 @@ def test_a_configuration_is_measured_and_nothing_is_left(doctor: Doctor, work: P
     status, found = doctor("--config", CONFIGS / "digits_cnn.yaml")
     assert status == 0
     assert "warning" not in found
-    network = CNN(in_channels=1, num_classes=10, widths=[32, 64], dropout=0.2)
+    network = CNN(in_channels=1, num_outputs=10, widths=[32, 64], dropout=0.2)
     count = sum(weight.numel() for weight in network.parameters())
     assert (found["parameters"]["number"], found["gradients"]["number"]) == (count, 4 * count)
     # Kingma & Ba 2015: two moments a weight; torch adds a step count a tensor
@@ -373,3 +373,22 @@ def test_processes_of_torchrun_sum_right_and_say_how_fast(work: Path) -> None:
     large = found["bandwidth, 16.8 MB"]  # bytes a second: between two processes each link carries the size once
     assert large["number"] > 10**6
     assert done.stdout.count("all-reduce: the sum") == 1  # the first alone prints
+
+
+def test_batch_sizes_are_measured_and_the_smallest_of_the_fastest_is_told_but_not_set(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_base.doctor.trial.SECONDS", 0.2)
+    status, found = doctor("--config", CONFIGS / "breast_cancer_mlp.yaml", "--batch_sizes")
+    assert status == 0
+    rates = {int(what.split()[0]): one["number"] for what, one in found.items() if what.endswith(" samples")}
+    assert sorted(rates) == [16 * 2**i for i in range(len(rates))]
+    assert max(rates) <= 364 < 2 * 256
+    chosen = found["result"]["number"]
+    assert chosen == min(size for size, rate in rates.items() if 1.05 * rate >= max(rates.values()))
+    assert f"data.batch_size: {chosen}" in found["result"]["value"]
+    assert not Path("runs").exists()
+
+
+def test_batch_sizes_of_nothing_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, ["doctor", "--batch_sizes"], "--batch_sizes", "--config FILE.yaml")

@@ -204,7 +204,7 @@ def test_a_name_that_is_not_there_and_a_file_that_is_none_are_told(
         ('{"path": "net.pt", "rename": {"stage": "stages"}}', ("'stage'", "did you mean 'stages'?")),
         ('{"path": "net.pt", "new": ["heat"]}', ("model.init_from.new: 'heat'", "did you mean 'head'?")),
         ("nett.pt", ("nett.pt is not there", "did you mean 'net.pt'?")),
-        ("bad.safetensors", ("bad.safetensors: is no safetensors file",)),
+        ("bad.safetensors", ("bad.safetensors cannot be read as weights alone",)),
         ("pickled.pt", ("pickled.pt",)),
     ):
         refused(capsys, ["crossval", *BASE, "--model.init_from", given], *parts)

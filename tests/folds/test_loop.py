@@ -101,8 +101,8 @@ def test_the_log_of_the_last_epoch_agrees_with_the_result(digits: Path) -> None:
 def test_linear_folds_equal_a_plain_pytorch_loop(run: Run, work: Path) -> None:
     run(
         *("crossval", "--config", CONFIGS / "digits_cnn.yaml", "--name", "linear", "--trainer.max_epochs", 3),
-        *("--model.network", "models.linear.Linear", "--model.network.in_features", 64),
-        *("--model.network.out_features", 10, "--model.channels_last", "false"),
+        *("--model.network", "models.linear.Linear", "--model.network.num_inputs", 64),
+        *("--model.network.num_outputs", 10, "--model.channels_last", "false"),
         *("--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", 0.1, "--seed_everything", 7),
     )
     metrics = summary(crossval("linear", work))["metrics"]

@@ -22,7 +22,7 @@ INNER = {"class_path": "sklearn.model_selection.StratifiedKFold", "init_args": {
 
 def config(**data: object) -> dict[str, object]:
     """A classifier of the rows of table.csv."""
-    network = {"class_path": "models.mlp.MLP", "init_args": {"num_classes": 2, "hidden": [4]}}
+    network = {"class_path": "models.mlp.MLP", "init_args": {"num_outputs": 2, "hidden": [4]}}
     table = {"path": "table.csv", "target": "y", "ids": "id", "test_size": 0.25, "split": FOLDS}
     adam = {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}}
     return {

@@ -32,8 +32,8 @@ STOPPING = (
 def test_a_linear_refit_is_what_plain_pytorch_gives_on_the_whole_pool(run: Run, work: Path) -> None:
     run(
         *(*SMALL, "--seed_everything", 7, "--trainer.max_epochs", 3, "--model.class_weights", "null"),
-        *("--model.network", "models.linear.Linear", "--model.network.in_features", 30),
-        *("--model.network.out_features", 2, "--model.l2", 0),
+        *("--model.network", "models.linear.Linear", "--model.network.num_inputs", 30),
+        *("--model.network.num_outputs", 2, "--model.l2", 0),
         *("--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", 0.1),
     )
     data = load_breast_cancer()

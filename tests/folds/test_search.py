@@ -178,7 +178,7 @@ def test_the_ensemble_takes_each_fold_with_the_network_it_chose(run: Run, work: 
     np.savez("own.npz", x=x, y=y, fold=fold, x_test=x[::7], y_test=y[::7])
     run(
         *("crossval", *SMALL, *SEARCH, "--data.source", "own.npz", "--data.test_size", "null"),
-        *("--data.split", "lightning_base.splitters.FoldColumn", "--model.network.in_features", 2),
+        *("--data.split", "lightning_base.splitters.FoldColumn", "--model.network.num_inputs", 2),
         *("--search.grid", '{"model.network.hidden": [[], [32]]}', "--search.metric", "accuracy"),
         *("--data.batch_size", 4, "--model.optimizer.lr", 0.02, "--model.network.dropout", 0),
     )
@@ -205,7 +205,7 @@ def test_the_ensemble_takes_each_fold_with_the_network_it_chose(run: Run, work: 
         (["--search.grid", '{"model.optimizer.lrr": [0.1]}'], "(model.optimizer.lrr=0.1): model.optimizer.lrr: "),
         (["--search.grid", '{"model.l2": [0, "much"]}'], "(model.l2=much): model.l2: Expected a float; got much"),
         (["--search.grid", '{"model.l2": [0, -1]}'], "(model.l2=-1): the experiment cannot be built: model.l2: -1.0"),
-        (["--search.grid", '{"model.network.in_features": [30, 7]}'], "(model.network.in_features=7): model.network: "),
+        (["--search.grid", '{"model.network.num_inputs": [30, 7]}'], "(model.network.num_inputs=7): model.network: "),
         (["--search.grid", '{"data.test_seed": [0, 1]}'], "(data.test_seed=1): it changes which samples there are"),
         (["--search.grid", '{"name": ["a"]}'], "search.grid: 'name' cannot be tuned"),
         (["--search.grid", '{"model.l2": []}'], "search.grid: model.l2 has no values"),

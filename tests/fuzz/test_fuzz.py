@@ -75,7 +75,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         lb.crossval(
-            task=lambda: Classification(MLP(num_classes=3, hidden=[4])),
+            task=lambda: Classification(MLP(num_outputs=3, hidden=[4])),
             data=lambda: Arrays(source="wine", test_size=0.2, batch_size=32),
             trainer={"max_epochs": 1, "accelerator": "cpu", "logger": False},
             name="run",

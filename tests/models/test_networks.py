@@ -39,7 +39,7 @@ def test_cifar_resnets_have_the_papers_sizes(depth: int, millions: float) -> Non
 @pytest.mark.parametrize("depth", [18, 34, 50])
 def test_imagenet_resnets_compute_what_torchvisions_do(depth: int) -> None:
     theirs = torchvision.models.get_model(f"resnet{depth}", weights=None).eval()
-    ours = ResNet(depth, num_classes=1000, stem="imagenet").eval()
+    ours = ResNet(depth, num_outputs=1000, stem="imagenet").eval()
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -53,7 +53,7 @@ def test_pretrained_weights_come_from_the_cache(tmp_path: Path, monkeypatch: pyt
     file.parent.mkdir(parents=True)
     torch.save(theirs.state_dict(), file)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    network = ResNet(18, num_classes=3, stem="imagenet", pretrained="IMAGENET1K_V1")
+    network = ResNet(18, num_outputs=3, stem="imagenet", pretrained="IMAGENET1K_V1")
     assert torch.equal(network.get_parameter("layer4.1.conv2.weight"), theirs.layer4[1].conv2.weight)
     assert network.fc.weight.shape == (3, 512)
 

@@ -15,8 +15,8 @@ from tests.helpers import CONFIGS, Run, crossval, read_json, refused, run_in, ru
 
 LINEAR = (
     *("--config", CONFIGS / "digits_cnn.yaml", "--data.split.n_splits", 4, "--model.channels_last", "false"),
-    *("--model.network", "models.linear.Linear", "--model.network.in_features", 64, "--trainer.max_epochs", 1),
-    *("--model.network.out_features", 10, "--trainer.logger", "false"),
+    *("--model.network", "models.linear.Linear", "--model.network.num_inputs", 64, "--trainer.max_epochs", 1),
+    *("--model.network.num_outputs", 10, "--trainer.logger", "false"),
 )
 
 
@@ -170,7 +170,7 @@ def test_groups_are_drawn_whole_and_named(run: Run, work: Path, capsys: pytest.C
         run(
             *("crossval", *LINEAR, "--name", name, "--data.source", "grouped.npz", "--data.test_size", "null"),
             *("--data.split", "sklearn.model_selection.GroupKFold", "--data.split.n_splits", 3),
-            *("--model.network.in_features", 4, "--model.network.out_features", 2),
+            *("--model.network.num_inputs", 4, "--model.network.num_outputs", 2),
             *("--model.optimizer.lr", rate),
         )
     found = summary(crossval("a", work))

@@ -13,7 +13,7 @@ TIMED = {"class_path": "sklearn.model_selection.TimeSeriesSplit", "init_args": {
 
 
 def config(split: object, **data: object) -> str:
-    network = {"class_path": "models.mlp.MLP", "init_args": {"num_classes": 1, "hidden": [4]}}
+    network = {"class_path": "models.mlp.MLP", "init_args": {"num_outputs": 1, "hidden": [4]}}
     table = {"path": "table.csv", "target": "y", "ids": "id", "columns": ["a"], "split": split}
     return yaml.safe_dump(
         {

@@ -25,7 +25,7 @@ NAMED = np.random.default_rng(5).integers(-1, 3, N)
 ALL = set(range(N))
 SMALL = (
     *("--config", CONFIGS / "breast_cancer_mlp.yaml", "--data.source", "own.npz", "--data.test_size", "null"),
-    *("--trainer.max_epochs", 1, "--trainer.logger", "false", "--model.network.in_features", 3),
+    *("--trainer.max_epochs", 1, "--trainer.logger", "false", "--model.network.num_inputs", 3),
 )
 OVERLAYS = sorted((CONFIGS / "cv").glob("*.yaml"))
 

@@ -186,7 +186,7 @@ def test_temporal_overlays_train_without_a_leak_and_k_fold_does_not(name: str, w
     small = (
         *("--config", CONFIGS / "breast_cancer_mlp.yaml", "--config", CONFIGS / "cv" / f"{name}.yaml"),
         *("--data.source", "own.npz", "--trainer.max_epochs", 1, "--trainer.logger", "false", "--audit", "fail"),
-        *("--model.network.in_features", 3),
+        *("--model.network.num_inputs", 3),
     )
     assert main(["crossval", *map(str, small)]) == 0
     directory = work / "runs" / "breast_cancer_mlp" / "crossval"

@@ -28,7 +28,7 @@ def result(name: str, **options: object) -> CrossValidation:
         data["inner_val"] = 0.2
     task = {"positive": "ill", **options}
     return lb.crossval(
-        task=lambda: Binary(MLP(num_classes=2, hidden=[8]), **task), x=X, y=Y, data=data, trainer=TRAINER, name=name
+        task=lambda: Binary(MLP(num_outputs=2, hidden=[8]), **task), x=X, y=Y, data=data, trainer=TRAINER, name=name
     )
 
 
@@ -76,7 +76,7 @@ def test_a_threshold_is_chosen_inside_the_training_part_and_kept_with_the_weight
 def test_held_out_targets_choose_no_threshold(work: Path) -> None:
     def limit(y: np.ndarray, name: str) -> float:  # type: ignore[type-arg]
         run = lb.crossval(
-            task=lambda: Binary(MLP(num_classes=2, hidden=[8]), "ill", "f1"),
+            task=lambda: Binary(MLP(num_outputs=2, hidden=[8]), "ill", "f1"),
             x=X,
             y=y,
             data={"split": KFold(3), "inner_val": 0.2},
@@ -104,11 +104,11 @@ def test_misuse_is_one_line(work: Path) -> None:
         result("a", positive="il")
     with pytest.raises(UserError, match=r"none is set aside; give data\.inner_val"):
         lb.crossval(
-            task=lambda: Binary(MLP(num_classes=2, hidden=[8]), "ill", "f1"), x=X, y=Y, trainer=TRAINER, name="b"
+            task=lambda: Binary(MLP(num_outputs=2, hidden=[8]), "ill", "f1"), x=X, y=Y, trainer=TRAINER, name="b"
         )
     with pytest.raises(UserError, match="Binary needs two classes, and Memory has 3"):
         lb.crossval(
-            task=lambda: Binary(MLP(num_classes=3, hidden=[8]), "0"),
+            task=lambda: Binary(MLP(num_outputs=3, hidden=[8]), "0"),
             x=X,
             y=np.arange(len(X)) % 3,
             trainer=TRAINER,

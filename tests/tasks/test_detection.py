@@ -21,7 +21,7 @@ from tests.support.coco import judge
 SIZE = 64
 SMALL: tuple[object, ...] = (
     *("--config", CONFIGS / "bccd_centre.yaml", "--trainer.accelerator", "cpu", "--data.image_size", [SIZE, SIZE]),
-    *("--data.split.n_splits", 2, "--model.network.num_classes", 2, "--model.network.widths", [16, 32]),
+    *("--data.split.n_splits", 2, "--model.network.num_outputs", 2, "--model.network.widths", [16, 32]),
     *("--model.network.head", 16, "--model.optimizer.lr", 0.01),
 )
 
@@ -230,7 +230,7 @@ WRONG: dict[str, tuple[tuple[object, ...], str]] = {
         (*SMALL, "--model", "lightning_base.tasks.Classification", "--model.network", "models.lenet.LeNet"),
         "Classification does not fit the data, which has boxes; take lightning_base.tasks.Detection",
     ),
-    "a number of classes": ((*SMALL, "--model.network.num_classes", 5), "2 classes need maps of 6 channels"),
+    "a number of classes": ((*SMALL, "--model.network.num_outputs", 5), "2 classes need maps of 6 channels"),
     "a size": ((*SMALL, "--data.image_size", [64, 62]), "do not divide images of 64×62"),
     "no boxes to predict": ((*SMALL, "--model.top", 0), "model.top: 0 is below 1"),
 }

@@ -80,5 +80,6 @@ def test_levels_that_are_none_are_refused(levels: list[float]) -> None:
 
 
 def test_a_network_of_another_width_is_refused(capsys: pytest.CaptureFixture[str], work: Path) -> None:
-    arguments = ["crossval", "--config", CONFIG, "--model.init_args.levels", "[0.1, 0.9]"]
-    refused(capsys, arguments, "Linear gives (2, 3) where Quantiles needs (2, 2); set model.network.out_features to 2")
+    levels = ("--model.init_args.levels", "[0.1, 0.9]", "--model.network.num_outputs", 3)
+    arguments = ["crossval", "--config", CONFIG, *levels]
+    refused(capsys, arguments, "Linear gives (2, 3) where Quantiles needs (2, 2); set model.network.num_outputs to 2")

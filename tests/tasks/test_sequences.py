@@ -142,14 +142,14 @@ def test_numbers_that_are_no_tokens_are_refused() -> None:
 
 
 def test_a_vocabulary_that_the_network_does_not_know_is_told_by_its_size() -> None:
-    task = LanguageModel(CausalTransformer(size=10, context=8, dim=8, depth=1, heads=2))
+    task = LanguageModel(CausalTransformer(vocabulary=10, context=8, dim=8, depth=1, heads=2))
     batch = Batch(torch.tensor([[4, 5, 25]]), None, torch.arange(1))
     with pytest.raises(UserError, match="gives 10 logits per token, and texts have 26 tokens"):
         task.check(batch)
 
 
 def test_prompts_longer_than_the_context_are_said(capsys: pytest.CaptureFixture[str]) -> None:
-    task = LanguageModel(CausalTransformer(size=30, context=8, dim=8, depth=1, heads=2), new=2).eval()
+    task = LanguageModel(CausalTransformer(vocabulary=30, context=8, dim=8, depth=1, heads=2), new=2).eval()
     x = torch.zeros(3, 12, dtype=torch.int64)
     lengths = torch.tensor([12, 3, 9])
     for row, n in zip(x, lengths.tolist(), strict=True):

@@ -24,7 +24,7 @@ TRAINER = {"max_epochs": 3, "logger": False, "accelerator": "cpu"}
 
 
 def network(k: int, features: int) -> MLP:
-    return MLP(in_features=features, num_classes=k, hidden=[16])
+    return MLP(num_inputs=features, num_outputs=k, hidden=[16])
 
 
 def log_loss(y: Any, p: Any) -> float:
@@ -60,7 +60,7 @@ name: tags
 trainer: {max_epochs: 3, logger: false, accelerator: cpu}
 model:
   class_path: lightning_base.tasks.MultiLabel
-  init_args: {network: {class_path: models.mlp.MLP, init_args: {num_classes: 4, hidden: [16]}}}
+  init_args: {network: {class_path: models.mlp.MLP, init_args: {num_outputs: 4, hidden: [16]}}}
 data:
   class_path: datamodules.table.Table
   init_args: {path: tags.csv, target: [tag 0, tag 1, tag 2, tag 3], test_size: 0.2}
@@ -127,7 +127,7 @@ def test_scaled_values_are_those_of_a_network_trained_on_standardised_ones(work:
     data = load_linnerud()
     y = data.target[:, 0].astype(np.float64)
     scaled = lb.crossval(
-        task=lambda: Regression(Linear(in_features=3), scale_target=True), x=data.data, y=y, trainer=TRAINER, name="a"
+        task=lambda: Regression(Linear(num_inputs=3), scale_target=True), x=data.data, y=y, trainer=TRAINER, name="a"
     )
     for fold in range(5):
         train = ~np.isin(np.arange(20), scaled.oof.loc[scaled.oof["fold"] == fold, "id"].astype(int))
@@ -144,7 +144,7 @@ def test_arrays_of_labels_need_the_task_of_labels(capsys: pytest.CaptureFixture[
         "lightning_base.tasks.Classification",
         "--model.network",
         "models.mlp.MLP",
-        "--model.network.num_classes",
+        "--model.network.num_outputs",
         4,
     )
     refused(
@@ -154,7 +154,7 @@ def test_arrays_of_labels_need_the_task_of_labels(capsys: pytest.CaptureFixture[
     )
     with pytest.raises(UserError, match=r"whole numbers beside 0 and 1, first in row 0: .* give 0 and 1 for labels"):
         lb.crossval(task=lambda: MultiLabel(network(4, 12)), x=X, y=Y + 2, trainer=TRAINER, name="twos")
-    with pytest.raises(UserError, match=r"gives .*, 3., and the data's 4 labels .* set model.network.num_classes to 4"):
+    with pytest.raises(UserError, match=r"gives .*, 3., and the data's 4 labels .* set model.network.num_outputs to 4"):
         lb.crossval(task=lambda: MultiLabel(network(3, 12)), x=X, y=Y, trainer=TRAINER, name="three")
     gaps = np.where(np.arange(240)[:, None] == 7, np.nan, Y.astype(float))
     with pytest.raises(UserError, match="row '007' has target '0' nan is not finite"):

@@ -132,6 +132,6 @@ def test_what_is_known_of_metrics_stands_in_one_table(task: BaseModule) -> None:
 
 
 def test_the_key_of_the_outputs_is_told_by_the_networks_signature() -> None:
-    assert outputs_key(MLP(4, num_classes=3)) == "model.network.num_classes"
+    assert outputs_key(MLP(4, num_outputs=3)) == "model.network.num_outputs"
     assert outputs_key(nn.Linear(4, 3)) == "model.network.out_features"
     assert outputs_key(nn.ReLU()) == "the network's number of outputs"

@@ -163,7 +163,7 @@ FOREIGN: dict[str, tuple[Sequence[object], str]] = {
         ("--model.network.hidden", "[16]"),
         "of another network, or of data of another shape: network.layers.",
     ),
-    "features": (("--data.source", "small.npz", "--model.network.in_features", 5), "(32, 30) there and (32, 5) here"),
+    "features": (("--data.source", "small.npz", "--model.network.num_inputs", 5), "(32, 30) there and (32, 5) here"),
     "share": (("--data.test_size", 0.3), "another split"),
     "damage": ((), "its SHA-256 does not match"),
     "file": ((), "is no checkpoint of a run: it has no state_dict"),

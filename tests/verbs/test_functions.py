@@ -39,7 +39,7 @@ CONFIG = {
         "init_args": {
             "network": {
                 "class_path": "models.mlp.MLP",
-                "init_args": {"in_features": 13, "num_classes": 3, "hidden": [8], "dropout": 0.1},
+                "init_args": {"num_inputs": 13, "num_outputs": 3, "hidden": [8], "dropout": 0.1},
             },
             "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
         },
@@ -413,7 +413,7 @@ def test_what_a_config_says_of_seed_and_audit_holds_unless_it_is_given(config: P
 
 
 def test_a_network_that_takes_its_width_from_the_data_trains_alone_as_with_others_and_predicts(config: Path) -> None:
-    key = "model.network.init_args.in_features"
+    key = "model.network.init_args.num_inputs"
     whole = lb.crossval(config, overrides={key: None}, folds=[0, 1])
     alone = lb.crossval(config, overrides={key: None}, folds=[1], name="alone")
     assert_same_weights(whole.directory / "fold_1", alone.directory / "fold_1")
@@ -422,7 +422,7 @@ def test_a_network_that_takes_its_width_from_the_data_trains_alone_as_with_other
     scored = lb.validate(kept).predictions.set_index("id").loc[held_out["id"]]
     np.testing.assert_array_equal(scored["prob_2"], held_out["prob_2"])
     assert len(lb.predict(kept, load_wine().data[:4].astype(np.float32) + 0.25)) == 4
-    with pytest.raises(ConfigError, match=r"has 13 numbers: set model\.network\.in_features to that, or leave it out"):
+    with pytest.raises(ConfigError, match=r"has 13 numbers: set model\.network\.num_inputs to that, or leave it out"):
         lb.crossval(config, overrides={key: 12}, name="wrong")
 
 

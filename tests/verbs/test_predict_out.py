@@ -15,7 +15,7 @@ trainer: {max_epochs: 10, logger: false, accelerator: cpu}
 model:
   class_path: lightning_base.tasks.Classification
   init_args:
-    network: {class_path: models.mlp.MLP, init_args: {num_classes: 3, hidden: [16]}}
+    network: {class_path: models.mlp.MLP, init_args: {num_outputs: 3, hidden: [16]}}
     optimizer: {class_path: torch.optim.Adam, init_args: {lr: 0.02}}
 data:
   class_path: datamodules.table.Table

@@ -25,7 +25,7 @@ def made(work: Path) -> CrossValidation:
     """Two folds and a refit over an .npz of the wines, a fifth of them sealed."""
     bunch = load_wine()
     np.savez("wine.npz", x=bunch.data.astype(np.float32), y=bunch.target)
-    network = {"class_path": "models.mlp.MLP", "init_args": {"in_features": 13, "num_classes": 3, "hidden": [4]}}
+    network = {"class_path": "models.mlp.MLP", "init_args": {"num_inputs": 13, "num_outputs": 3, "hidden": [4]}}
     split = {"class_path": "sklearn.model_selection.StratifiedKFold", "init_args": {"n_splits": 2}}
     config = {
         "trainer": {"max_epochs": 1, "accelerator": "cpu", "logger": False},
@@ -109,7 +109,7 @@ def test_a_spelling_that_training_has_not_seen_is_told_by_predict(work: Path) ->
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"flag": rng.random(60) < 0.5, "city": rng.choice(["Bern", "Ulm"], 60), "n": range(60)})
     frame.assign(y=np.where(frame["flag"], "yes", "no")).to_csv("train.csv", index=False)
-    network = {"class_path": "models.mlp.MLP", "init_args": {"in_features": 5, "num_classes": 2, "hidden": [4]}}
+    network = {"class_path": "models.mlp.MLP", "init_args": {"num_inputs": 5, "num_outputs": 2, "hidden": [4]}}
     table = {"path": "train.csv", "target": "y", "predict": "new.csv"}
     config = {
         "trainer": {"max_epochs": 1, "accelerator": "cpu", "logger": False},
@@ -155,7 +155,7 @@ def test_a_spelling_that_training_has_not_seen_is_told_by_test_and_validate(work
     asked = frame.assign(n=frame["n"] + 0.5)
     asked.loc[:3, "city"] = "Rome"
     asked.to_csv("test.csv", index=False)
-    network = {"class_path": "models.mlp.MLP", "init_args": {"num_classes": 2, "hidden": [4]}}
+    network = {"class_path": "models.mlp.MLP", "init_args": {"num_outputs": 2, "hidden": [4]}}
     split = {"class_path": "sklearn.model_selection.KFold", "init_args": {"n_splits": 2}}
     table = {"path": "train.csv", "target": "y", "test_path": "test.csv", "split": split}
     config = {
@@ -177,7 +177,7 @@ def test_inputs_on_another_scale_than_levels_of_grey_are_refused(work: Path) -> 
     x, y = rng.integers(0, 256, (60, 1, 6, 6), dtype=np.uint8), rng.integers(0, 2, 60)
     np.savez("x.npz", x=x, y=y, x_test=x / 255, y_test=y)
     given: dict[str, Any] = {
-        "task": lambda: Classification(CNN(in_channels=1, num_classes=2)),
+        "task": lambda: Classification(CNN(in_channels=1, num_outputs=2)),
         "trainer": {"max_epochs": 1, "accelerator": "cpu", "logger": False},
         "audit": "off",
     }

@@ -7,18 +7,18 @@ class MyNet(nn.Module):
     """One hidden layer.
 
     Args:
-        in_features: numbers in a sample.
-        num_classes: logits, one per class.
+        num_inputs: numbers in a sample.
+        num_outputs: logits, one per class.
         width: units of the hidden layer.
 
-    Takes (B, in_features) float32, gives logits (B, num_classes).
+    Takes (B, num_inputs) float32, gives logits (B, num_outputs).
     """
 
-    def __init__(self, in_features: int, num_classes: int, width: int = 32) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, width: int = 32) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(in_features, width), nn.ReLU(), nn.Linear(width, num_classes))
+        self.layers = nn.Sequential(nn.Linear(num_inputs, width), nn.ReLU(), nn.Linear(width, num_outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, num_classes)."""
+        """Logits (B, num_outputs)."""
         logits: Tensor = self.layers(x)
         return logits

@@ -46,6 +46,8 @@ def check(run: Run) -> None:
 
 def _reasons(run: Run) -> Iterator[str]:
     trainer, task = run.trainer, run.model
+    if task.trained is not task:
+        yield f"{type(task.trained).__name__} takes its own steps, one fold's at a time"
     if trainer.world_size > 1 or not isinstance(trainer.strategy, SingleDeviceStrategy):
         yield "trainer.devices and trainer.strategy must be one device"
     if trainer.precision != "32-true":

@@ -22,6 +22,7 @@ from lightning_base.results import states
 from lightning_base.results.states import note_failure, note_success
 from lightning_base.stats.digits import number
 from lightning_base.tasks.losses import diverged
+from lightning_base.tasks.schedules import StepSchedule
 from lightning_base.training import initial
 from lightning_base.training.board import Seen
 from lightning_base.training.checkpoint import RESUME, write
@@ -145,6 +146,9 @@ def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Stacked]:
     scheduler: Any = first.make_scheduler(stack.optimizer) if first.make_scheduler else None
     feed = Feed([run.datamodule for run in runs], device)
     epochs = int(trainer.max_epochs or 0)
+    each_step = isinstance(scheduler, StepSchedule)
+    if each_step:
+        scheduler.over(epochs * len(feed.loaders[0]))
     folds, name = [run.fold for run in runs], f"{len(runs)} folds at once"
     progress.show(folds, name, Seen(total=epochs, done=0.0))
     rows: list[list[dict[str, float]]] = [[] for _ in runs]
@@ -157,7 +161,9 @@ def train_stack(runs: Sequence[Run], progress: FoldProgress) -> list[Stacked]:
             stack.begin([derive_seed(run.seed, epoch, 0) for run in runs])  # as EpochSeed seeds a fold's
             for parts in feed.steps(epoch):
                 stack.step(parts)
-            if scheduler is not None:
+                if each_step:
+                    scheduler.step()
+            if scheduler is not None and not each_step:
                 scheduler.step()
             lr = float(stack.optimizer.param_groups[0]["lr"])
             losses = stack.mean_losses

@@ -9,7 +9,9 @@ import torch
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.folds.executors.vectorized.stack import Fields, Part, tensors
 from lightning_base.samples.batch import Batch
+from lightning_base.samples.loader import Turns
 from lightning_base.samples.payload import Rows
+from lightning_base.samples.sampling import turns
 
 BUDGET = 1 << 29  # bytes of preprocessed samples that are held at once
 
@@ -42,29 +44,31 @@ class Feed:
         for loader in self.loaders:
             loader.sampler.set_epoch(epoch)
             orders.append(loader.sampler.order())
+        again = [turns(order) for order in orders]  # 0 throughout where each sample comes once
         for step in range(len(self.loaders[0])):
             sizes: dict[int, list[int]] = {}
             batches = []
             for fold, (loader, order) in enumerate(zip(self.loaders, orders, strict=True)):
-                batches.append(order[step * loader.batch_size : (step + 1) * loader.batch_size])
-                sizes.setdefault(len(batches[-1]), []).append(fold)
+                part = slice(step * loader.batch_size, (step + 1) * loader.batch_size)
+                batches.append((order[part], again[fold][part]))
+                sizes.setdefault(len(batches[-1][0]), []).append(fold)
             yield [(chosen, self._batch(chosen, batches, epoch)) for chosen in sizes.values()]
 
-    def _batch(self, chosen: Sequence[int], batches: Sequence[Rows], epoch: int) -> Fields:
+    def _batch(self, chosen: Sequence[int], batches: Sequence[tuple[Rows, Turns]], epoch: int) -> Fields:
         """The batches (K', B, ...) of some folds."""
         if self.held is None:
-            parts = [self._ready(fold, batches[fold], epoch) for fold in chosen]
+            parts = [self._ready(fold, batches[fold][0], epoch, batches[fold][1]) for fold in chosen]
             return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
-        at = [self.starts[fold] + np.searchsorted(self.rows[fold], batches[fold]) for fold in chosen]
+        at = [self.starts[fold] + np.searchsorted(self.rows[fold], batches[fold][0]) for fold in chosen]
         places = torch.from_numpy(np.concatenate(at)).to(self.device)
         return {
             name: field.index_select(0, places).reshape(len(chosen), -1, *field.shape[1:])
             for name, field in self.held.items()
         }
 
-    def _ready(self, fold: int, rows: Rows, epoch: int = 0) -> Fields:
+    def _ready(self, fold: int, rows: Rows, epoch: int = 0, again: Turns = None) -> Fields:
         """Samples of a fold as the network takes them, each field (B, ...), on the device."""
-        batch = self._move(self.loaders[fold].gather(rows, epoch))
+        batch = self._move(self.loaders[fold].gather(rows, epoch, again))
         return tensors(self.folds[fold].transform(batch, epoch))
 
     def _move(self, batch: Batch) -> Batch:

@@ -23,7 +23,7 @@ from models.mlp import MLP
 from tests.helpers import CONFIGS, Run, checkpoint, crossval, read_json, refused, run_in
 
 CANCER = ("--config", CONFIGS / "breast_cancer_mlp.yaml", "--audit", "off", "--trainer.logger", "false")
-CANCER += ("--model.network.in_features", 30)  # a plain loop makes the whole network at once
+CANCER += ("--model.network.num_inputs", 30)  # a plain loop makes the whole network at once
 DIGITS = ("--config", CONFIGS / "digits_cnn.yaml", "--audit", "off", "--trainer.logger", "false")
 SHORT = ("--trainer.max_epochs", 3)
 # Sums are taken in another order, which costs the last digits of float32 (6e-8 of 1) in each of some hundred steps.
@@ -234,7 +234,7 @@ def test_gradients_are_clipped_fold_by_fold(by: str, run: Run, work: Path, cance
 def test_folds_with_more_and_fewer_steps_an_epoch(run: Run, work: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez("own.npz", x=rng.normal(size=(60, 3)), y=np.arange(60) % 2, time=np.arange(60))
-    own = ("--data.source", "own.npz", "--data.test_size", "null", "--model.network.in_features", 3)
+    own = ("--data.source", "own.npz", "--data.test_size", "null", "--model.network.num_inputs", 3)
     split = ("--data.split", "lightning_base.splitters.Expanding", "--data.split.n_splits", 3)
     alone, together = both(run, work, *CANCER, *SHORT, *own, *split, "--data.batch_size", 8)
     assert len({checkpoint(together / f"fold_{fold}")["global_step"] for fold in range(3)}) == 3
@@ -262,7 +262,7 @@ def test_convolutions_with_frozen_and_unused_weights(
 
 def test_augmented_samples_are_mixed_as_in_each_fold(run: Run, work: Path) -> None:
     few = ("--data.split.n_splits", 2, "--trainer.max_epochs", 2)
-    net = ("--model.network", "models.mlp.MLP", "--model.network.in_features", 64, "--model.network.num_classes", 10)
+    net = ("--model.network", "models.mlp.MLP", "--model.network.num_inputs", 64, "--model.network.num_outputs", 10)
     mix = ("--data.augment", '[{"class_path": "lightning_base.augment.MixUp"}]')
     alone, together = both(run, work, *DIGITS, *few, *net, *mix, "--data.inner_val", 0.2)
     assert_same(alone, together)

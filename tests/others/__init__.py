@@ -1,0 +1,1 @@
+"""Claims about what knows nothing of this project: LightningModules, Datasets, LightningDataModules."""
