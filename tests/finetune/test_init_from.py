@@ -135,10 +135,10 @@ def test_a_head_of_another_size_begins_anew_and_the_rest_is_loaded(
 ) -> None:
     digits("low.npz", range(1797), classes=range(4))
     digits("high.npz", range(1797), classes=range(4, 10))
-    run(*of("low.npz", "low", "--model.network.num_classes", 4, "--folds", "[0]"))
+    run(*of("low.npz", "low", "--model.network.num_outputs", 4, "--folds", "[0]"))
     capsys.readouterr()
     run(
-        *of("high.npz", "high", "--model.network.num_classes", 6, "--folds", "[0]", "--model.freeze", "stages"),
+        *of("high.npz", "high", "--model.network.num_outputs", 6, "--folds", "[0]", "--model.freeze", "stages"),
         *("--model.init_from", "runs/low/crossval/fold_0"),
     )
     assert "12 of 14 tensors loaded; as it was: head.3; not used: network.head.3" in capsys.readouterr().out
@@ -198,7 +198,7 @@ def test_a_name_that_is_not_there_and_a_file_that_is_none_are_told(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.save(CNN(1, 10, widths=[8]).state_dict(), "net.pt")
-    Path("bad.safetensors").write_bytes(b"nothing")
+    Path("bad.safetensors").write_bytes(b"\xff\xfe nothing")
     torch.save(CNN(1, 10, widths=[8]), "pickled.pt")
     for given, parts in (
         ('{"path": "net.pt", "rename": {"stage": "stages"}}', ("'stage'", "did you mean 'stages'?")),
@@ -219,6 +219,7 @@ def test_a_run_goes_on_with_the_same_weights_alone_wherever_they_stand(
     run(*options, "net.pt", "--folds", "[0]")
     shutil.copy("net.pt", "moved.pt")
     run(*options, "moved.pt", "--folds", "[1]")
+    torch.manual_seed(1)
     torch.save(CNN(1, 10, widths=[8]).state_dict(), "net.pt")
     refused(capsys, [*options, "net.pt"], "weights that model.init_from names are others")
     refused(capsys, [*options, "null"], "holds another experiment")

@@ -24,7 +24,7 @@ BASE = (
     *("--audit", "off", "--trainer.logger", "false", "--threads", 1, "--folds", "[0]"),
 )
 MLP_OF_DIGITS = (
-    *("--model.network", "models.mlp.MLP", "--model.network.in_features", 64, "--model.network.num_classes", 10),
+    *("--model.network", "models.mlp.MLP", "--model.network.num_inputs", 64, "--model.network.num_outputs", 10),
     *("--model.network.hidden", "[8, 8]", "--model.network.dropout", 0),
 )  # layers.1, layers.3, layers.5
 LATER = ("--model.freeze", "stages", "--model.unfreeze", '{"1": "stages.[34]", "2": ["stages"]}')
@@ -36,7 +36,7 @@ CYCLE = (
 
 
 def test_layers_learn_from_their_epoch_on_and_not_before(work: Path, run: Run) -> None:
-    torch.save(MLP(in_features=64, num_classes=10, hidden=[8, 8]).state_dict(), "net.pt")
+    torch.save(MLP(num_inputs=64, num_outputs=10, hidden=[8, 8]).state_dict(), "net.pt")
     base = (*BASE, *MLP_OF_DIGITS, "--model.init_from", "net.pt", "--model.l2", 0.01)
     names = list(torch.load("net.pt", weights_only=True))
     first, second = (name.rpartition(".")[0] for name in (names[0], names[2]))
