@@ -31,6 +31,8 @@ COSINE = {"model.scheduler": {"class_path": "torch.optim.lr_scheduler.CosineAnne
 CLIP = {"trainer.gradient_clip_val": 0.5}
 BY_VALUE = {"trainer.gradient_clip_val": 0.01, "trainer.gradient_clip_algorithm": "value"}
 
+PARTS = {"model.freeze": ["stages"], "model.unfreeze": {1: ["stages"]}, "model.lr_scale": {"head": 2.0}, **CYCLE}
+
 
 def trained(name: str, steps: int | None, **more: Any) -> Path:
     """Fold 0 of digits, in its folder."""
@@ -49,8 +51,8 @@ def assert_equal(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {**CYCLE, **CLIP}, {**COSINE, **BY_VALUE}, {"data.drop_last": True, "model.l2": 0.01}],
-    ids=["plain", "step schedule and clipping", "epoch schedule and clipping", "penalty"],
+    [{}, {**CYCLE, **CLIP}, {**COSINE, **BY_VALUE}, {"data.drop_last": True, "model.l2": 0.01}, PARTS],
+    ids=["plain", "step schedule and clipping", "epoch schedule and clipping", "penalty", "parts"],
 )
 def test_sixteen_at_once_are_sixteen_one_after_another(work: Path, options: dict[str, Any]) -> None:
     """With dropout and Adam; rows of the log, 4 steps apart, fall inside of calls."""
