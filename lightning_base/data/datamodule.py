@@ -51,10 +51,10 @@ class BaseDataModule(Loading):
         test_size: share of the source that is sealed as the test source before anything else is done: the latest
             samples where the data has a time, whole groups where it has groups, else stratified by class.
         test_seed: draws the sealed share; its own, so that another experiment seed cannot move samples out of it.
-        per_class: so many samples of each class are the pool, drawn from test_seed once the share is sealed.
+        per_class: samples of each class in the pool, drawn from test_seed.
         inner_val: share of each fold's training part that validation during training sees in place of the held-out
-            samples, so that what stops training early or picks a checkpoint is not what scores it; taken as `test_size`
-            is. Preprocessing is then fitted without it.
+            samples, so that what stops training or picks a checkpoint does not score it; taken as `test_size` is.
+            Preprocessing is fitted without it.
         fetch: what `prepare` downloads or unpacks first.
         labels: a CSV or Parquet file with columns id and target (a class name) that corrects targets in the pool. What
             is sealed is drawn from the uncorrected ones, and keeps them, so that corrections change no test score, and
