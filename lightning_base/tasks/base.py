@@ -120,9 +120,8 @@ class BaseModule(Layered):
                 f"model.steps_per_execution: {steps_per_execution} is below 1; give a number of steps, or null"
             )
         self.steps_per_execution = steps_per_execution
-        self.head = head
+        self.head, self.adapted = head, list[str]()
         self.sizes: dict[str, int] = {}
-        self.adapted: list[str] = []
         self.given_metrics = by_name(metrics or {})
         demand_scheme(init)
         demand_scale(lr_scale)
@@ -357,5 +356,5 @@ def kept(values: Tensor) -> Tensor:
 
 
 def _on_host(values: Nested, rows: slice) -> Any:
-    """These rows on the CPU: there what differs in shape needs no program compiled anew."""
+    # there what differs in shape needs no program compiled anew
     return None if values is None else mapped(values, lambda tensor: tensor.cpu()[rows])

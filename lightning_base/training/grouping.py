@@ -58,6 +58,8 @@ def reasons(run: Run) -> Iterator[str]:
         yield "trainer.limit_train_batches"
     if trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch is None:
         yield "trainer.val_check_interval"
+    if task.lr_scale is not None:
+        yield "model.lr_scale, which acts at the optimizer's step"
     if not task.automatic_optimization:
         yield f"{type(task).__name__} takes its steps itself"
     for hook in OF_TASK:

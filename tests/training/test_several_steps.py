@@ -31,7 +31,7 @@ COSINE = {"model.scheduler": {"class_path": "torch.optim.lr_scheduler.CosineAnne
 CLIP = {"trainer.gradient_clip_val": 0.5}
 BY_VALUE = {"trainer.gradient_clip_val": 0.01, "trainer.gradient_clip_algorithm": "value"}
 
-PARTS = {"model.freeze": ["stages"], "model.unfreeze": {1: ["stages"]}, "model.lr_scale": {"head": 2.0}, **CYCLE}
+PARTS = {"model.freeze": ["stages"], "model.unfreeze": {1: ["stages"]}, **CYCLE}
 
 
 def trained(name: str, steps: int | None, **more: Any) -> Path:
@@ -81,6 +81,7 @@ def opened(overrides: dict[str, Any]) -> Experiment:
     [
         ({"trainer.accumulate_grad_batches": 2}, "accumulate_grad_batches"),
         ({"trainer.max_steps": 7}, "max_steps"),
+        ({"model.lr_scale": {"head": 2.0}}, "lr_scale"),
         ({"trainer.limit_train_batches": 3}, "limit_train_batches"),
         ({"trainer.val_check_interval": 0.5}, "val_check_interval"),
         ({"trainer.precision": "bf16-mixed"}, "precision"),
