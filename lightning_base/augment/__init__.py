@@ -11,6 +11,7 @@ from lightning_base.augment.occlude import Cutout, Erase
 from lightning_base.augment.of import Of
 from lightning_base.augment.randaugment import RandAugment
 from lightning_base.augment.shift import Crop, Flip, Translate
+from lightning_base.augment.size import Shrink
 from lightning_base.augment.table import SwapNoise, TableNoise
 from lightning_base.augment.text import TokenDropout, TokenSwap
 
@@ -34,6 +35,7 @@ __all__ = [
     "RandomResizedCrop",
     "Rotate",
     "Scale",
+    "Shrink",
     "SpecAugment",
     "SwapNoise",
     "TableNoise",

@@ -25,11 +25,13 @@ class Context:
         numeric: of tables, how many columns of a preprocessed sample, counted from the first, are continuous; None
             where all are.
         parts: of several inputs the same by name.
+        progress: the share of the training's steps that are done; None outside of a training.
     """
 
     num_classes: int
     numeric: int | None = None
     parts: Mapping[str, int | None] = field(default_factory=dict)
+    progress: float | None = None
 
 
 class Augmentation(ABC):
@@ -39,6 +41,7 @@ class Augmentation(ABC):
         stage: whether it works before ("raw") or after ("ready") the data module's preprocessing, which normalises
             images, makes token ids of text, spectrograms of audio, and columns of numbers of tables.
         mixes: whether it needs `batch.partner`.
+        paced: whether it asks for the context's `progress`, and so depends on the training's length.
 
     Args:
         p: the share of samples it is applied to.
@@ -46,6 +49,7 @@ class Augmentation(ABC):
 
     stage: ClassVar[Stage] = "raw"
     mixes: ClassVar[bool] = False
+    paced: ClassVar[bool] = False
 
     def __init__(self, p: float = 1.0) -> None:
         self.p = p

@@ -50,6 +50,9 @@ class Draw:
     Successive calls use successive lanes, and the first n numbers of a call do not depend on how many it asks for. So
     an op that draws along a padded axis does so in its last call.
 
+    Attributes:
+        epoch: the epoch, from 0.
+
     Args:
         key: (B,) int64, a hash of each sample's id.
         seed: the run's seed.
@@ -58,6 +61,8 @@ class Draw:
     """
 
     def __init__(self, key: Tensor, seed: int, epoch: int, op: int) -> None:
+        self.epoch = epoch
+        self._key, self._seed, self._op = key, seed, op
         common = 0
         for part in (seed, epoch, op):
             common = _mix_number((common + part + _STEP) % 2**64)
@@ -67,8 +72,12 @@ class Draw:
     def take(self, index: Tensor) -> Self:
         """The draw of these samples (n,) int64, at the lane this one has reached."""
         part = copy.copy(self)
-        part._state = self._state[index]
+        part._state, part._key = self._state[index], self._key[index]
         return part
+
+    def once(self) -> "Draw":
+        """The draw of epoch 0: of numbers that stay the same in all epochs."""
+        return Draw(self._key, self._seed, 0, self._op)
 
     def _bits(self, n: int) -> Tensor:
         """(B, n) int64 of 64 random bits each, from the next n lanes."""

@@ -126,17 +126,21 @@ class Flip(Augmentation):
     Args:
         direction: "horizontal" swaps left and right, "vertical" swaps top and bottom.
         p: the share of samples it is applied to.
+        alternating: mirror a share p in the first epoch and the others in the second, and so on in turn: each sample is
+            seen as it is in one of any two epochs, and mirrored in the other (Jordan 2024, airbench).
     """
 
-    def __init__(self, direction: Literal["horizontal", "vertical"] = "horizontal", p: float = 0.5) -> None:
+    def __init__(
+        self, direction: Literal["horizontal", "vertical"] = "horizontal", p: float = 0.5, alternating: bool = False
+    ) -> None:
         super().__init__(p)
-        self.direction = direction
+        self.direction, self.alternating = direction, alternating
         self.check("direction", direction, direction in ("horizontal", "vertical"), "horizontal or vertical")
 
     def apply(self, batch: Batch, draw: Draw, context: Context) -> Batch:
         """The batch with the chosen images mirrored."""
         self.need(batch, "B, C, H, W")
-        chosen = draw.chosen(self.p)
+        chosen = draw.once().chosen(self.p) ^ bool(draw.epoch % 2) if self.alternating else draw.chosen(self.p)
         axis = -1 if self.direction == "horizontal" else -2
         # nothing is computed on the way, so there is nothing to keep in the cache
         x = only(chosen, batch.x, lambda x, index: x.flip(axis), chunk=batch.x.numel())

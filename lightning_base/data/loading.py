@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 
 from lightning_base.augment import Augmentation, Context, Of, augment
 from lightning_base.data.pool import Role
+from lightning_base.data.steps import total_steps
+from lightning_base.data.trained import TrainedOn
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess.base import Preprocess
@@ -22,13 +24,18 @@ class Loading(LightningDataModule, ABC):
     Attributes:
         inner_val: share of the training role that validation during training sees; None for the held-out samples.
         predict_role: the role that Lightning's predict reads.
+        inherited: what the weights were trained on that a run begins with.
         for_others: whether batches are for a LightningModule of somebody else's, which gets pairs (x, y).
     """
 
     unchecked: ClassVar[tuple[str, ...]] = ("split",)  # arguments whose types the parser alone looks at
+    augment: Sequence[Augmentation]
     inner_val: float | None
     predict_role: Role
+    inherited: TrainedOn | None = None
     for_others: bool
+    _total: tuple[Trainer, int] | None = None  # whose steps were counted, and how many they are
+    _ahead: int = 0  # steps that are taken before that of the batch in hand
     together: int = 1  # batches that are trained on in one call
 
     @abstractmethod
@@ -68,14 +75,25 @@ class Loading(LightningDataModule, ABC):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Lightning's hook: for other devices batches are made ready there."""
         if isinstance(batch, list):
-            return [self._ready(one) for one in batch]
+            return [self._ready(one, ahead) for ahead, one in enumerate(batch)]
         return batch if on_tpu(self.trainer) else self._ready(batch)
 
-    def _ready(self, batch: Batch) -> Any:
-        """Augments a training batch, and preprocesses any."""
+    def _ready(self, batch: Batch, ahead: int = 0) -> Any:
+        """Augments a training batch, and preprocesses any; so many steps will be taken before its own."""
+        self._ahead = ahead
         training = self.trainer is not None and self.trainer.training
         ready = self.handed(self.transform(batch, self.trainer.current_epoch if training and self.trainer else None))
         return ready.x if self.for_others and self.trainer is not None and not self.trainer.predicting else ready
+
+    def progress(self) -> float | None:
+        """The share of the training's optimizer steps that are done; None where no op asks, or nothing is trained."""
+        trainer, op = self.trainer, next((op for op in self.augment if op.paced), None)
+        if op is None or trainer is None or not trainer.training:
+            return None
+        task: Any = trainer.lightning_module
+        if self._total is None or self._total[0] is not trainer:
+            self._total = trainer, total_steps(trainer, getattr(task, "steps_per_batch", 1), paced(op))
+        return (trainer.global_step + self._ahead) / self._total[1]
 
     def handed(self, batch: Batch) -> Batch:
         """A batch as it is trained on; for a LightningModule of somebody else's with the pair (x, y) as its input.
@@ -91,6 +109,11 @@ class Loading(LightningDataModule, ABC):
                 "nothing of that; give it a Dataset of your own (lightning_base.data.AnyDataset), with its collate"
             )
         return batch._replace(x=(batch.x, batch.y))
+
+
+def paced(op: Augmentation) -> str:
+    """What is laid over the steps of a training, for messages."""
+    return f"data.augment: {type(op).__name__}"
 
 
 def transformed(

@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import StochasticWeightAveraging
 
+from lightning_base.data.loading import paced
 from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, one_line
 from lightning_base.folds.directory import EPOCHS, changes, demand_idle, forget_test, refuse_changed
 from lightning_base.results.summary import SUMMARY
@@ -87,6 +88,9 @@ def demand_same_beginning(run: Run) -> None:
     if isinstance(schedule := scheduler_of(made), StepSchedule):
         name = type(schedule).__name__
         raise ConfigError(f"--longer: {name} leads the learning rate over the whole training, however long; {ANEW}")
+    for op in run.datamodule.augment:
+        if op.paced:
+            raise ConfigError(f"--longer: {paced(op)} follows the whole training, however long; {ANEW}")
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, SWA | StochasticWeightAveraging):
             raise ConfigError(f"--longer: {type(callback).__name__} averages the last epochs of so many; {ANEW}")

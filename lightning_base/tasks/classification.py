@@ -43,6 +43,7 @@ class Classification(BaseModule):
         loss: what training minimises instead, called with logits (B, C) and class numbers (B,); gives the mean over
             samples (), or theirs (B,), which class_weights then weigh. Evaluation reports the cross-entropy all the
             same.
+        test_flip: in evaluation and prediction, take the mean of the logits of each image and of its mirror image.
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
     Raises:
@@ -58,6 +59,7 @@ class Classification(BaseModule):
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | Literal["balanced"] | None = None,
         loss: nn.Module | None = None,
+        test_flip: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(network, **kwargs)
@@ -68,7 +70,7 @@ class Classification(BaseModule):
         ):
             raise ConfigError(f"model.class_weights: {class_weights!r:.60} is neither a list of numbers nor 'balanced'")
         demand_loss(loss, label_smoothing=label_smoothing)
-        self.loss = loss
+        self.loss, self.test_flip = loss, test_flip
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.register_buffer("weight", None, persistent=False)
@@ -119,6 +121,18 @@ class Classification(BaseModule):
         target = data.samples("pool").target
         assert target is not None
         return target[data.rows("train")]
+
+    def outputs(self, x: Inputs, lengths: Lengths = None) -> Any:
+        """Logits (B, C); of evaluation, with `test_flip`, the mean of those of images and of their mirror images.
+
+        Raises:
+            ConfigError: for `test_flip` where inputs are no images.
+        """
+        if not self.test_flip or self.training:
+            return super().outputs(x, lengths)
+        if not isinstance(x, Tensor) or x.ndim != 4:
+            raise ConfigError("model.test_flip: it mirrors images (B, C, H, W), and inputs are none; leave it out")
+        return (super().outputs(x, lengths) + super().outputs(x.flip(-1), lengths)) / 2
 
     def forward(self, x: Inputs, lengths: Lengths = None) -> Any:
         """Probabilities (B, C) float64."""

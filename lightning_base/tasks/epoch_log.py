@@ -1,4 +1,4 @@
-"""What is logged once an epoch, handed on without Lightning's collections, which take a millisecond a value."""
+"""What is logged once an epoch, and at every n-th step, handed on without Lightning's collections, which take a millisecond a value."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,12 +26,21 @@ def log_epoch(task: LightningModule, values: Mapping[str, Tensor | float], ended
     trainer: Any = task.trainer
     if not values:
         return
-    if not alone(trainer) or any(isinstance(v, Tensor) and v.numel() != 1 for v in values.values()):
+    if not _alone(trainer) or any(isinstance(v, Tensor) and v.numel() != 1 for v in values.values()):
         if on_tpu(trainer):  # what Lightning keeps on the device joins the next step's program
             values = {name: torch.as_tensor(value).cpu() for name, value in values.items()}
         task.log_dict(dict(values), sync_dist=trainer.world_size > 1)
         return
     log_now(task, values, ended)
+
+
+def log_step(task: Any, n: int) -> None:
+    """Logs the loss of a step, from `training_step`, likewise; n samples are in the batch."""
+    if _alone(task.trainer):
+        log_now(task, {"train_loss_step": task.step_loss})
+    else:
+        synced = task.trainer.world_size > 1
+        task.log("train_loss_step", task.step_loss, batch_size=n, sync_dist=synced)
 
 
 def log_now(task: LightningModule, values: Mapping[str, Tensor | float], ended: bool = False) -> None:
@@ -47,7 +56,7 @@ def log_now(task: LightningModule, values: Mapping[str, Tensor | float], ended: 
         logger.save()
 
 
-def alone(trainer: Trainer) -> bool:
+def _alone(trainer: Trainer) -> bool:
     """Whether this is the only process of a training."""
     fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
     return fitting and trainer.world_size == 1 and not on_tpu(trainer)

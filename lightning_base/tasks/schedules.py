@@ -5,11 +5,8 @@ from abc import abstractmethod
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch.optim.lr_scheduler import LRScheduler
 
-from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import CheckpointError, ConfigError
 
 
@@ -156,47 +153,6 @@ class OneCycle(StepSchedule):
 def between(first: float, last: float, share: float) -> float:
     """The value at a share of the way from one to another along half a cosine."""
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
-
-
-def total_steps(trainer: Trainer, steps_per_batch: float = 1) -> int:
-    """The optimizer steps of a whole training.
-
-    Lightning's estimated_stepping_batches makes the loaders before a checkpoint is loaded, so that a training that goes
-    on inside an epoch would begin that epoch anew (FitLoop.setup_data takes a loader's state once).
-
-    Args:
-        trainer: with its data.
-        steps_per_batch: optimizer steps of a training batch.
-
-    Raises:
-        ConfigError: where they cannot be known.
-    """
-    demand_counted(trainer)
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    if not isinstance(data, BaseDataModule):
-        return int(trainer.estimated_stepping_batches * steps_per_batch)
-    batches, limit = len(data.loader("train")), trainer.limit_train_batches
-    if limit is not None:
-        batches = min(limit, batches) if isinstance(limit, int) else int(batches * limit)
-    steps = math.inf
-    if trainer.max_epochs not in (None, -1):
-        steps = math.ceil(batches / trainer.accumulate_grad_batches) * steps_per_batch * int(trainer.max_epochs or 0)
-    return max(int(min(steps, trainer.max_steps) if trainer.max_steps != -1 else steps), 1)
-
-
-def demand_counted(trainer: Trainer) -> None:
-    """Refuses a training whose number of steps is not known before it.
-
-    Raises:
-        ConfigError: naming the key.
-    """
-    where = "model.scheduler: it is laid over all steps of the training, "
-    if any(isinstance(c, GradientAccumulationScheduler) for c in trainer.callbacks):  # type: ignore[attr-defined]
-        raise ConfigError(
-            f"{where}which GradientAccumulationScheduler changes on the way; give trainer.accumulate_grad_batches"
-        )
-    if trainer.max_steps == -1 and trainer.max_epochs in (None, -1):
-        raise ConfigError(f"{where}and no end is set; give trainer.max_epochs")
 
 
 def _demand_shares(**shares: float) -> None:

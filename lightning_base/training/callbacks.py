@@ -37,6 +37,8 @@ class Acquaintance(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(pl_module, BaseModule) and isinstance(data, BaseDataModule):
             pl_module.use(data)
+            if stage == "fit":
+                pl_module.fit_layers(data)
             follow_score(pl_module, trainer.callbacks)  # type: ignore[attr-defined]
 
 

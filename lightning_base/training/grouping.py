@@ -50,7 +50,7 @@ OF_TASK = (
 )
 OF_BATCHES = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 OF_EPOCHS = ("on_", "validation_", "test_", "predict_", "configure_", "setup", "teardown")  # how such hooks begin
-SHIPPED = ("lightning.", "lightning_base.", "torch.")
+SHIPPED = ("lightning.", "pytorch_lightning.", "lightning_base.", "torch.")
 # from which epoch on batches are gathered to steps, or to no step at all
 BY_EPOCH = (GradientAccumulationScheduler, StochasticWeightAveraging)
 # these look on, or count calls as Lightning does
@@ -108,6 +108,8 @@ def reasons(run: Run) -> Iterator[str]:
         yield "trainer.limit_train_batches"
     if trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch is None:
         yield "trainer.val_check_interval"
+    if task.lr_scale is not None:
+        yield "model.lr_scale, which acts at the optimizer's step"
     if not task.automatic_optimization:
         yield f"{type(task).__name__} takes its steps itself"
     if not isinstance(trainer.profiler, PassThroughProfiler):  # type: ignore[attr-defined]
@@ -139,6 +141,8 @@ def acts_at_steps(callback: Any) -> bool:
         return bool(callback._every_n_train_steps) or callback._train_time_interval is not None
     if type(callback) is LearningRateMonitor:
         return callback.logging_interval != "epoch"
+    if type(callback).__module__.startswith(SHIPPED):
+        return True  # averages, pruning, other accumulations: some act without a hook of a step
     return any(is_overridden(hook, callback, parent=Callback) for hook in AT_STEPS)
 
 

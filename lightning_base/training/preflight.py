@@ -17,20 +17,22 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import ReduceLROnPlateau
 from torch import nn
 
-from lightning_base.data.check import try_augmentations
+from lightning_base.data.check import try_augmentations, try_first_step
 from lightning_base.data.first import first_batch
 from lightning_base.data.resolved import demand_resolved
+from lightning_base.data.steps import demand_counted
 from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.given_losses import is_mean, tried
 from lightning_base.tasks.lead import VALIDATION, demand_score
-from lightning_base.tasks.schedules import StepSchedule, demand_counted
+from lightning_base.tasks.schedules import StepSchedule
 from lightning_base.tools.console import console
 from lightning_base.tools.imports import fault, naming_faults
 from lightning_base.training.averaging import demand_averages
 from lightning_base.training.callbacks import follow_score
+from lightning_base.training.initial import check as check_initial
 from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
@@ -74,7 +76,9 @@ def preflight(run: Run) -> None:
     demand_training(run)
     demand_vocabulary(run)
     _try(run)
+    check_initial(run)
     try_augmentations(data)
+    try_first_step(data, run.trainer, run.model.check)
     try:
         optimizers = run.model.configure_optimizers()
     except UserError:

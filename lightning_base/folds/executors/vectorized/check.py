@@ -10,6 +10,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.data.loading import paced
 from lightning_base.errors import ConfigError, one_line
 from lightning_base.folds.executors.vectorized.stack import ELEMENTWISE, Stack, Step, tensors
 from lightning_base.tasks.base import BaseModule
@@ -52,6 +53,9 @@ def _reasons(run: Run) -> Iterator[str]:
         yield "trainer.devices and trainer.strategy must be one device"
     if trainer.precision != "32-true":
         yield f"trainer.precision: {trainer.precision} is not served, 32-true is"
+    for op in run.datamodule.augment:
+        if op.paced:
+            yield f"{paced(op)} follows the steps of one fold's Trainer"
     if trainer.accumulate_grad_batches != 1:
         yield "trainer.accumulate_grad_batches must be 1"
     if trainer.max_steps != -1:
@@ -72,6 +76,9 @@ def _reasons(run: Run) -> Iterator[str]:
         for hook in hooks:
             if getattr(type(one), hook, None) is not getattr(base, hook, None):
                 yield f"{type(one).__name__}.{hook} is Lightning's hook for one fold"
+    for key, given in (("freeze", bool(task.freezing)), ("lr_scale", task.lr_scale is not None)):
+        if given:
+            yield f"model.{key}: all layers of a stack learn alike"
     optimizer = task.make_optimizer(task.parameters())
     if type(optimizer) not in ELEMENTWISE:
         yield f"model.optimizer: {type(optimizer).__name__} is none of {', '.join(o.__name__ for o in ELEMENTWISE)}"
