@@ -169,8 +169,8 @@ class BaseModule(Layered):
         if on_tpu(self._trainer):
             self.scores = OnHost()
         for name in SCORED[stage]:
-            self.scores[name] = self.all_metrics()
-            self.scores[name].prefix = f"{name}_"
+            self.scores[name] = metrics = self.all_metrics()
+            metrics.prefix = f"{name}_"
             for metric in self.scores[name].modules():
                 if isinstance(metric, Metric):
                     metric.process_group = group

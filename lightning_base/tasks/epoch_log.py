@@ -1,4 +1,4 @@
-"""What is logged once an epoch, and at every n-th step, handed on without Lightning's collections, which take a millisecond a value."""
+"""What is logged once an epoch or at a step, handed on without Lightning's collections: a millisecond a value."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -49,7 +49,7 @@ CALLBACKS = "lightning.pytorch.callbacks"
 VARIANTS = {
     "the learning rate led by a plateau": (
         ("--model.scheduler", "lightning.pytorch.cli.ReduceLROnPlateau", "--model.scheduler.monitor", "val_loss"),
-        ("--model.scheduler.mode", "max", "--model.scheduler.patience", 0, "--trainer.val_check_interval", 0.5),
+        ("--model.scheduler.threshold", 0.9, "--model.scheduler.patience", 0, "--trainer.val_check_interval", 0.5),
         (*TIMED, "--trainer.callbacks.every_n_steps", 4, ["18:renamed", "20:validation", "36:renamed"]),
     ),
     "accumulated gradients": (
