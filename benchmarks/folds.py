@@ -3,7 +3,8 @@
 The plain loop trains the same network with the same optimizer on the same folds, and predicts what each holds out; it
 keeps, logs and checks nothing. scikit-learn's is MLPClassifier of that width under cross_validate.
 
-python benchmarks/folds.py [FOLDS [ROUNDS]]    (by default 50 and 3; prints medians and ratios to the plain loop)
+python benchmarks/folds.py [FOLDS [ROUNDS]]    (by default 50 and 3; prints medians and ratios to the plain loop, of
+seconds and, for machines that others use too, of the seconds that the process computed)
 """
 
 import os
@@ -78,15 +79,18 @@ def main(folds: int, rounds: int) -> None:
     }
     for run in ways.values():
         run(2)  # imports, and torch's first calls
-    taken: dict[str, list[float]] = {way: [] for way in ways}
+    taken: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, run in ways.items():
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             run(folds)
-            taken[way].append(time.perf_counter() - began)
-    base = median(taken["plain loop"])
+            taken[way].append((time.perf_counter() - began[0], time.process_time() - began[1]))
+    print(f"{'':28} {'seconds':>8} {'ratio':>6} {'of CPU':>8} {'ratio':>6}")
+    base = [median(part) for part in zip(*taken["plain loop"], strict=True)]
     for way, values in taken.items():
-        print(f"{way:28} {median(values):6.2f} s  {median(values) / base:5.2f}", flush=True)
+        found = [median(part) for part in zip(*values, strict=True)]
+        said = (f"{value:8.2f} {value / one:6.2f}" for value, one in zip(found, base, strict=True))
+        print(f"{way:28} {' '.join(said)}", flush=True)
 
 
 if __name__ == "__main__":

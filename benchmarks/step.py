@@ -4,7 +4,8 @@ Three networks: an MLP 64-128-128-10, LeNet on 32 × 32 images, a small Transfor
 Adam. The plain loop sums the loss and nothing else; the LightningModule logs loss and accuracy; ours logs what it
 logs. Of each the difference between long and short trainings is taken, so that what comes once does not count.
 
-python benchmarks/step.py [ROUNDS]    (by default 3; prints medians and ratios to the plain loop)
+python benchmarks/step.py [ROUNDS]    (by default 3; prints medians and ratios to the plain loop, of milliseconds and,
+for machines that others use too, of those that the process computed)
 """
 
 import contextlib
@@ -131,14 +132,15 @@ class Hundredth:
         return 1
 
 
-def milliseconds(run: Callable[[int], None]) -> float:
-    """Of a step, between trainings of one and of four epochs."""
+def milliseconds(run: Callable[[int], None]) -> tuple[float, float]:
+    """Of a step, between trainings of one and of four epochs; and what the process computed of it."""
     taken = []
     for epochs in (1, 4):
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         run(epochs)
-        taken.append(time.perf_counter() - began)
-    return 1000 * (taken[1] - taken[0]) / (3 * N / BATCH)
+        taken.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+    first, second = (1000 * (long - short) / (3 * N / BATCH) for short, long in zip(*taken, strict=True))
+    return first, second
 
 
 def main(rounds: int) -> None:
@@ -157,15 +159,18 @@ def main(rounds: int) -> None:
         "ours, one at a time": lambda *given: ours(*given, steps=1),
         "ours": ours,
     }
+    print(f"{'':39} {'ms':>7} {'ratio':>6} {'of CPU':>7} {'ratio':>6}")
     for name, (make, shape) in cases.items():
         x, y = torch.randn(N, *shape), torch.randint(10, (N,))
-        taken: dict[str, list[float]] = {way: [] for way in ways}
+        taken: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         for _ in range(rounds):
             for way, run in ways.items():
                 taken[way].append(milliseconds(partial(run, make, x, y)))
-        base = median(taken["plain loop"])
+        base = [median(part) for part in zip(*taken["plain loop"], strict=True)]
         for way, values in taken.items():
-            print(f"{name:18} {way:20} {median(values):6.2f} ms  {median(values) / base:5.2f}", flush=True)
+            found = [median(part) for part in zip(*values, strict=True)]
+            said = (f"{value:7.2f} {value / one:6.2f}" for value, one in zip(found, base, strict=True))
+            print(f"{name:18} {way:20} {' '.join(said)}", flush=True)
 
 
 if __name__ == "__main__":

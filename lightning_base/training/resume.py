@@ -24,7 +24,7 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import CheckpointError, ConfigError
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import console
-from lightning_base.training.checkpoint import RESUME, STEP
+from lightning_base.training.checkpoint import LAST, RESUME, STEP
 from lightning_base.training.csv_logger import MetricsCSV
 from lightning_base.training.rank_state import capture, restore
 from lightning_base.training.signals import raised
@@ -326,8 +326,10 @@ class LastCheckpoint(ModelCheckpoint):
         checkpoint[STAMP] = stamp
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Lightning's hook: takes whether the run had decided to stop."""
+        """Lightning's hook: takes whether the run had decided to stop; what it was at its end is not written again."""
         self._stop = bool(checkpoint.get(STAMP, {}).get("should_stop", False))
+        if (Path(str(self.dirpath)) / LAST).is_file():
+            self._last_global_step_saved = int(checkpoint.get("global_step", 0))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning's hook: takes the kept decision up again, and counts seconds from here."""
