@@ -207,7 +207,7 @@ class BaseModule(Layered):
         loss = self.loss_of(batch, batch_idx)
         logs = (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
         if logs and not on_tpu(self.trainer):
-            log_step(self, len(batch.rows))
+            log_step(self, self.step_loss, len(batch.rows))
         return loss
 
     def loss_of(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -34,13 +34,13 @@ def log_epoch(task: LightningModule, values: Mapping[str, Tensor | float], ended
     log_now(task, values, ended)
 
 
-def log_step(task: Any, n: int) -> None:
-    """Logs the loss of a step, from `training_step`, likewise; n samples are in the batch."""
+def log_step(task: LightningModule, loss: Tensor, n: int) -> None:
+    """Logs the loss () of a step, from `training_step`, likewise; n samples are in the batch."""
     if _alone(task.trainer):
-        log_now(task, {"train_loss_step": task.step_loss})
+        log_now(task, {"train_loss_step": loss})
     else:
         synced = task.trainer.world_size > 1
-        task.log("train_loss_step", task.step_loss, batch_size=n, sync_dist=synced)
+        task.log("train_loss_step", loss, batch_size=n, sync_dist=synced)
 
 
 def log_now(task: LightningModule, values: Mapping[str, Tensor | float], ended: bool = False) -> None:

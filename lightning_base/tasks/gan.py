@@ -24,7 +24,7 @@ from lightning_base.samples.payload import Rows, blocks
 from lightning_base.samples.samples import Samples
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import table_columns
-from lightning_base.tasks.epoch_log import log_epoch
+from lightning_base.tasks.epoch_log import log_epoch, log_step
 from lightning_base.tasks.frechet import MOST, Count, FrechetDistance
 from lightning_base.tasks.losses import EpochLoss
 from lightning_base.tasks.predictor import Output, Scorer
@@ -246,8 +246,7 @@ class GAN(BaseModule):
         for part, loss in zip(self._parts, (g_loss, d_loss), strict=True):
             part.add(loss, n, batch_idx)
         if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            synced = self.trainer.world_size > 1
-            self.log("train_loss_step", g_loss + d_loss, batch_size=len(batch.rows), sync_dist=synced)
+            log_step(self, g_loss + d_loss, len(batch.rows))
 
     def _update(self, optimizer: Any, losses: Callable[[], Tensor], batch: Batch) -> Tensor:
         """A step of one optimizer; the loss (), so scaled that its mean over ranks is the global batch's.
@@ -278,8 +277,7 @@ class GAN(BaseModule):
             found |= {name: part.total / part.count for name, part in zip(NAMES, self._parts, strict=True)}
         self._losses, self._parts = EpochLoss(), (EpochLoss(keep=False), EpochLoss(keep=False))
         optimizers: Any = self.optimizers()
-        for name, optimizer in zip(self.parts, optimizers, strict=True):
-            found[f"lr-{name}"] = float(optimizer.param_groups[0]["lr"])
+        found |= {f"lr-{name}": float(o.param_groups[0]["lr"]) for name, o in zip(self.parts, optimizers, strict=True)}
         log_epoch(self, found, ended=True)
         for config in self.trainer.lr_scheduler_configs:
             scheduler: Any = config.scheduler
