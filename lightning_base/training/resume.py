@@ -310,7 +310,7 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning's hook: writes it where training has ended otherwise than by the limits that are looked at."""
         super().on_train_end(trainer, pl_module)
-        if self._last_global_step_saved != trainer.global_step and trainer.global_step:
+        if trainer.global_step and not self._should_skip_saving_checkpoint(trainer):
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
