@@ -153,7 +153,6 @@ class AnyModule(BaseModule):
 
     def configure_optimizers(self) -> Any:
         """None: the Trainer asks the module itself."""
-        return None
 
     def forward(self, x: Inputs) -> Nested:
         """Predictions (B, ...) of what `collate` has made of items: probabilities of classes and labels, values."""
@@ -245,8 +244,8 @@ class AnyModule(BaseModule):
         name, was_training = type(self.trained).__name__, self.trained.training
         self.eval()
         try:
-            callbacks: Any = self.trained.configure_callbacks()
-            for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+            own: Any = self.trained.configure_callbacks()
+            for callback in own if isinstance(own, list | tuple) else [own]:
                 if isinstance(callback, ModelCheckpoint) and callback.dirpath is not None:
                     raise ConfigError(
                         f"model: {name}.configure_callbacks gives a ModelCheckpoint with dirpath {callback.dirpath}, "
