@@ -216,6 +216,7 @@ class AnyDataset(BaseDataModule):
             self.theirs.processes,
             self.theirs.worker_init,
             places_of(raw).draws,
+            target=self.targets if isinstance(self.targets, str | int) else None,
             bare=self.for_others and role != "predict" and not self._predicts(),
             batch_size=size if train else self.eval_batch_size or size,
             seed=self.fold_seed,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
-from lightning_base.data.items import same_states, seed_item
+from lightning_base.data.items import Finder, parted, same_states, seed_item
 from lightning_base.errors import DataError
 from lightning_base.samples.batch import Batch, targets
 from lightning_base.samples.loader import BatchLoader, Turns
@@ -32,6 +32,7 @@ class ItemLoader(BatchLoader):
         processes: that read items; 0 for this one.
         worker_init: called in each of them with its number.
         draws: whether items are drawn at random.
+        target: where a batch has what is to be predicted, as `parted` takes it.
         bare: hand out what `collate` gives, and no `Batch` that holds it.
         **order: batch_size, seed, train, drop_last, rank and world_size of `BatchLoader`.
     """
@@ -46,11 +47,13 @@ class ItemLoader(BatchLoader):
         worker_init: Callable[[int], None] | None = None,
         draws: bool = True,
         bare: bool = False,
+        target: Finder = None,
         **order: Any,
     ) -> None:
         super().__init__(samples, rows, **order)
         self.dataset, self.collate = dataset, collate or default_collate
         self.processes, self.worker_init, self.draws, self.bare = processes, worker_init, draws, bare
+        self.target = target
         self._places = np.asarray(samples.inputs[np.arange(len(samples))], dtype=np.int64)
         plain = type(dataset) is TensorDataset and collate in (None, default_collate)
         self._tensors: tuple[torch.Tensor, ...] | None = dataset.tensors if plain else None
@@ -115,12 +118,32 @@ class ItemLoader(BatchLoader):
 
     def _batch(self, found: Any, rows: Rows) -> Batch:
         y = targets(self.samples, rows)
+        if not self.train:
+            self._demand_order(found, y)
         return Batch(
             x=found,
             y=y.float() if isinstance(y, torch.Tensor) and (y.dtype == torch.float64 or self._labels) else y,
             rows=torch.from_numpy(rows),
             key=torch.from_numpy(self.samples.keys[rows]),
         )
+
+    def _demand_order(self, found: Any, y: Any) -> None:
+        """Refuses a batch whose targets are not those of its items in their order: predictions would be others' items'.
+
+        Raises:
+            DataError: where it can be seen.
+        """
+        try:
+            theirs = parted(found, self.target)[1]
+        except Exception:  # what is collated may be of any form
+            return
+        if not isinstance(theirs, torch.Tensor) or not isinstance(y, torch.Tensor) or theirs.shape[1:] != y.shape[1:]:
+            return
+        if len(theirs) != len(y) or not torch.equal(theirs.cpu().double(), y.double()):
+            raise DataError(
+                "data.collate: a batch's targets are not those of its items in their order, so that its predictions "
+                "could not be told to which items they belong; keep all items and their order where nothing is trained"
+            )
 
 
 class Seeded(Dataset[Any]):

@@ -77,7 +77,6 @@ class AnyModule(BaseModule):
         self.scale: Scale | None = None if predicts == "auto" else predicts
         self.kind: str | None = None
         self.width: int | None = None
-        # beside the submodules: what scores has no weights, and its state is none of the module's
         self.__dict__["like"] = None
 
     @property
@@ -85,6 +84,11 @@ class AnyModule(BaseModule):
         """What the Trainer trains."""
         assert isinstance(self.network, LightningModule)
         return self.network
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the module may make layers when it is set up, so that they are not there before."""
+        return any(is_overridden(hook, self.trained) for hook in ("setup", "configure_model"))
 
     @property
     def automatic_optimization(self) -> bool:
@@ -149,7 +153,6 @@ class AnyModule(BaseModule):
 
     def configure_optimizers(self) -> Any:
         """None: the Trainer asks the module itself."""
-        return None
 
     def forward(self, x: Inputs) -> Nested:
         """Predictions (B, ...) of what `collate` has made of items: probabilities of classes and labels, values."""
@@ -241,12 +244,15 @@ class AnyModule(BaseModule):
         name, was_training = type(self.trained).__name__, self.trained.training
         self.eval()
         try:
-            for callback in _listed(self.trained.configure_callbacks()):
+            own: Any = self.trained.configure_callbacks()
+            for callback in own if isinstance(own, list | tuple) else [own]:
                 if isinstance(callback, ModelCheckpoint) and callback.dirpath is not None:
                     raise ConfigError(
                         f"model: {name}.configure_callbacks gives a ModelCheckpoint with dirpath {callback.dirpath}, "
                         "which folds would share; leave dirpath out"
                     )
+            if self.is_late:
+                return
             with torch.no_grad():
                 out = self.step(batch)
             n = len(out.preds) if isinstance(out.preds, Tensor) else 0
@@ -292,7 +298,3 @@ class AnyModule(BaseModule):
     def target_names(self) -> tuple[str, ...]:
         """The names of several values or labels."""
         return () if self.scored_like is None else self.scored_like.target_names
-
-
-def _listed(callbacks: Any) -> list[Any]:
-    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from lightning_base.tools.console import console
 from lightning_base.tools.files import replace
 from lightning_base.tools.process import is_main
 
+HYPER_PARAMETERS = "hyper_parameters"  # where Lightning keeps them
 RESUME = "exact_resume"  # the key of a checkpoint under which ExactResume keeps its state
 LAST, STEP = "last.ckpt", "step.ckpt"  # after each epoch, and in between
 PREVIOUS = {LAST: "last.previous.ckpt", STEP: "step.previous.ckpt"}
@@ -71,6 +72,7 @@ def write(checkpoint: dict[str, Any], path: Path) -> None:
     Raises:
         UserError: where the disk is full; what stood there still stands.
     """
+    checkpoint = loadable(checkpoint)
     try:
         with replace(path) as temporary:
             with temporary.open("w+b") as file:
@@ -93,6 +95,25 @@ def write(checkpoint: dict[str, Any], path: Path) -> None:
             f"{path}: no space left on the disk ({free:.0f} MB free) for a checkpoint; free some and run the same "
             "command again: it goes on from the checkpoint before"
         ) from error
+
+
+def loadable(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint without what `save_hyperparameters` keeps that is no plain value, such as networks.
+
+    It would be pickled code, which nothing here loads.
+    """
+    given = checkpoint.get(HYPER_PARAMETERS)
+    if not isinstance(given, Mapping):
+        return checkpoint
+    return {**checkpoint, HYPER_PARAMETERS: {str(key): value for key, value in given.items() if _is_plain(value)}}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return type(value) is dict and all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return type(value) in (list, tuple) and all(map(_is_plain, value))
+    return type(value) in (str, int, float, bool, type(None), torch.Tensor)
 
 
 def no_space(error: BaseException | None) -> bool:

@@ -12,6 +12,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from lightning_base.data.trained import demand_fold
 from lightning_base.errors import CheckpointError, one_line
+from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tools.console import console
 from lightning_base.tools.places import places
 from lightning_base.training.checkpoint import damage, opened
@@ -44,7 +45,8 @@ def demand_fitting(run: Run, path: Path, use: Use = "predict") -> None:
     weights = content.get("state_dict")
     if not isinstance(weights, dict) or "pytorch-lightning_version" not in content:
         raise CheckpointError(f"{name} is no checkpoint of a run: it has no state_dict of Lightning's; name last.ckpt")
-    if (why := other_network(weights, run.model.state_dict(), run.model.strict_loading)) is not None:
+    strict = run.model.strict_loading and not (isinstance(run.model, AnyModule) and run.model.is_late)
+    if (why := other_network(weights, run.model.state_dict(), strict)) is not None:
         raise CheckpointError(f"{name} is of another network, or of data of another shape: {why}")
     data = run.datamodule
     state = content.get(type(data).__qualname__)

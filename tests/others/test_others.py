@@ -402,3 +402,47 @@ def test_a_dataset_that_training_changes_is_refused(work: Path) -> None:
     dataset = digits(60)
     with pytest.raises(lb.errors.UserError, match="is not what it was when it was read"):
         lb.crossval(module=Spoils, dataset=dataset, splitter=FOLDS, trainer={**CPU, "max_epochs": 1}, name="spoilt")
+
+
+def test_a_collate_that_sorts_items_is_refused_where_predictions_would_be_others(work: Path) -> None:
+    def by_target(items: Any) -> Any:
+        return torch.utils.data.default_collate(sorted(items, key=lambda item: int(item[1])))
+
+    with pytest.raises(lb.errors.UserError, match="not those of its items in their order"):
+        lb.crossval(
+            module=Net,
+            dataset=Listed(list(digits(60))),
+            splitter=FOLDS,
+            data={"collate": by_target},
+            trainer={**CPU, "max_epochs": 1},
+            name="sorted",
+        )
+
+
+@pytest.mark.filterwarnings("ignore:Attribute 'activation' is an instance")
+def test_hyperparameters_that_are_objects_and_layers_of_setup(work: Path) -> None:
+    """Checkpoints are loaded with weights_only, whatever `save_hyperparameters` was given."""
+
+    class Late(Net):
+        def __init__(self, activation: nn.Module, width: int = 8) -> None:
+            super().__init__(width)
+            self.save_hyperparameters()
+
+        def setup(self, stage: str) -> None:
+            self.last = nn.Linear(10, 10)
+
+        def forward(self, x: Any) -> Any:
+            return self.last(super().forward(x))
+
+    result = lb.crossval(
+        module=lambda: Late(nn.ReLU()),
+        dataset=digits(80),
+        splitter=FOLDS,
+        trainer={**CPU, "max_epochs": 1},
+        name="late",
+    )
+    kept = torch.load("runs/late/crossval/fold_0/checkpoints/last.ckpt", weights_only=True)
+    assert kept["hyper_parameters"] == {"width": 8, "dropout": 0.0}
+    assert "last.weight" in kept["state_dict"]
+    new = TensorDataset(digits().tensors[0][200:204])
+    assert len(result.predict(new)) == 4
