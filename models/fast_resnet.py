@@ -62,11 +62,13 @@ class Stage(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
+        for conv in (self.conv1, self.conv2):  # at first it hands its channels on; what filters are left are random
+            nn.init.dirac_(conv.weight.data[: conv.in_channels])
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, ⌊H / 2⌋, ⌊W / 2⌋)."""
-        x = F.relu(self.bn1(F.max_pool2d(self.conv1(x), 2)))
-        return x + F.relu(self.bn2(self.conv2(x)))
+        x = F.gelu(self.bn1(F.max_pool2d(self.conv1(x), 2)))
+        return x + F.gelu(self.bn2(self.conv2(x)))
 
 
 class FastResNet(nn.Module):
@@ -100,6 +102,6 @@ class FastResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, num_outputs)."""
-        x = self.stages(F.relu(self.whitening(x)))
+        x = self.stages(F.gelu(self.whitening(x)))
         logits: Tensor = self.fc(x.amax(dim=(2, 3))) * self.scale
         return logits

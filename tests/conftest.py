@@ -9,6 +9,8 @@ from pathlib import Path
 
 # small networks compute no faster with more threads, and threads of several processes wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# kills are to find a checkpoint of each epoch, however short it is; test_several_steps.py has what is written by time
+os.environ.setdefault("LIGHTNING_BASE_CHECKPOINT_SECONDS", "0")
 
 import numpy as np
 import numpy.typing as npt

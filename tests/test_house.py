@@ -41,6 +41,7 @@ FACES = {
             "Binary",
             "Classification",
             "Detection",
+            "Dice",
             "Focal",
             "GAN",
             "LanguageModel",

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--metric",
         action="append",
         metavar="NAME",
-        help="what to compare; may be given again. By default accuracy or r2, else the first that all runs have.",
+        help="what to compare; may be given again. By default the runs' score.",
     )
     parser.add_argument(
         "--rope",

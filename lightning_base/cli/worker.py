@@ -15,8 +15,9 @@ from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
 from lightning_base.tools.console import Level, console, quiet, speaking
 from lightning_base.tools.files import read_json
-from lightning_base.training.preempt import leave_if_raised, listening
+from lightning_base.training.preempt import leave_if_raised
 from lightning_base.training.run import build
+from lightning_base.training.signals import listening
 from lightning_base.verbs.opening import open_experiment
 
 

@@ -252,6 +252,8 @@ class AnyDataset(BaseDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Lightning's hook, likewise; a task of ours gets the items' input alone."""
+        if isinstance(batch, list) and batch and isinstance(batch[0], Batch):
+            return [self.on_after_batch_transfer(one, dataloader_idx) for one in batch]
         found = self._hooked("on_after_batch_transfer", batch, dataloader_idx)
         return self.transform(found) if isinstance(found, Batch) else found
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from lightning.pytorch import LightningDataModule, Trainer
 
 from lightning_base.augment import Augmentation, Context, Of, augment
@@ -31,6 +32,8 @@ class Loading(LightningDataModule, ABC):
     predict_role: Role
     for_others: bool
     _total: tuple[Trainer, int] | None = None  # whose steps were counted, and how many they are
+    _ahead: int = 0  # steps that are taken before that of the batch in hand
+    together: int = 1  # batches that are trained on in one call
 
     @abstractmethod
     def loader(self, role: Role) -> BatchLoader:
@@ -41,8 +44,14 @@ class Loading(LightningDataModule, ABC):
         """The batch as the network takes it; augmented where an epoch (from 0) is given."""
 
     def train_dataloader(self) -> BatchLoader:
-        """The training role's batches (Lightning's hook)."""
-        return self.loader("train")
+        """The training role's batches (Lightning's hook); lists of them where several steps are taken at once."""
+        loader = self.loader("train")
+        loader.together = self.together
+        return loader
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Lightning's hook; what is on the CPU already is not gone through."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def val_dataloader(self) -> BatchLoader:
         """Lightning's hook: the held-out samples, or the slice of the training part that `inner_val` names."""
@@ -62,10 +71,13 @@ class Loading(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Lightning's hook: for other devices batches are made ready there."""
+        if isinstance(batch, list):
+            return [self._ready(one, ahead) for ahead, one in enumerate(batch)]
         return batch if on_tpu(self.trainer) else self._ready(batch)
 
-    def _ready(self, batch: Batch) -> Any:
-        """Augments a training batch, and preprocesses any."""
+    def _ready(self, batch: Batch, ahead: int = 0) -> Any:
+        """Augments a training batch, and preprocesses any; so many steps will be taken before its own."""
+        self._ahead = ahead
         training = self.trainer is not None and self.trainer.training
         ready = self.handed(self.transform(batch, self.trainer.current_epoch if training and self.trainer else None))
         return ready.x if self.for_others and self.trainer is not None and not self.trainer.predicting else ready
@@ -78,7 +90,7 @@ class Loading(LightningDataModule, ABC):
         task: Any = trainer.lightning_module
         if self._total is None or self._total[0] is not trainer:
             self._total = trainer, total_steps(trainer, getattr(task, "steps_per_batch", 1), paced(op))
-        return trainer.global_step / self._total[1]
+        return (trainer.global_step + self._ahead) / self._total[1]
 
     def handed(self, batch: Batch) -> Batch:
         """A batch as it is trained on; for a LightningModule of somebody else's with the pair (x, y) as its input.

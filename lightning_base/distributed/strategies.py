@@ -18,6 +18,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torchmetrics import Metric
+from torchmetrics.wrappers.abstract import WrapperMetric
 
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import ConfigError
@@ -110,11 +111,13 @@ def total(value: Tensor, trainer: Trainer) -> Tensor:
 
 def forget(metric: Metric) -> None:
     """Takes a metric's samples out again; the lists that it keeps get parts without samples."""
-    lists = {k: [part[:0] for part in v] for k, v in metric.metric_state.items() if isinstance(v, list)}
-    metric.reset()
-    for name, parts in lists.items():
-        setattr(metric, name, parts)
-    metric._update_count = 1  # torchmetrics warns of a metric without
+    for one in metric.modules():
+        if isinstance(one, Metric) and not isinstance(one, WrapperMetric):  # that has no samples of its own
+            lists = {k: [part[:0] for part in v] for k, v in one.metric_state.items() if isinstance(v, list)}
+            one.reset()
+            for name, parts in lists.items():
+                setattr(one, name, parts)
+            one._update_count = 1  # torchmetrics warns of a metric without
 
 
 def check(trainer: Trainer, network: nn.Module, batch_size: int | None) -> None:

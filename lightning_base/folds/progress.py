@@ -12,6 +12,7 @@ from lightning_base.errors import one_line
 from lightning_base.results import states
 from lightning_base.stats.digits import together
 from lightning_base.stats.metrics import headline
+from lightning_base.stats.tables import SHOWN
 from lightning_base.training.board import Board, Clock, Pace, Seen, duration
 from lightning_base.training.watch import Watch
 
@@ -125,6 +126,7 @@ def outcome(directory: Path) -> list[str]:
     """What is told of a fold that has ended, from its directory: its first scores, its epochs and its seconds."""
     state = states.read(directory)
     if state["state"] == "done":
-        scores = [f"{name} {together([state['metrics'][name]])[0]}" for name in headline(state["metrics"])]
+        first = list(state["metrics"]) if state["score"] else headline(state["metrics"])
+        scores = [f"{name} {together([state['metrics'][name]])[0]}" for name in first[:SHOWN]]
         return [*scores, f"{state['epochs']} epochs", f"{state['seconds']:.1f} s"]
     return [f"{state['state']}: {one_line(state.get('error', ''))[:200]}"]

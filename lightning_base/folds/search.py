@@ -162,13 +162,20 @@ def best_is_largest(run: Run, search: Search) -> bool:
         UserError: for a metric that the task does not have, or one that does not say which is best.
     """
     metrics = dict(run.model.all_metrics().items())
-    if search.metric not in metrics:
-        hint = suggest(search.metric, metrics)
-        raise ConfigError(f"search.metric: no metric {search.metric!r}, the task has {', '.join(metrics)}{hint}")
-    larger = metrics[search.metric].higher_is_better if search.mode is None else search.mode == "max"
+    name = decides(run, search)
+    if name not in metrics:
+        raise ConfigError(
+            f"search.metric: no metric {name!r}, the task has {', '.join(metrics)}{suggest(name, metrics)}"
+        )
+    larger = run.model.larger_is_better(metrics).get(name) if search.mode is None else search.mode == "max"
     if larger is None:
-        raise ConfigError(f"search.mode: {search.metric} does not say which value is best; give max or min")
-    return bool(larger)
+        raise ConfigError(f"search.mode: {name} does not say which value is best; give max or min")
+    return larger
+
+
+def decides(run: Run, search: Search) -> str:
+    """The metric by which a search chooses: the one it names, else the task's score."""
+    return search.metric or run.model.leading()
 
 
 def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str], train: Train) -> Choice:
@@ -195,6 +202,7 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
     first = build(inners[0], 0, directory / "inner", quiet=True)
     preflight(first)
     k, split_hash = len(first.datamodule.folds.folds), first.datamodule.folds.hash
+    metric = decides(first, search)
     n, sign = len(first.datamodule.samples("pool")), 1 if best_is_largest(first, search) else -1
     del first  # it holds the data
     lines, all_results = [], []
@@ -207,19 +215,19 @@ def choose(experiment: Experiment, fold: int, directory: Path, ids: Iterable[str
                 results.append(inner_result(candidate, j, home / f"fold_{j}", split_hash, train, parts[j]))
         except Diverged as error:
             console().print(f"search, {shown(values)}: {error}; it is not chosen", soft_wrap=True, markup=False)
-        scores = [result.metrics[search.metric] for result in results] + [nan] * (k - len(results))
+        scores = [result.metrics[metric] for result in results] + [nan] * (k - len(results))
         mean = float(np.mean(scores))
         lines.append({"values": values, "mean": mean, "scores": scores})
         all_results.append(results)
     means = sign * np.array([line["mean"] for line in lines])
     if np.isnan(means).all():
-        raise ConfigError(f"search.metric: {search.metric} is not a number for any candidate; take another metric")
+        raise ConfigError(f"search.metric: {metric} is not a number for any candidate; take another metric")
     best = int(np.nanargmax(means))
     seconds = float(sum(result.seconds for results in all_results for result in results))
     write_json(
         directory / "search.json",
         {
-            "metric": search.metric,
+            "metric": metric,
             "mode": "max" if sign > 0 else "min",
             "chosen": best,
             "values": tried[best],

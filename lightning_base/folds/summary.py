@@ -21,9 +21,9 @@ from lightning_base.stats.facts import Design
 from lightning_base.stats.linear import Lines
 from lightning_base.stats.nested import NAME as NESTED
 from lightning_base.stats.nested import nested_intervals
-from lightning_base.stats.tables import fold_table, show_nested
+from lightning_base.stats.tables import first_shown, fold_table, show_nested
 from lightning_base.tools.checksums import file_sum
-from lightning_base.tools.console import Level, console
+from lightning_base.tools.console import Level, console, level
 from lightning_base.training.beside import are_windows, held_out
 from lightning_base.training.provenance import git_commit, versions
 
@@ -128,6 +128,7 @@ def summarise(
     """
     split, pool = plan.data.folds, plan.data.samples("pool")
     results, repeats = trained[: len(split.ordinary)], split.ordinary[-1].repeat + 1
+    n_train = float(np.mean([result.n_train for result in results]))
     grouped, drawn = "group" in pool.table, 1 < repeats == len(results)
     rarest = words.rarest(oof, plan.data.classes)
     return Summary(
@@ -139,7 +140,7 @@ def summarise(
         every_sample_once_per_repeat=len(oof) == len(pool) * repeats and not oof.duplicated(["id", "repeat"]).any(),
         k=len(results),
         repeats=repeats,
-        interval=words.intervals(metrics, float(np.mean([result.n_train for result in results]))),
+        interval=words.intervals(metrics, n_train),
         nested=NESTED if any(metric.ci95_nested for metric in metrics.values()) else None,
         oof_bootstrap=f"percentile bootstrap over {'groups' if grouped else 'samples'}, models held fixed",
         oof_groups=int(pool.table["group"].nunique()) if grouped else None,
@@ -159,6 +160,9 @@ def summarise(
         trivial=trivial,
         drawn=drawn,
         oof_sum=file_sum(plan.directory / OOF),
+        n_train=n_train,
+        score=results[0].score or None,
+        higher_is_better=results[0].higher_is_better,
         untrained=words.untrained([one.n_train for one in results], [one.n_given for one in results]) or None,
         logged=logged.by_name([one.logged for one in results]),
     )
@@ -210,14 +214,17 @@ def show(plan: Plan, summary: Summary) -> None:
         _show_logged(plan, summary)
         out.print(f"results: {plan.directory}", soft_wrap=True)
         return
-    table, left_out = fold_table(title, summary.metrics, out.width)
+    shown, more = first_shown(summary.metrics, level() == Level.VERBOSE)
+    table, left_out = fold_table(title, shown, out.width)
     out.print(table)
     if left_out:
         out.print(left_out)
+    if more:
+        out.print(f"{more}: summary.json; -v shows them", width=NOTE)
     rarest = None if summary.rarest is None else (str(summary.rarest_class), summary.rarest)
     scored = words.counted(summary.n_scored, "samples", rarest, summary.oof_groups)
-    notes.print(f"score: {words.centre(summary.metrics)}, {scored}; scored: {summary.selection}", width=NOTE)
-    for note in words.of_two(summary.classes, summary.metrics):
+    notes.print(f"score: {words.centre(shown)}, {scored}; scored: {summary.selection}", width=NOTE)
+    for note in words.of_two(summary.classes, shown):
         notes.print(note, width=NOTE)
     if summary.untrained:
         out.print(f"! {summary.untrained}", width=NOTE)
@@ -225,11 +232,13 @@ def show(plan: Plan, summary: Summary) -> None:
         notes.print(f"trivial: {summary.trivial}, on the same folds", width=NOTE)
     if worse := words.no_better(summary.metrics):
         out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
-    notes.print(f"intervals: {summary.interval}", width=NOTE)
+    notes.print(f"intervals: {words.intervals(shown, summary.n_train)}", width=NOTE)
     _show_logged(plan, summary)
     if summary.chosen:
         chosen = describe([values for values in summary.chosen if values is not None])
-        notes.print(f"each fold chose, by {plan.experiment.config.search.metric}: {chosen}", width=NOTE)
+        notes.print(
+            f"each fold chose, by {plan.experiment.config.search.metric or summary.score}: {chosen}", width=NOTE
+        )
     if summary.nested:
         nested = {name: (m.nested_mean, m.ci95_nested) for name, m in summary.metrics.items() if m.ci95_nested}
         notes.print(f"{summary.nested}: {show_nested(nested)}", width=NOTE)

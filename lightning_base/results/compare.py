@@ -13,12 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_base.errors import ArtefactError, ConfigError, suggest
-from lightning_base.results.finished import Finished, check_same_split, load
+from lightning_base.results.finished import DIRECTIONS, Finished, check_same_split, direction, load, score_of
 from lightning_base.stats.differences import Difference, compare_folds, holm, mcnemar
 from lightning_base.stats.digits import decimals, number, together
-from lightning_base.stats.metrics import compared_first, higher_is_better
 
-DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
 ROPE = 0.01
 MEASURED, NARROW = 1000, 80  # columns: more than any table needs; fewer than one with McNemar's test does
 
@@ -122,7 +120,7 @@ def compare(
 
     Args:
         directories: two or more, as `crossval` leaves them.
-        metrics: what to compare; by default accuracy or r2, else the first metric that all runs have.
+        metrics: what to compare; by default the runs' score.
         ropes: half-widths of the region of practical equivalence by metric; under None that of the others.
 
     Raises:
@@ -141,11 +139,12 @@ def compare(
     shared = [name for name in first.metrics if all(name in other.metrics for other in others)]
     if not metrics and not shared:
         raise ArtefactError(f"compare: {first.directory} and the others share no metric; compare runs of one task")
-    chosen = list(dict.fromkeys(metrics or [compared_first(shared) or shared[0]]))
+    chosen = list(dict.fromkeys(metrics or [score_of(runs, shared)]))
     widths = {None: ROPE, **(ropes or {})}
     for name in widths:
         if name is not None and name not in chosen:
             raise ConfigError(f"--rope: {name} is not compared, {', '.join(chosen)} is{suggest(name, chosen)}")
+    better = {name: direction(runs, name) for name in chosen}
     tests = []
     for name in chosen:
         folds = {label: run.folds(name) for label, run in runs.items()}
@@ -154,7 +153,7 @@ def compare(
             n_train = min(runs[a].n_train, runs[b].n_train)
             difference = compare_folds(list(folds[a] - folds[b]), n_train, first.n_val, width)
             means = float(folds[a].mean()), float(folds[b].mean())
-            tests.append(MetricTest(a, b, name, higher_is_better(name), *means, width, difference, difference.p))
+            tests.append(MetricTest(a, b, name, better[name], *means, width, difference, difference.p))
     corrected = holm([test.difference.p for test in tests])
     return Comparison(
         runs={label: str(run.directory) for label, run in runs.items()},

@@ -11,8 +11,11 @@ import pandas as pd
 from lightning_base.errors import ArtefactError, ConfigError, suggest
 from lightning_base.results.fold_result import RESULT, FoldResult, demand_own, is_done, is_told, read_result
 from lightning_base.results.summary import SUMMARY, Summary, read_oof, read_summary
+from lightning_base.stats.metrics import headline, higher_is_better
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json
+
+DIRECTIONS = {True: "higher", False: "lower", None: "higher?"}
 
 
 @dataclass(frozen=True)
@@ -152,3 +155,36 @@ def check_same_split(first: Finished, other: Finished) -> None:
     keys = ["repeat", "id", *(["target"] if "target" in first.oof else [])]
     if not set(keys) <= set(other.oof.columns) or not first.oof[keys].equals(other.oof[keys]):
         raise ArtefactError(f"{names} have different samples or targets in oof.parquet; compare runs on the same data")
+
+
+def score_of(runs: Mapping[str, Finished], shared: Sequence[str]) -> str:
+    """The metric that leads in all runs; what earlier versions wrote names none.
+
+    Args:
+        runs: by name.
+        shared: the metrics that all have.
+
+    Raises:
+        ArtefactError: where they are led by different ones.
+    """
+    named = {label: run.summary.score for label, run in runs.items() if run.summary.score}
+    if len(set(named.values())) > 1:
+        told = ", ".join(f"{label} {score}" for label, score in named.items())
+        raise ArtefactError(f"compare: the runs have different scores ({told}); name what to compare, by --metric")
+    score = next(iter(named.values()), None)
+    return score if score is not None and score in shared else headline(shared)[0]
+
+
+def direction(runs: Mapping[str, Finished], name: str) -> bool | None:
+    """Whether a metric's greater value is the better one; None where that is not known.
+
+    Raises:
+        ArtefactError: where one run says that it is, and another that it is not.
+    """
+    said = {
+        label: run.summary.higher_is_better[name] for label, run in runs.items() if name in run.summary.higher_is_better
+    }
+    if len(set(said.values())) > 1:
+        told = ", ".join(f"{label} {DIRECTIONS[larger]}" for label, larger in said.items())
+        raise ArtefactError(f"compare: the runs do not agree which {name} is better ({told}); compare another metric")
+    return next(iter(said.values()), higher_is_better(name))

@@ -1,7 +1,7 @@
 """result.json: what a run leaves when it is done; it is the last file that the run writes."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,9 @@ class FoldResult:
         n_given: number of samples of its training part, of which fewer may have trained; None in older results.
         trivial: by metric what the task's own trivial model scores on the held-out samples; None where it has none.
         trivial_name: what that predicts, in words.
+        score: the metric that leads, the first of `metrics`, which stand in the order they are shown in; "" in what
+            earlier versions wrote.
+        higher_is_better: of metrics whether a greater value is the better one, where that is known.
         learning_rate: that was found on the training part before training; None where the configuration gives it.
         logged: what a LightningModule of somebody else's logged last, by name; None for a task of ours.
     """
@@ -67,6 +70,8 @@ class FoldResult:
     n_given: int | None = None
     trivial: dict[str, float] | None = None
     trivial_name: str | None = None
+    score: str = ""
+    higher_is_better: dict[str, bool] = field(default_factory=dict)
     learning_rate: float | None = None
     logged: dict[str, float] | None = None
 

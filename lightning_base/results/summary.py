@@ -39,7 +39,7 @@ class Summary:
     """A finished cross-validation.
 
     Attributes:
-        metrics: by name.
+        metrics: by name, in the order they are shown in.
         details: confusion matrices added up over the folds, other vectors and matrices as their mean over the folds
             that have them. Of classes also `NAME_pooled`, from the confusion matrix, and `folds_with_class`.
         n, n_scored, n_oof: samples of the pool, those that some fold holds out, and lines of oof.parquet.
@@ -65,6 +65,9 @@ class Summary:
         seconds: of all trainings, searches included.
         logged: by name what a LightningModule of somebody else's logged last, per fold; None for a task of ours.
         oof_sum: SHA-256 of oof.parquet; "" in what earlier versions wrote.
+        n_train: number of samples that a fold has trained on, in the mean; None in what earlier versions wrote.
+        score: the metric that leads: shown first, monitored, compared; None in what earlier versions wrote.
+        higher_is_better: of metrics whether a greater value is the better one, where that is known.
     """
 
     metrics: dict[str, MetricSummary]
@@ -96,6 +99,9 @@ class Summary:
     drawn: bool = False
     oof_sum: str = ""
     untrained: str | None = None
+    n_train: float | None = None
+    score: str | None = None
+    higher_is_better: dict[str, bool] = field(default_factory=dict)
     logged: dict[str, list[float]] | None = None
 
     def write(self, directory: Path) -> None:

@@ -93,6 +93,9 @@ class BatchLoader:
         fill: in evaluation, fill an incomplete batch up to its full size.
         feeds: how each of several inputs is gathered, in place of encoder, longest and fixed.
         drawn: how often an epoch draws each row, where it is not once.
+
+    Attributes:
+        together: where it is above 1, lists of so many batches are handed out, the last of them shorter.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class BatchLoader:
         self.rank, self.world_size = rank, world_size
         self.feeds = Feed(samples.inputs, encoder, longest, fixed) if feeds is None else feeds
         self.partners, self.workers = partners and train, workers
-        self.fill = fill and not train
+        self.fill, self.together = fill and not train, 1
         self._labels = samples.kind == "labels"
         blocks = getattr(samples.inputs, "blocks", None)
         blocks = None if blocks is None else blocks[rows]
@@ -128,9 +131,14 @@ class BatchLoader:
         self._position = 0
         self._resume: tuple[int, int] | None = None  # the epoch and the position that a checkpoint brought
 
-    def __len__(self) -> int:
+    @property
+    def batches(self) -> int:
+        """How many batches an epoch has."""
         batches, rest = divmod(len(self.sampler.rows), self.batch_size)
         return batches if self.drop_last or not rest else batches + 1
+
+    def __len__(self) -> int:
+        return -(-self.batches // self.together)
 
     def state_dict(self) -> dict[str, int]:
         """The epoch, and how many of its batches have been handed out."""
@@ -140,16 +148,22 @@ class BatchLoader:
         """The next iteration, if it is of that epoch, begins behind so many batches."""
         self._resume = state["epoch"], state["position"]
 
-    def __iter__(self) -> Iterator[Batch]:
-        order, epoch = self.sampler.order(), self.sampler.epoch
+    def __iter__(self) -> Iterator[Any]:
+        order, epoch, n = self.sampler.order(), self.sampler.epoch, self.batches
         first = self._resume[1] if self._resume is not None and self._resume[0] == epoch else 0
-        first, self._resume, self._position = first % max(len(self), 1), None, 0
+        first, self._resume, self._position = first % max(n, 1), None, 0
         again = None if self.sampler.draws is None else turns(order)
-        parts = (slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(first, len(self)))
+        parts = (slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(first, n))
         batches = ((order[part], None if again is None else again[part]) for part in parts)
+        waiting: list[Batch] = []
         for i, batch in enumerate(self._ahead(batches, epoch), start=first):
+            if self.together > 1:
+                waiting.append(batch)
+                if len(waiting) < self.together and i + 1 < n:
+                    continue
             self._position = i + 1
-            yield batch
+            yield waiting or batch
+            waiting = []
 
     def _own(self, rows: Rows, again: Turns, epoch: int) -> Batch:
         """This rank's share of a global batch."""

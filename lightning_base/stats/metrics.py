@@ -17,46 +17,45 @@ class Fact:
         low, high: the least and the greatest value that it can have.
         higher_is_better: which way is better.
         kind: what it is made of, which says how it is pooled over folds and which interval it has.
-        compared: whether it is what two runs are compared by where nothing else is asked for.
-        place: among the metrics that a short line has room for, from 1; None for those that it leaves out first.
+        place: among the metrics of a task that says no order of its own, from 1; None for those that come last.
     """
 
     low: float
     high: float
     higher_is_better: bool
     kind: Kind = "other"
-    compared: bool = False
     place: int | None = None
 
 
+UNKNOWN, LATE = 100, 200  # places of what is not known here, and of what comes behind it
 FACTS = {
-    "accuracy": Fact(0.0, 1.0, True, "mean", compared=True, place=1),
+    "accuracy": Fact(0.0, 1.0, True, "mean", place=1),
     "precision": Fact(0.0, 1.0, True, "share"),
     "recall": Fact(0.0, 1.0, True, "share"),
     "f1": Fact(0.0, 1.0, True, "share", place=3),
     "auroc": Fact(0.0, 1.0, True, "share", place=2),
     "ece": Fact(0.0, 1.0, False, "calibration"),
     "ece2": Fact(0.0, 1.0, False, "calibration"),
-    "bleu": Fact(0.0, 100.0, True, compared=True, place=1),
+    "bleu": Fact(0.0, 100.0, True, place=1),
     "chrf": Fact(0.0, 100.0, True, place=2),
     "exact": Fact(0.0, 1.0, True),
     "token_accuracy": Fact(0.0, 1.0, True),
-    "perplexity": Fact(1.0, inf, False, compared=True, place=3),
-    "bits_per_character": Fact(0.0, inf, False, place=2),
-    "loss": Fact(0.0, inf, False, "mean"),
-    "r2": Fact(-inf, 1.0, True, "means", compared=True, place=1),
+    "perplexity": Fact(1.0, inf, False, place=3),
+    "bits_per_character": Fact(0.0, inf, False, place=4),
+    "loss": Fact(0.0, inf, False, "mean", place=LATE),
+    "r2": Fact(-inf, 1.0, True, "means", place=1),
     "mse": Fact(0.0, inf, False, "mean"),
     "rmse": Fact(0.0, inf, False, "means", place=2),
     "mae": Fact(0.0, inf, False, "mean", place=3),
-    "frechet_pixels": Fact(0.0, inf, False, compared=True, place=1),
-    "pinball": Fact(0.0, inf, False, compared=True, place=1),
+    "frechet_pixels": Fact(0.0, inf, False, place=1),
+    "pinball": Fact(0.0, inf, False, place=1),
     "average_precision": Fact(0.0, 1.0, True, place=2),
     "positive_precision": Fact(0.0, 1.0, True),
     "positive_recall": Fact(0.0, 1.0, True),
     "positive_f1": Fact(0.0, 1.0, True, place=3),
     "micro_f1": Fact(0.0, 1.0, True),
-    "map": Fact(0.0, 1.0, True, compared=True, place=2),
-    "map50": Fact(0.0, 1.0, True, place=1),
+    "map": Fact(0.0, 1.0, True, place=1),
+    "map50": Fact(0.0, 1.0, True, place=2),
 }
 
 
@@ -78,17 +77,11 @@ def higher_is_better(name: str) -> bool | None:
     return None if fact is None else fact.higher_is_better
 
 
-def compared_first(names: Iterable[str]) -> str | None:
-    """What runs that have these metrics are compared by; None where none of these is made for it."""
-    there = set(names)
-    return next((name for name, fact in FACTS.items() if fact.compared and name in there), None)
-
-
-def headline(names: Iterable[str], most: int = 3) -> list[str]:
-    """The metrics that a short line shows: those that have a place, then what is not known here, then the rest."""
+def headline(names: Iterable[str]) -> list[str]:
+    """The metrics in the order in which they are shown: those that have a place, what is not known here, the rest."""
 
     def place(name: str) -> float:
         fact = FACTS.get(name)
-        return 100.0 if fact is None else inf if fact.place is None else fact.place
+        return UNKNOWN if fact is None else inf if fact.place is None else fact.place
 
-    return sorted(names, key=place)[:most]
+    return sorted(names, key=place)

@@ -11,6 +11,8 @@ from rich.table import Table
 from lightning_base.stats.digits import more_digits, number, together
 from lightning_base.stats.estimates import Score
 
+SHOWN = 4  # metrics in the terminal: the score and three more
+
 
 def show_nested(nested: Mapping[str, tuple[float | None, tuple[float, float]]]) -> str:
     """Nested estimates of metrics on one line, each with its interval."""
@@ -18,6 +20,19 @@ def show_nested(nested: Mapping[str, tuple[float | None, tuple[float, float]]]) 
         "{} {} ({} … {})".format(name, *together([nan if mean is None else mean, *interval]))
         for name, (mean, interval) in nested.items()
     )
+
+
+def first_shown(scores: Mapping[str, Score], everything: bool = False) -> tuple[dict[str, Score], str]:
+    """The scores that the terminal shows, which are the first ones, and which more there are, in words; "" for none.
+
+    Args:
+        scores: by metric, in the order they are shown in.
+        everything: whether all are shown.
+    """
+    names = list(scores) if everything else list(scores)[:SHOWN]
+    rest = [name for name in scores if name not in names]
+    what = "metric" if len(rest) == 1 else "metrics"
+    return {name: scores[name] for name in names}, f"{len(rest)} more {what} ({', '.join(rest)})" if rest else ""
 
 
 def digits_of(one: Score) -> int:

@@ -6,7 +6,7 @@ from lightning_base.tasks.binary import Binary
 from lightning_base.tasks.classification import Classification
 from lightning_base.tasks.detection import Detection
 from lightning_base.tasks.gan import GAN
-from lightning_base.tasks.given import Focal
+from lightning_base.tasks.given_losses import Dice, Focal
 from lightning_base.tasks.language_model import LanguageModel
 from lightning_base.tasks.multi_label import MultiLabel
 from lightning_base.tasks.predictor import Output
@@ -21,6 +21,7 @@ __all__ = [
     "Binary",
     "Classification",
     "Detection",
+    "Dice",
     "Focal",
     "LanguageModel",
     "MultiLabel",

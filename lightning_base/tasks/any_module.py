@@ -20,6 +20,7 @@ from lightning_base.samples.samples import Samples
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.classification import Classification
 from lightning_base.tasks.given import demand_fits
+from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.multi_label import MultiLabel
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.probabilities import Scale, as_tensor, probabilities, scale_of
@@ -45,6 +46,8 @@ class AnyModule(BaseModule):
         call: whether predictions are those of `predict_step` or of `forward`; by default of the former, but where it
             gives the classes that are likeliest by the latter.
         output: which entry of what it predicts, a key or a place, where that is no tensor.
+        score: the metric that is shown first and compared; what callbacks follow is what the module logs.
+        score_mode: whether its largest or its smallest value is best, of a metric that does not say so.
     """
 
     takes = ()
@@ -57,12 +60,14 @@ class AnyModule(BaseModule):
         predicts: Literal["auto", "logits", "log_probabilities", "probabilities"] = "auto",
         call: Literal["auto", "predict_step", "forward"] = "auto",
         output: str | int | None = None,
+        score: str | None = None,
+        score_mode: Mode | None = None,
     ) -> None:
         if not isinstance(module, LightningModule):
             raise ConfigError(f"module: a {type(module).__name__} is given; give a LightningModule")
         if isinstance(module, BaseModule):
             raise ConfigError(f"module: {type(module).__name__} is a task of ours; give it as the task itself")
-        super().__init__(module, metrics=metrics)
+        super().__init__(module, metrics=metrics, score=score, score_mode=score_mode)
         own = is_overridden("predict_step", module)
         if call == "predict_step" and not own:
             raise ConfigError(f"model.call: {type(module).__name__} has no predict_step of its own; leave it out")
@@ -247,7 +252,7 @@ class AnyModule(BaseModule):
             n = len(out.preds) if isinstance(out.preds, Tensor) else 0
             if n != len(batch.rows):
                 raise ConfigError(f"model: {name} predicts {n} samples of a batch of {len(batch.rows)}; give one each")
-            demand_fits(self.given_metrics, out.preds, out.target)
+            demand_fits(self.given_metrics, self.for_given, out.preds, out.target)
         except UserError:
             raise
         except Exception as error:  # whatever the user's own module does

@@ -19,10 +19,12 @@ from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks.fitted import fit_layers
 from lightning_base.tasks.given import by_name
+from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.network import in_channels_last
 from lightning_base.tasks.predictor import Output, Predictor
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
+from lightning_base.tasks.several_steps import all_but_last
 
 
 class BaseModule(Predictor):
@@ -45,8 +47,14 @@ class BaseModule(Predictor):
         compile: let torch.compile make the network's code, for the shapes that its batches have.
         metrics: of torchmetrics, scored beside the task's own where predictions are a tensor; by name, or a list, whose
             names are the classes': MulticlassCohenKappa is cohen_kappa.
+        score: the metric that is shown first, monitored and compared, of the task's own or those given; by default the
+            first of the task's `order`.
+        score_mode: whether its largest or its smallest value is best, of a metric that does not say so.
         head: "auto" gives networks of torchvision, timm and transformers a new last layer, of as many outputs as the
             data asks for, and a first convolution that takes its channels, and says so; "keep" leaves them.
+        steps_per_execution: how many optimizer steps are taken in one call of `training_step`, where that changes no
+            result; by default 16. What acts at each step (some callbacks, several processes, mixed precision) has them
+            taken one at a time.
 
     Attributes:
         sizes: by key, the sizes of its networks that the data has said.
@@ -73,6 +81,9 @@ class BaseModule(Predictor):
         channels_last: bool = False,
         compile: bool = False,
         metrics: dict[str, Metric] | list[Metric] | None = None,
+        score: str | None = None,
+        score_mode: Mode | None = None,
+        steps_per_execution: int | None = None,
         head: Literal["auto", "keep"] = "auto",
     ) -> None:
         super().__init__()
@@ -85,15 +96,21 @@ class BaseModule(Predictor):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
         self.compiles = compile
+        if steps_per_execution is not None and steps_per_execution < 1:
+            raise ConfigError(
+                f"model.steps_per_execution: {steps_per_execution} is below 1; give a number of steps, or null"
+            )
+        self.steps_per_execution = steps_per_execution
         self.head = head
         self.sizes: dict[str, int] = {}
         self.adapted: list[str] = []
         self.given_metrics = by_name(metrics or {})
+        self.score, self.score_mode = score, score_mode
         self.scores = nn.ModuleDict()
         self.rate: float | None = None
         self.may_diverge = False
         self._losses = EpochLoss()
-        self._step_loss = torch.tensor(0.0)
+        self.step_loss = torch.tensor(0.0)
 
     @property
     def trained(self) -> LightningModule:
@@ -148,19 +165,31 @@ class BaseModule(Predictor):
             self.network.compile(dynamic=False)
             self.compiles = False
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch."""
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
+        """Lightning's hook. The loss is summed on the device; it is logged every n steps and once an epoch.
+
+        Of several batches at once the steps of all but the last are taken here.
+        """
+        if isinstance(batch, list):
+            first = batch_idx * self.trainer.datamodule.together  # type: ignore[attr-defined]
+            all_but_last(self, batch, first)
+            batch, batch_idx = batch[-1], first + len(batch) - 1
+        loss = self.loss_of(batch, batch_idx)
+        logs = (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        if logs and not on_tpu(self.trainer):
+            synced = self.trainer.world_size > 1
+            self.log("train_loss_step", self.step_loss, batch_size=len(batch.rows), sync_dist=synced)
+        return loss
+
+    def loss_of(self, batch: Batch, batch_idx: int) -> Tensor:
+        """What a training batch is trained by, (): its loss, which is summed up, and the penalties."""
         out = self.step(batch)
         out = out._replace(loss=self._share(out, batch))
         if on_tpu(self.trainer) and not isinstance(self._losses.total, Tensor):
             self._losses.keep = False  # what is kept leaves the step's program
             self._losses.total = torch.zeros(1).to(self.device)  # of a zero () XLA makes a constant, another program
         self._losses.add(out.loss.detach(), batch.total or len(batch.rows), batch_idx)
-        if on_tpu(self.trainer):
-            self._step_loss = out.loss.detach()
-        elif (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            synced = self.trainer.world_size > 1
-            self.log("train_loss_step", out.loss.detach(), batch_size=len(batch.rows), sync_dist=synced)
+        self.step_loss = out.loss.detach()
         return out.loss + self.penalty() if self.l1 or self.l2 else out.loss
 
     def configure_gradient_clipping(
@@ -176,14 +205,14 @@ class BaseModule(Predictor):
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Lightning's hook: where a step is logged, and the device waited for, the loss is looked at.
 
         A TPU logs only now that the step's program has run, which else would be another one.
         """
         if self.trainer.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             if on_tpu(self.trainer):
-                self.log("train_loss_step", self._step_loss.cpu(), batch_size=len(batch.rows))
+                self.log("train_loss_step", self.step_loss.cpu(), batch_size=len(batch.rows))
             self.demand_finite_loss()
 
     def demand_finite_loss(self) -> None:
@@ -289,7 +318,7 @@ class BaseModule(Predictor):
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
         known = None if self._trainer is None else partial(total_steps, self.trainer, self.steps_per_batch)
-        return scheduled(optimizer, self.make_scheduler, every or 1, known)
+        return scheduled(optimizer, self.make_scheduler, every or 1, known, self.leading)
 
 
 def kept(values: Tensor) -> Tensor:

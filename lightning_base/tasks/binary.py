@@ -1,5 +1,6 @@
 """Binary: two classes of which one is the positive one, found where its probability is above a threshold."""
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks import binary_scores as scores
 from lightning_base.tasks.classification import Classification
+from lightning_base.tasks.given import Change
 from lightning_base.tasks.predictor import Output
 
 
@@ -26,7 +28,8 @@ class Binary(Classification):
     ensemble's threshold is the mean of its members', as its probabilities are.
 
     Metrics: loss, accuracy, auroc, ece; of the positive class average_precision (scikit-learn's), positive_precision,
-    positive_recall and positive_f1 at the threshold. The confusion matrix in the details.
+    positive_recall and positive_f1 at the threshold. The confusion matrix in the details. Metrics of others that are
+    given take the positive class's probability (N,), and 0 or 1; where they take a threshold, it is their own.
 
     Args:
         network: gives two logits per sample.
@@ -99,6 +102,11 @@ class Binary(Classification):
             prob, target = kept["average_precision"].kept()
             self.limit.copy_(scores.best_f1(prob, target == self.place))
         super().on_validation_epoch_end()
+
+    @property
+    def for_given(self) -> Change:
+        """Metrics of others take the positive class's probability (N,), and 0 or 1."""
+        return partial(scores.positive, at=self.place)
 
     def metrics(self) -> MetricCollection:
         """loss, accuracy, auroc, ece, average_precision, positive_precision, positive_recall and positive_f1."""

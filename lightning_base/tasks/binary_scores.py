@@ -8,6 +8,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassCalibrationError
 from torchmetrics.utilities import dim_zero_cat
 
+from lightning_base.samples.nested import Nested
 from lightning_base.tasks.label_scores import average_precision
 from lightning_base.tasks.scores import CrossEntropy, MacroAUROC
 
@@ -149,3 +150,8 @@ class Counts(Confusion):
             return (m.diagonal().sum() / m.sum()).float()
         base = {"precision": found, "recall": true, "f1": (true + found) / 2}[self.kind]
         return (hits / base.clamp_min(0.5)).float()
+
+
+def positive(preds: Nested, target: Nested, at: int) -> tuple[Tensor, Tensor]:
+    """The positive class's probability (N,) float64, and whether it is the true one (N,) int64."""
+    return preds["prob"][:, at], (target == at).long()

@@ -17,7 +17,7 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.samples.sampling import rates_of
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tasks.given import demand_loss, demand_taken, mean_loss
+from lightning_base.tasks.given_losses import demand_loss, demand_taken, tried, values_of
 from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.scores import ClassRatio, CrossEntropy, MacroAUROC
@@ -41,7 +41,8 @@ class Classification(BaseModule):
         class_weights: one weight per class, or "balanced": n / (C · n_c) over the fold's training role, or over what
             an epoch draws of it with `data.sampling`.
         loss: what training minimises instead, called with logits (B, C) and class numbers (B,); gives the mean over
-            samples (), or theirs (B,). Evaluation reports the cross-entropy all the same.
+            samples (), or theirs (B,), which class_weights then weigh. Evaluation reports the cross-entropy all the
+            same.
         test_flip: in evaluation and prediction, take the mean of the logits of each image and of its mirror image.
         **kwargs: optimizer, scheduler, penalties and the other arguments of BaseModule.
 
@@ -68,7 +69,7 @@ class Classification(BaseModule):
             class_weights in (None, "balanced") if isinstance(class_weights, str | None) else _numbers(class_weights)
         ):
             raise ConfigError(f"model.class_weights: {class_weights!r:.60} is neither a list of numbers nor 'balanced'")
-        demand_loss(loss, label_smoothing=label_smoothing, class_weights=class_weights)
+        demand_loss(loss, label_smoothing=label_smoothing)
         self.loss, self.test_flip = loss, test_flip
         self.classes = tuple(map(str, range(num_classes or 0)))
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
@@ -147,7 +148,11 @@ class Classification(BaseModule):
         logits: Tensor = self.outputs(batch.x, batch.lengths)  # (B, C)
         weight = None
         if self.training and self.loss is not None:
-            loss = mean_loss(self.loss, logits, batch.y)
+            loss = values_of(self.loss, logits, batch.y)
+            if self.weight is not None:
+                weight = self.weight[batch.y].sum()
+                loss = (loss * self.weight[batch.y]).sum() / torch.where(weight > 0, weight, 1)
+            loss = loss.mean()
         elif self.training:
             hard = self.weight is not None and not batch.y.is_floating_point()  # else torch's mean is plain
             how = "sum" if hard and self._some_weigh_nothing() else "mean"
@@ -175,6 +180,17 @@ class Classification(BaseModule):
             )
         if self.loss is not None:
             demand_taken(self, self.loss, batch)
+            if self.class_weights is not None and len(values_of(self.loss, *tried(self, batch)).shape) == 0:
+                mend = "; give reduction: none" if hasattr(self.loss, "reduction") else ""
+                raise ConfigError(
+                    f"model.class_weights: {type(self.loss).__name__} gives one number, and weights are of samples, "
+                    f"each with a loss of its own{mend}"
+                )
+
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a loss of the user's takes: logits (B, C), and class numbers (B,)."""
+        assert isinstance(batch.y, Tensor)
+        return self.outputs(batch.x, batch.lengths), batch.y
 
     def _shape(self, batch: Batch) -> tuple[int, ...]:
         """The shape of a batch's probabilities."""

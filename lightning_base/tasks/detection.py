@@ -16,7 +16,8 @@ from lightning_base.samples.batch import Batch, Boxes
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import objects
-from lightning_base.tasks.detections import AveragePrecision, by_class, fuse, match
+from lightning_base.tasks.detections import AveragePrecision, by_class, fuse, listed, match
+from lightning_base.tasks.given import Change
 from lightning_base.tasks.predictor import Output, Scorer
 from lightning_base.tasks.settings import demand_weight
 
@@ -36,7 +37,8 @@ class Detection(BaseModule):
 
     Predictions are the best `top` boxes per image, as tasks/detections.py has them; those of several networks are
     joined by weighted boxes fusion. Metrics: map (mean average precision over overlaps of 0.5 … 0.95), map50, recall
-    (COCO's average recall); a class's in the reports.
+    (COCO's average recall); a class's in the reports. Metrics of others that are given take what torchmetrics.detection
+    takes, corners in pixels; one of a dictionary is named: `metrics: {map_75: {class_path: …MeanAveragePrecision}}`.
 
     Args:
         network: gives maps (B, C + 4, H / stride, W / stride) for images (B, ., H, W).
@@ -161,6 +163,11 @@ class Detection(BaseModule):
         loss = torch.where(heat == 1, centre, other).sum() / n
         loss = loss + self.offset_weight * off[:2].sum() + self.size_weight * off[2:].sum()
         return Output(loss, self.decode(maps.detach(), stride), batch.y, found)
+
+    @property
+    def for_given(self) -> Change:
+        """Metrics of others take lists of dictionaries, as torchmetrics.detection has them."""
+        return listed
 
     def metrics(self) -> MetricCollection:
         """map, map50 and recall, over detections (N, top, 6) and Boxes."""

@@ -194,3 +194,11 @@ def _fuse(boxes: Tensor, m: int, k: int, overlap: float) -> Tensor:
     taken = torch.cat([fused, score[..., None], label[..., None]], dim=2).gather(1, at[..., None].expand(-1, -1, 6))
     taken = torch.where(best[..., None] > 0, taken, 0)
     return torch.cat([taken, taken.new_zeros(n, k - taken.shape[1], 6)], dim=1)
+
+
+def listed(preds: Tensor, target: Boxes) -> tuple[list[dict[str, Tensor]], list[dict[str, Tensor]]]:
+    """Detections (N, k, 6) and Boxes as torchmetrics.detection takes them: of each image boxes, scores and labels."""
+    kept = [image[image[:, 4] > 0] for image in preds]
+    found = [{"boxes": one[:, :4], "scores": one[:, 4], "labels": one[:, 5].long()} for one in kept]
+    real = zip(target.boxes, target.labels, target.labels >= 0, strict=True)
+    return found, [{"boxes": boxes[there], "labels": labels[there]} for boxes, labels, there in real]

@@ -15,7 +15,7 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
-from lightning_base.tasks.given import demand_loss, demand_taken, mean_loss
+from lightning_base.tasks.given_losses import demand_loss, demand_taken, mean_loss
 from lightning_base.tasks.label_scores import LabelCounts, LabelEntropy, LabelRanking
 from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output
@@ -97,8 +97,7 @@ class MultiLabel(BaseModule):
     def step(self, batch: Batch) -> Output:
         """The mean cross-entropy (); probabilities (B, C); labels (B, C)."""
         assert isinstance(batch.y, Tensor)
-        logits = self.logits(batch.x, batch.lengths)
-        y = batch.y.to(logits.dtype)
+        logits, y = self.compared(batch)
         if self.training and self.loss is not None:
             loss = mean_loss(self.loss, logits, y)
         else:
@@ -110,6 +109,12 @@ class MultiLabel(BaseModule):
         super().check(batch)
         if self.loss is not None:
             demand_taken(self, self.loss, batch)
+
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a loss of the user's takes: logits (B, C), and labels (B, C) of their type."""
+        assert isinstance(batch.y, Tensor)
+        logits = self.logits(batch.x, batch.lengths)
+        return logits, batch.y.to(logits.dtype)
 
     def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
         """Each label's share."""

@@ -1,7 +1,7 @@
 """Predictor: what a task gives of a batch, how that is scored, combined and written, and what it refuses."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
@@ -18,8 +18,9 @@ from lightning_base.samples.nested import Nested, rows_of
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.tasks.columns import table_columns
-from lightning_base.tasks.given import demand_fits, joined
+from lightning_base.tasks.given import Change, demand_fits, joined
 from lightning_base.tasks.kinds import demand_kind
+from lightning_base.tasks.lead import Mode, larger_is_better, ordered
 from lightning_base.tasks.network import mend, outputs, shape_of
 from lightning_base.tools.imports import fault
 
@@ -50,12 +51,19 @@ class Predictor(LightningModule, ABC):
         network: any nn.Module.
         channels_last: whether image batches are held in channels-last memory.
         given_metrics: by name, what is scored beside the task's own.
+        order: the task's metrics as they are shown, the first of which is its score; those left out follow in the order
+            that `lightning_base.stats.metrics` knows.
+        score: the metric that leads instead: shown first, monitored, compared.
+        score_mode: which way it is better, where nothing else says so.
     """
 
     takes: ClassVar[tuple[str, ...]] = ()
+    order: ClassVar[tuple[str, ...]] = ()
     network: nn.Module
     channels_last: bool
     given_metrics: Mapping[str, Metric] = MappingProxyType({})
+    score: str | None = None
+    score_mode: Mode | None = None
 
     @abstractmethod
     def step(self, batch: Batch) -> Output:
@@ -79,7 +87,30 @@ class Predictor(LightningModule, ABC):
         Raises:
             ConfigError: where both have one of a name.
         """
-        return joined(self.metrics(), self.given_metrics)
+        return joined(self.metrics(), self.given_metrics, self.for_given)
+
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """Metrics as they are shown: the score first, then those given beside the task's own, then these."""
+        return ordered(names, self.score, self.order, self.given_metrics)
+
+    def leading(self) -> str:
+        """The name of the score."""
+        return self.ordered(dict(self.all_metrics().items()))[0]
+
+    def larger_is_better(self, metrics: Mapping[str, Metric]) -> dict[str, bool]:
+        """Of these metrics whether a greater value is the better one, where that is known."""
+        found = {name: larger_is_better(name, one, name not in self.given_metrics) for name, one in metrics.items()}
+        if self.score is not None and self.score_mode is not None:
+            found[self.score] = self.score_mode == "max"
+        return {name: larger for name, larger in found.items() if larger is not None}
+
+    @property
+    def for_given(self) -> Change | None:
+        """What makes of predictions and targets that which metrics of others take; None for these as they are.
+
+        A function of both that keeps nothing of the task: metrics are copied.
+        """
+        return None
 
     def details(self) -> MetricCollection:
         """New metrics that are vectors or matrices, for the reports; none by default."""
@@ -219,7 +250,7 @@ class Predictor(LightningModule, ABC):
                     f"model: `step` of {type(self).__name__} gives {given}; give Output(loss, preds, target), the loss "
                     "one number (), as a mean is"
                 )
-            demand_fits(self.given_metrics, out.preds, out.target)
+            demand_fits(self.given_metrics, self.for_given, out.preds, out.target)
         except UserError:
             raise
         except Exception as error:  # whatever the user's own network or task does

@@ -17,6 +17,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.columns import named_columns
+from lightning_base.tasks.given import Change
 from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.regression import Regression
 from lightning_base.tasks.sums import Sums, ratio, ratios
@@ -31,7 +32,7 @@ class Quantiles(Regression):
 
     Metrics: pinball, the mean loss; of the interval from the lowest to the highest quantile its coverage, the share of
     targets that lie in it, which is to be the highest level minus the lowest, and its mean width. In the details the
-    share of targets at or below each quantile, beside the levels.
+    share of targets at or below each quantile, beside the levels. Metrics of others that are given take the median.
 
     Args:
         network: gives (B, Q) for inputs (B, ...).
@@ -93,6 +94,19 @@ class Quantiles(Regression):
         found = torch.from_numpy(np.quantile(train.double().numpy(), self.levels))  # torch's takes 16 million at most
         return found.expand(n, -1), "the training part's quantiles of the target"
 
+    @property
+    def for_given(self) -> Change | None:
+        """Metrics of others take the median (N,).
+
+        Raises:
+            ConfigError: where there are some, and no median.
+        """
+        if not self.given_metrics:
+            return None
+        if 0.5 not in self.levels:
+            raise ConfigError("model.metrics: take one value per sample, the median; put 0.5 among model.levels")
+        return partial(_median, self.levels.index(0.5))
+
     def metrics(self) -> MetricCollection:
         """pinball; coverage and width of the outermost interval, where there are two levels or more."""
         found: dict[str, Metric | MetricCollection] = {"pinball": Pinball(self.levels)}
@@ -115,6 +129,11 @@ def pinball(quantiles: Tensor, target: Tensor, levels: Sequence[float]) -> Tenso
     above = target[:, None] - quantiles
     share = torch.tensor(levels, dtype=quantiles.dtype, device=quantiles.device)
     return torch.maximum(share * above, (share - 1) * above)
+
+
+def _median(at: int, preds: Nested, target: Nested) -> tuple[Tensor, Tensor]:
+    """Quantiles (N,) of one level, and the targets (N,)."""
+    return preds[:, at], target
 
 
 def _counted(values: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from lightning_base.samples.batch import Batch, Inputs, Lengths, targets
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import named_columns
-from lightning_base.tasks.given import demand_loss, mean_loss
+from lightning_base.tasks.given_losses import demand_loss, demand_mean, mean_loss, tried
 from lightning_base.tasks.losses import at_least_float32
 from lightning_base.tasks.network import outputs_key
 from lightning_base.tasks.predictor import Output
@@ -131,6 +131,18 @@ class Regression(BaseModule):
         y = self.scaled(batch.y).to(found.dtype) if self.scale_target else batch.y
         loss = self.criterion(found, y) if self.loss is None else mean_loss(self.loss, found, y.to(found.dtype))
         return Output(loss, self.unscaled(found.detach()), batch.y)
+
+    def check(self, batch: Batch) -> None:
+        """One forward pass, as BaseModule does it; also that a loss of the user's takes it."""
+        super().check(batch)
+        if self.loss is not None:
+            demand_mean(self.loss, *tried(self, batch))
+
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a loss of the user's takes: values (B,) or (B, K), and targets alike of their type, standardised too."""
+        assert isinstance(batch.y, Tensor)
+        found = self.values(batch.x, batch.lengths)
+        return found, self.scaled(batch.y).to(found.dtype)
 
     def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
         """Of several values each one's mean."""

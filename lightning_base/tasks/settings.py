@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.cli import ReduceLROnPlateau
 
 from lightning_base.errors import ConfigError
+from lightning_base.tasks.lead import SCORE, VALIDATION
 from lightning_base.tasks.schedules import StepSchedule
 
 
@@ -47,6 +48,7 @@ def scheduled(
     make: Callable[[torch.optim.Optimizer], Any],
     validates_every: int,
     steps: Callable[[], int] | None = None,
+    score: Callable[[], str] | None = None,
 ) -> dict[str, Any]:
     """The optimizer and its scheduler as Lightning takes them.
 
@@ -55,12 +57,15 @@ def scheduled(
         make: makes the scheduler.
         validates_every: number of epochs from one validation to the next; a plateau of its scores is looked for then.
         steps: tells how many optimizer steps the training has; None where it is not known yet.
+        score: gives the name of the metric that leads, which a plateau's `monitor: score` follows.
 
     Raises:
         ConfigError: for a scheduler that does not say what it follows.
     """
     scheduler = make(optimizer)
     if isinstance(scheduler, ReduceLROnPlateau):
+        if scheduler.monitor == SCORE and score is not None:
+            scheduler.monitor = VALIDATION + score()
         every = 1 if str(scheduler.monitor).startswith("train") else validates_every
         settings = {"scheduler": scheduler, "monitor": scheduler.monitor, "frequency": every}
     elif isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):

@@ -76,3 +76,8 @@ def bits_ratio(sums: Tensor) -> Tensor:
 def texts_of(values: Sequences) -> list[str]:
     """The texts whose UTF-8 bytes sequences hold."""
     return Texts(*values).strings()
+
+
+def both_texts(preds: Nested, target: Nested) -> tuple[list[str], list[str]]:
+    """The texts that were written, and the true ones."""
+    return texts_of(preds["pred"]), texts_of(target)

@@ -20,6 +20,7 @@ from lightning_base.tasks.agreement import consensus
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.columns import objects, table_columns
 from lightning_base.tasks.decoding import beam_search
+from lightning_base.tasks.given import Change
 from lightning_base.tasks.predictor import Output, Scorer
 from lightning_base.tasks.text_scores import BLEU_SIZE, CHRF_SIZE, bleu, bleu_rows, chrf, chrf_rows, exact_rows
 
@@ -36,7 +37,7 @@ class Translation(BaseModule):
     Metrics: loss (nats per true token, the end among them, each given the true ones before it), perplexity (e to it),
     token_accuracy (share of true tokens that are the most probable), exact (share of sequences written as they are);
     of texts also bleu and chrf, from 0 to 100, as sacrebleu has them. The loss depends on the tokenizer; BLEU and chrF
-    do not.
+    do not. Metrics of others that are given take the texts, as lists of strings, as those of torchmetrics.text do.
 
     An ensemble takes for each sample the member's sequence that agrees most with the others' (minimum Bayes risk:
     Kumar & Byrne 2004; of two members the first's), and the mean of the members' probabilities of each whole target;
@@ -122,6 +123,11 @@ class Translation(BaseModule):
         found = self.written(x)
         if self.tokenizer is None:
             return found
+        return self._texts(found)
+
+    def _texts(self, found: Sequences) -> Texts:
+        """What token numbers say."""
+        assert self.tokenizer is not None
         rows = zip(found.values.tolist(), found.lengths.tolist(), strict=True)
         return Texts.of([self.tokenizer.decode(row[:n]) for row, n in rows])
 
@@ -152,8 +158,11 @@ class Translation(BaseModule):
     def _reference(self, batch: Batch) -> Nested:
         """The targets as scores take them: as they were read."""
         data = None if self._trainer is None else self.trainer.datamodule  # type: ignore[attr-defined]
-        if self.tokenizer is None or not isinstance(data, BaseDataModule):
+        if self.tokenizer is None:
             return batch.y
+        if not isinstance(data, BaseDataModule):
+            assert isinstance(batch.y, Sequences)
+            return self._texts(batch.y)
         return targets(data.samples("test" if self.trainer.testing else "pool"), batch.rows.cpu().numpy())
 
     def check(self, batch: Batch) -> None:
@@ -175,6 +184,17 @@ class Translation(BaseModule):
                 f"model.network: {type(self.network).__name__} gives {size} logits per token, and targets have "
                 f"{needed} tokens; give it as many"
             )
+
+    @property
+    def for_given(self) -> Change | None:
+        """Metrics of others take the texts.
+
+        Raises:
+            ConfigError: where there are some, and targets are token numbers.
+        """
+        if self.given_metrics and self.tokenizer is None:
+            raise ConfigError("model.metrics: take texts, and this data's targets are token numbers; leave them out")
+        return sums.both_texts
 
     def metrics(self) -> MetricCollection:
         """loss, perplexity, token_accuracy and exact; of texts bleu and chrf."""

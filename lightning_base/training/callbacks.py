@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     BatchSizeFinder,
+    EarlyStopping,
     LearningRateFinder,
     ModelCheckpoint,
     ModelPruning,
@@ -16,6 +18,7 @@ from lightning.pytorch.callbacks import (
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.lead import SCORE, VALIDATION
 from lightning_base.training.preempt import Preemption
 from lightning_base.training.resume import ExactResume, LastCheckpoint, TimedCheckpoint
 from lightning_base.training.seeds import EpochSeed
@@ -24,7 +27,10 @@ CHECKPOINTS = "checkpoints"
 
 
 class Acquaintance(Callback):
-    """Lets the task meet the data before other callbacks look at it: they copy what it has, class weights too."""
+    """Lets the task meet the data before other callbacks look at it: they copy what it has, class weights too.
+
+    Those that follow "score" are told which metric that is, and which way is better.
+    """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Lightning's hook; callbacks' come before the task's own."""
@@ -33,6 +39,34 @@ class Acquaintance(Callback):
             pl_module.use(data)
             if stage == "fit":
                 pl_module.fit_layers(data)
+            follow_score(pl_module, trainer.callbacks)  # type: ignore[attr-defined]
+
+
+def follow_score(task: BaseModule, callbacks: Sequence[Callback]) -> None:
+    """Has callbacks whose `monitor` is "score" follow the metric that leads, as it is validated, to its better end.
+
+    Raises:
+        ConfigError: where nothing says which way is better.
+    """
+    following = [one for one in callbacks if isinstance(one, EarlyStopping | ModelCheckpoint) and one.monitor == SCORE]
+    if not following:
+        return
+    metrics = dict(task.all_metrics().items())
+    name = task.ordered(metrics)[0]
+    larger = task.larger_is_better(metrics).get(name)
+    if larger is None:
+        raise ConfigError(
+            f"model.score_mode: callbacks follow the score, and {name} does not say which way is better; give "
+            f"model.score: {name} and model.score_mode: max or min"
+        )
+    worst = torch.tensor(-torch.inf if larger else torch.inf)
+    for callback in following:
+        turned = callback.mode != ("max" if larger else "min")
+        callback.monitor, callback.mode = VALIDATION + name, "max" if larger else "min"
+        if isinstance(callback, ModelCheckpoint):
+            callback.kth_value = worst
+        elif turned:
+            callback.best_score, callback.min_delta = worst, -callback.min_delta
 
 
 def served(

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import math
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +13,8 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_base.tools.files import replace
+
+SECONDS = 1.0  # between two writings of the file
 
 
 class MetricsCSV(Logger):
@@ -28,6 +32,7 @@ class MetricsCSV(Logger):
         self.path = path
         self._rows: dict[int, dict[str, str]] = {}
         self._fields: list[str] = []
+        self._written = -math.inf
         self._lines: dict[int, str] = {}  # rows as they were last written, by step
         if path.is_file():
             with path.open(newline="") as file:
@@ -56,9 +61,16 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def save(self) -> None:
+        """Writes the file, a second after it was last written at the earliest; what is earlier waits in memory."""
+        if time.monotonic() - self._written >= SECONDS:
+            self.flush()
+
+    @rank_zero_only
+    def flush(self) -> None:
         """Writes the file."""
         if not self._rows:
             return
+        self._written = time.monotonic()
         new = {key for step in self._rows.keys() - self._lines.keys() for key in self._rows[step]}
         if not new <= set(self._fields):
             self._fields = ["epoch", "step", *sorted(new.union(self._fields) - {"epoch", "step"})]
@@ -72,7 +84,7 @@ class MetricsCSV(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Writes the file a last time."""
-        self.save()
+        self.flush()
 
 
 def _line(cells: Sequence[str]) -> str:

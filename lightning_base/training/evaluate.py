@@ -136,8 +136,9 @@ def ensemble(task: BaseModule, members: Sequence[Predictions]) -> Predictions:
 
 
 def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
-    """The task's metrics over all predictions at once."""
-    return _scored(task, predictions.preds, predictions.target)
+    """The task's metrics over all predictions at once, in the order they are shown in: the score is the first."""
+    found = _scored(task, predictions.preds, predictions.target)
+    return {name: found[name] for name in task.ordered(found)}
 
 
 def _scored(task: BaseModule, preds: Nested, target: Nested) -> dict[str, float]:

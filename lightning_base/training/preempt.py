@@ -6,10 +6,7 @@ a checkpoint and with status 0 (PL#21406, #20542, #20806). Here a handler only n
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -19,43 +16,11 @@ from lightning_base.distributed.process import STATUS
 from lightning_base.tools.console import console
 from lightning_base.training.checkpoint import LAST, STEP
 from lightning_base.training.resume import resumable
-
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+from lightning_base.training.signals import SIGNALS, Flag, raised
 
 
 class Preempted(SystemExit):
     """The end of a process that keeps its work for another; no error, so that no fold fails by it."""
-
-
-class Flag:
-    """A signal handler that notes the first signal, and does nothing else."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.signal = self.signal or number
-
-
-@contextmanager
-def listening() -> Iterator[None]:
-    """Notes SIGTERM and SIGUSR1 for a while, also where no training runs; they are heeded at the next step."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    flag = Flag()
-    before = {number: signal.signal(number, flag) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
-def raised() -> int | None:
-    """The signal that a flag has noted; None where there was none, or nothing listens."""
-    flag = signal.getsignal(signal.SIGUSR1)
-    return flag.signal if isinstance(flag, Flag) else None
 
 
 def leave_if_raised() -> None:

@@ -15,19 +15,23 @@ from lightning.pytorch.callbacks import (
     Timer,
 )
 from lightning.pytorch.cli import ReduceLROnPlateau
+from torch import nn
 
-from lightning_base.data.check import first_training_batch, try_augmentations
+from lightning_base.data.check import try_augmentations, try_first_step
 from lightning_base.data.first import first_batch
-from lightning_base.data.loading import paced
 from lightning_base.data.resolved import demand_resolved
 from lightning_base.data.steps import demand_counted
 from lightning_base.distributed import strategies
 from lightning_base.errors import ConfigError, UserError, one_line, suggest
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.given_losses import is_mean, tried
+from lightning_base.tasks.lead import VALIDATION, demand_score
 from lightning_base.tasks.schedules import StepSchedule
+from lightning_base.tools.console import console
 from lightning_base.tools.imports import fault, naming_faults
 from lightning_base.training.averaging import demand_averages
+from lightning_base.training.callbacks import follow_score
 from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
@@ -65,11 +69,14 @@ def preflight(run: Run) -> None:
                 "torchmetrics, or let data.predicted be none: then what the module logs is all that is told"
             )
         raise ConfigError(f"model: {task} has no metrics, so that nothing could be told of it; give one in `metrics`")
+    demand_score(run.model.score, run.model.score_mode, metrics, run.model.given_metrics)
+    if not _is_others(run):  # what that logs is its own affair
+        follow_score(run.model, run.trainer.callbacks)  # type: ignore[attr-defined]
     demand_training(run)
     demand_vocabulary(run)
     _try(run)
     try_augmentations(data)
-    try_paced(run)
+    try_first_step(data, run.trainer, run.model.check)
     try:
         optimizers = run.model.configure_optimizers()
     except UserError:
@@ -91,22 +98,15 @@ def _try(run: Run) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         run.model.check(batch)
-
-
-def try_paced(run: Run) -> None:
-    """Lets the network take two samples as they are in the first step, where an augmentation follows the steps.
-
-    Raises:
-        ConfigError: for a training whose number of steps is not known, or a network that does not take them.
-    """
-    data = run.datamodule
-    if (op := next((op for op in data.augment if op.paced), None)) is None:
+    loss = getattr(run.model, "loss", None)
+    if run.trainer.world_size == 1 or not isinstance(loss, nn.Module) or not hasattr(run.model, "compared"):
         return
-    demand_counted(run.trainer, paced(op))
-    try:
-        run.model.check(first_training_batch(data))
-    except ConfigError as error:
-        raise ConfigError(f"{paced(op)}: the network does not take what it makes: {error}") from error
+    if not is_mean(loss, *tried(run.model, batch)):
+        console().print(
+            f"model.loss: {type(loss).__name__} is no plain mean over samples: on {run.trainer.world_size} processes "
+            "it is the mean of theirs, which is another loss; one that gives a number per sample is the same",
+            soft_wrap=True,
+        )
 
 
 def demand_vocabulary(run: Run) -> None:
@@ -250,14 +250,20 @@ def demand_monitors(run: Run, metrics: Mapping[str, Any], optimizers: Any) -> No
             raise ConfigError(
                 f"{key}: no metric {monitor!r} is logged{none}; there are {', '.join(known)}{suggest(monitor, known)}"
             )
-    for callback in callbacks:
-        if isinstance(callback, EarlyStopping | ModelCheckpoint) and (name := callback.monitor):
-            larger = getattr(metrics.get(name.removeprefix("val_")), "higher_is_better", None)
-            if name.startswith("val_") and larger is not None and callback.mode != ("max" if larger else "min"):
-                raise ConfigError(
-                    f"trainer.callbacks: {type(callback).__name__} follows {name} with mode {callback.mode}, which "
-                    f"takes the worst for the best; give mode: {'max' if larger else 'min'}"
-                )
+    known_to_be = run.model.larger_is_better(metrics)
+    following: list[tuple[str, Any]] = [
+        ("trainer.callbacks", one) for one in callbacks if isinstance(one, EarlyStopping | ModelCheckpoint)
+    ]
+    if isinstance(scheduler := scheduler_of(optimizers), ReduceLROnPlateau):
+        following.append(("model.scheduler", scheduler))
+    for key, one in following:
+        name = one.monitor or ""
+        larger = known_to_be.get(name.removeprefix(VALIDATION)) if name.startswith(VALIDATION) else None
+        if larger is not None and one.mode != ("max" if larger else "min"):
+            raise ConfigError(
+                f"{key}: {type(one).__name__} follows {name} with mode {one.mode}, which takes the worst for the best; "
+                f"give mode: {'max' if larger else 'min'}"
+            )
 
 
 def logged(trainer: Trainer, metrics: Mapping[str, Any]) -> list[str]:

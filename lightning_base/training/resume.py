@@ -4,6 +4,8 @@ A run that was killed goes on from checkpoint.resume_point and ends bit-identica
 """
 
 import json
+import math
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,14 +22,44 @@ from lightning.pytorch.callbacks import (
 )
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.errors import CheckpointError
+from lightning_base.errors import CheckpointError, ConfigError
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import console
 from lightning_base.training.checkpoint import RESUME, STEP
 from lightning_base.training.csv_logger import MetricsCSV
 from lightning_base.training.rank_state import capture, restore
+from lightning_base.training.signals import raised
 
+SECONDS = "LIGHTNING_BASE_CHECKPOINT_SECONDS"
 STAMP, SETTINGS, SIZES = "lightning_base", "settings", "sizes"  # the key of what a checkpoint tells of its run; in it
+
+
+def _is_last(trainer: Trainer) -> bool:
+    """Whether an epoch that ends is the last one."""
+    epochs = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= trainer.current_epoch + 1
+    return trainer.should_stop or epochs or 0 <= trainer.max_steps <= trainer.global_step
+
+
+def _together(trainer: Trainer) -> int:
+    """How many batches are trained on in one call."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    return data.together if isinstance(data, BaseDataModule) else 1
+
+
+def _go_on_by(trainer: Trainer, together: int) -> None:
+    """Has an epoch that goes on from its middle take as many batches in one call as before: Lightning counts calls.
+
+    Raises:
+        CheckpointError: where one at a time is asked for now.
+    """
+    if together == _together(trainer):
+        return
+    if together > 1 and _together(trainer) == 1:
+        raise CheckpointError(
+            f"the checkpoint is of an epoch's middle, with {together} steps in one call, and something asks for one "
+            "at a time now (model.steps_per_execution, or a callback that acts at each step); go on as it was begun"
+        )
+    trainer.datamodule.together = together  # type: ignore[attr-defined]
 
 
 def resumable(trainer: Trainer, pl_module: LightningModule, batch_idx: int) -> bool:
@@ -103,18 +135,22 @@ class ExactResume(Callback):
             "place": self._place,
             "ranks": ranks,
             "epoch": trainer.current_epoch,
+            "together": _together(trainer),
             "monitored": {key: value.detach().cpu() for key, value in trainer.callback_metrics.items()},
         }
-        if self._place == "epoch":
+        if self._place == "epoch" or trainer._logger_connector.should_update_logs:
             # what Lightning logs next, which has no public name
             row = trainer._logger_connector.metrics["log"]
             kept["row"] = {key: float(value) for key, value in row.items() if not isinstance(value, dict)}
-            kept["row_step"] = checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] - 1
+            stepped = checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]
+            kept["row_step"] = stepped - (self._place == "epoch")
         checkpoint[RESUME] = kept
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Lightning's hook: takes what was kept; strategies that load late begin here."""
         self._kept = checkpoint.get(RESUME, {})
+        if trainer.training and self._kept.get("place") == "batch":
+            _go_on_by(trainer, self._kept.get("together", 1))
         if self._kept and trainer.training and trainer.strategy.restore_checkpoint_after_setup:
             self._begin(trainer)
 
@@ -131,7 +167,7 @@ class ExactResume(Callback):
         for logger in trainer.loggers if own and row else ():
             if isinstance(logger, MetricsCSV):
                 logger.log_metrics({"epoch": self._kept["epoch"], **row}, self._kept["row_step"])
-                logger.save()
+                logger.flush()
         if place == "epoch" and trainer.max_steps != -1:
             # FitLoop.restarting takes every epoch of a run with max_steps for an interrupted one, and ends it twice
             self._max_steps = trainer.max_steps
@@ -222,8 +258,26 @@ class TimedCheckpoint(Checkpoint):
             self._began, self._step = time.monotonic(), trainer.global_step
 
 
+def seconds_between() -> float:
+    """How many seconds pass at least between two checkpoints at ends of epochs; a killed run trains these again.
+
+    Raises:
+        ConfigError: where the environment's LIGHTNING_BASE_CHECKPOINT_SECONDS is no number.
+    """
+    given = os.environ.get(SECONDS, "5")
+    try:
+        if (found := float(given)) >= 0:
+            return found
+    except ValueError:
+        pass
+    raise ConfigError(f"{SECONDS}: {given!r:.40} is no number of seconds; give 0 for a checkpoint after each epoch")
+
+
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps `last.ckpt`, written after each epoch, stamped with the fold and the split it was trained on.
+    """Keeps `last.ckpt`, written at ends of epochs, stamped with the fold and the split it was trained on.
+
+    It is written after the last epoch, where a signal ends training, and else after so many seconds: an epoch of 50
+    milliseconds would wait for the disk as long again.
 
     A decision to stop (early stopping) is kept too: without it, a run resumed from the checkpoint of the epoch
     that made the decision would train one epoch more than one that was never interrupted.
@@ -242,9 +296,28 @@ class LastCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
         )
         self._stop, self._settings = False, json.dumps(settings, sort_keys=True, default=str)
+        self._every, self._written = seconds_between(), -math.inf
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning's hook: writes it where it is due."""
+        due = time.monotonic() - self._written >= self._every or raised() is not None
+        if self._every:
+            due = trainer.strategy.reduce_boolean_decision(due, all=False)  # clocks of ranks differ
+        if due or _is_last(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
+            self._written = time.monotonic()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning's hook: writes it where training has ended otherwise than by the limits that are looked at."""
+        super().on_train_end(trainer, pl_module)
+        if self._last_global_step_saved != trainer.global_step and trainer.global_step:
+            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Lightning's hook: every checkpoint of the run gets the stamp."""
+        """Lightning's hook: every checkpoint of the run gets the stamp, and the log is as far as it is."""
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsCSV):
+                logger.flush()
         sizes = dict(getattr(pl_module, "sizes", {}))
         stamp: dict[str, Any] = {"should_stop": trainer.should_stop, SETTINGS: self._settings, SIZES: sizes}
         data = trainer.datamodule  # type: ignore[attr-defined]

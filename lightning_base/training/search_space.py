@@ -24,13 +24,14 @@ class Search:
 
     Args:
         grid: the values to try of each key, which is written as on the command line; every combination is a candidate.
-        metric: the task's metric that decides, by its mean over the inner folds; of equals the first is taken.
+        metric: the task's metric that decides, by its mean over the inner folds; by default its score. Of equals the
+            first is taken.
         mode: whether the largest or the smallest is best; by default what is better for the metric.
         inner: what splits a fold's training part; by default what data.split is by default.
     """
 
     grid: dict[str, list[Any]]
-    metric: str
+    metric: str | None = None
     mode: Literal["max", "min"] | None = None
     inner: Splitter | TableSplitter | None = None
 

@@ -17,11 +17,20 @@ Difference: TypeAlias = tuple[str, Any, Any]  # a key as the command line has it
 MEND = "give another --name, or --overwrite true to delete what is there"
 BEGIN_ANEW = f"put it back, or {MEND}"
 # keys that change what is shown and nothing that is computed: a run may be continued with others
-FREE_KEYS = ("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir")
+FREE_KEYS = (
+    *("audit", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
+    "model.init_args.steps_per_execution",  # results are the same bit for bit
+)
 DATA = "data.init_args."  # what stands before an option of the data module in a saved configuration
 SPLIT_KEY = f"{DATA}split"
 MODEL = "model.init_args."
-LEARNING = ("optimizer", "scheduler", "compile", "channels_last")  # of a task: they make weights, or make it fast
+LEARNING = (
+    "optimizer",
+    "scheduler",
+    "compile",
+    "channels_last",
+    "steps_per_execution",
+)  # of a task: they make weights, or make it fast
 # of data modules: how samples are got at; which ones a fold has is told by its hash
 REACHING = ("fetch", "labels", "predict", "pack", "download", "cache", "max_cache_size", "ids", "group")
 TIMING = ("time", "time_end", "role", "split_columns", "known_after")

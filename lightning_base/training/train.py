@@ -15,6 +15,7 @@ from lightning_base.training.as_logged import as_logged
 from lightning_base.training.checkpoint import drop_earlier, told_sum
 from lightning_base.training.counted import scored_steps, trained_samples
 from lightning_base.training.evaluate import Predictions, details, frame, predict, scores, trivial_scores
+from lightning_base.training.grouping import steps_per_call
 from lightning_base.training.kept import settle, take
 from lightning_base.training.rate import find_rate
 from lightning_base.training.run import Run
@@ -68,12 +69,16 @@ def learn(run: Run, checkpoint: Path | None = None) -> int:
         UserError: where the loss is no number, or nothing was trained.
     """
     find_rate(run, checkpoint is not None)
-    run.trainer.fit(
-        run.model.trained,
-        datamodule=run.datamodule,
-        ckpt_path=str(checkpoint) if checkpoint else None,
-        weights_only=True,
-    )
+    run.datamodule.together = steps_per_call(run)
+    try:
+        run.trainer.fit(
+            run.model.trained,
+            datamodule=run.datamodule,
+            ckpt_path=str(checkpoint) if checkpoint else None,
+            weights_only=True,
+        )
+    finally:
+        run.datamodule.together = 1
     settle(run)
     if isinstance(run.model, AnyModule):
         run.model.count_steps(run.trainer)
@@ -117,6 +122,7 @@ def finish(
     """
     beside = trivial_scores(run.model, held_out, held_out.samples, run.datamodule.rows("train"))
     write_predictions(run.directory / PREDICTIONS, frame(run.model, held_out))
+    metrics = scores(run.model, held_out)
     result = FoldResult(
         fold=run.fold,
         seed=run.seed,
@@ -130,7 +136,7 @@ def finish(
         checkpoint=trained.scored.name,
         scored_epochs=trained.counted,
         split_hash=run.datamodule.folds.hash,
-        metrics=scores(run.model, held_out),
+        metrics=metrics,
         details=details(run.model, held_out),
         chosen=None if chosen is None else chosen.values,
         search_seconds=0.0 if chosen is None else chosen.seconds,
@@ -141,6 +147,8 @@ def finish(
         n_given=len(run.datamodule.rows("train")),
         trivial=None if beside is None else beside[0],
         trivial_name=None if beside is None else beside[1],
+        score=next(iter(metrics), ""),
+        higher_is_better=run.model.larger_is_better(dict(run.model.all_metrics().items())),
         learning_rate=run.model.rate,
         logged=trained.logged,
     )

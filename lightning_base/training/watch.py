@@ -1,6 +1,6 @@
 """The callback that tells a board how far a training is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lightning_base.stats.digits import number
 from lightning_base.stats.metrics import headline
+from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import console
 from lightning_base.training.board import Board, Seen
 
@@ -69,7 +70,8 @@ class Watch(Callback):
             self.board.close()
 
     def _ended(self, trainer: Trainer) -> None:
-        self._said = words(trainer.callback_metrics)
+        task = trainer.lightning_module
+        self._said = words(trainer.callback_metrics, task.ordered if isinstance(task, BaseModule) else headline)
         self._show(trainer, trainer.current_epoch, ended=True)
 
     def _show(self, trainer: Trainer, epochs: float, ended: bool = False) -> None:
@@ -91,10 +93,15 @@ def watch_alone(bars: bool | None) -> Watch:
     return Watch(Board(console(), bars=bars is not False), 0, "training", alone=True)
 
 
-def words(metrics: Mapping[str, Tensor]) -> tuple[str, str]:
-    """The training loss and the validation's first score of an epoch, as `name value`; "" for what there is not."""
+def words(metrics: Mapping[str, Tensor], ordered: Callable[[list[str]], list[str]]) -> tuple[str, str]:
+    """The training loss and the validation's score of an epoch, as `name value`; "" for what there is not.
+
+    Args:
+        metrics: the epoch's.
+        ordered: puts the score first.
+    """
     loss = f"train_loss {number(float(metrics['train_loss']))}" if "train_loss" in metrics else ""
-    first = headline([name.removeprefix("val_") for name in metrics if name.startswith("val_")], 1)
+    first = ordered([name.removeprefix("val_") for name in metrics if name.startswith("val_")])
     return loss, f"val_{first[0]} {number(float(metrics[f'val_{first[0]}']))}" if first else ""
 
 

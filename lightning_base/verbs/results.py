@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -17,12 +17,27 @@ from lightning_base.results.summary import SUMMARY, Summary, read_oof, read_summ
 from lightning_base.results.tables import read_table
 from lightning_base.stats.digits import decimals
 from lightning_base.stats.estimates import Score
+from lightning_base.stats.metrics import headline
+from lightning_base.stats.tables import SHOWN
 from lightning_base.tools.asked import in_python
 
 if TYPE_CHECKING:
     from lightning_base.training.experiment import Experiment
 
 INTERVAL = ("low", "high")  # of 95 %
+
+
+class Lead(NamedTuple):
+    """The value of the metric that leads, and its 95 % interval; NaN where it has none.
+
+    Attributes:
+        name: the metric's.
+    """
+
+    value: float
+    low: float
+    high: float
+    name: str
 
 
 class Outcome:
@@ -35,17 +50,30 @@ class Outcome:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row per metric."""
+        """One row per metric, the score first."""
         raise NotImplementedError
 
+    @property
+    def score(self) -> "Lead":
+        """The metric that leads (`model.score`): its value, and its 95 % interval, NaN where it has none."""
+        table = self.metrics
+        first = table.iloc[0]
+        low, high = (float(first.get(end, float("nan"))) for end in INTERVAL)
+        return Lead(float(first.iloc[0]), low, high, str(table.index[0]))
+
     def __repr__(self) -> str:
-        return f"{self.title}\n{self.metrics.to_string(float_format=decimals)}"
+        table = self.metrics
+        return f"{self.title}\n{table.head(SHOWN).to_string(float_format=decimals)}{further(table)}"
 
     def _repr_html_(self) -> str:
         """The table as a notebook shows it."""
         from html import escape
 
-        return f"<p>{escape(self.title)}</p>{self.metrics.to_html(float_format=decimals)}"
+        table = self.metrics
+        more = escape(further(table).strip())
+        return f"<p>{escape(self.title)}</p>{table.head(SHOWN).to_html(float_format=decimals)}" + (
+            f"<p>{more}</p>" if more else ""
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,7 +165,9 @@ class CrossValidation(Trained):
         Raises:
             ArtefactError: where folds are still to run.
         """
-        rows = {name: row(one) | {"mean": one.mean, "std": one.std} for name, one in self.summary.metrics.items()}
+        found = self.summary.metrics
+        names = list(found) if self.summary.score else headline(found)  # earlier versions knew no order
+        rows = {name: row(found[name]) | {"mean": found[name].mean, "std": found[name].std} for name in names}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric").rename(columns={"value": "score"})
 
     @property
@@ -266,6 +296,12 @@ class Prepared:
     samples: dict[str, int]
     findings: pd.DataFrame
     split: pd.DataFrame
+
+
+def further(table: pd.DataFrame) -> str:
+    """That there are more metrics than are shown; "" where there are none."""
+    more = len(table) - SHOWN
+    return f"\n{more} more {'metric' if more == 1 else 'metrics'}: .metrics" if more > 0 else ""
 
 
 def row(one: Score) -> dict[str, Any]:

@@ -17,27 +17,24 @@ from lightning_base.errors import ConfigError, FoldsFailed, UserError
 from lightning_base.folds.search import tuned
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.results import states
+from lightning_base.results.fold_result import RESULT
 from lightning_base.results.written import demand_out, write_out
 from lightning_base.splitters.split import WHOLE
 from lightning_base.stats import words
-from lightning_base.stats.estimates import beside_own
-from lightning_base.stats.tables import score_table
-from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import UNWRITABLE, write_json
 from lightning_base.tools.imports import told
 from lightning_base.tools.locks import claiming, hold
 from lightning_base.tools.process import is_main
 from lightning_base.training import evaluate
-from lightning_base.training.beside import sealed
 from lightning_base.training.checkpoint import resume_point
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.fitting import demand_fitting, sizes_in
-from lightning_base.training.preempt import listening
 from lightning_base.training.preflight import preflight
 from lightning_base.training.run import Run, build, close
 from lightning_base.training.run import describe as describe_run
 from lightning_base.training.settings import Use
+from lightning_base.training.signals import listening
 from lightning_base.training.train import train
 from lightning_base.training.watch import watch_alone
 from lightning_base.verbs.paths import (
@@ -51,11 +48,10 @@ from lightning_base.verbs.paths import (
     read_stamp,
     same_data,
 )
+from lightning_base.verbs.reported import NOTE, report
 from lightning_base.verbs.results import Fitted, Scored
 from lightning_base.verbs.tested import demand_file, reads_with, told_of, write_test
 from lightning_base.verbs.told import say, tell_of_others, tell_unchecked, tell_unseen, unchecked
-
-NOTE = 100  # columns of a note, at most
 
 
 def fit(experiment: Experiment, path: Path | None = None) -> Fitted | None:
@@ -148,7 +144,7 @@ def _fit(experiment: Experiment, path: Path | None, run: Run) -> Fitted:
     finally:
         (run.directory / states.STATE).unlink(missing_ok=True)
     close(run)
-    report(run, f"{experiment.name}: held-out samples of fold 0", held_out, result.metrics, 0)
+    report(run, f"{experiment.name}: held-out samples of fold 0", held_out, result.metrics, 0, RESULT)
     console().print(f"scored: {result.selection}")
     if few := words.untrained([result.n_train], [result.n_given]):
         console(Level.QUIET).print(f"! {few}", width=NOTE)
@@ -220,7 +216,7 @@ def test(experiment: Experiment, path: Path | None) -> Scored:
     with claiming(record):  # no read is forgotten where two end at once
         reads, note = reads_with(told_of(record), predictions.samples.fingerprint)
         title = f"{experiment.name}: test samples, {describe(members)}"
-        scored = report(run, title, predictions, fold=run.fold if len(members) == 1 else None)
+        scored = report(run, title, predictions, fold=run.fold if len(members) == 1 else None, file=record.name)
         found = replace(scored, reads=[time for time, _ in reads])
         if note:
             say(note)
@@ -302,56 +298,3 @@ def ensemble(
             "trained on: their predictions say nothing about new ones"
         )
     return run, evaluate.ensemble(run.model, found), ids
-
-
-def report(
-    run: Run,
-    samples: str,
-    predictions: evaluate.Predictions,
-    scores: dict[str, float] | None = None,
-    fold: int | None = None,
-) -> Scored:
-    """The scores with their intervals, beside the trivial model's, which are printed.
-
-    Args:
-        run: whose task and data they are.
-        samples: which, in words, after the experiment's name and a colon.
-        predictions: what is scored.
-        scores: where they are known.
-        fold: whose training part the trivial model is fitted on; None for the whole pool.
-    """
-    task, data, out = run.model, run.datamodule, console(Level.QUIET)
-    scores = scores or evaluate.scores(task, predictions)
-    found, trivial = evaluate.estimates(task, predictions, scores, lambda lines: sealed(data, lines, fold))
-    if trivial is None and (own := own_trivial(task, data, predictions, fold)) is not None:
-        found, trivial = beside_own(found, [own[0]]), own[1]
-    table, n = evaluate.frame(task, predictions), len(predictions.rows)
-    out.print(score_table(samples, found, n, out.width))
-    group = predictions.samples.table.iloc[predictions.rows].get("group")
-    groups = None if group is None else int(group.nunique())
-    notes = [words.counted(n, "samples", words.rarest(table, data.classes), groups)]
-    notes += words.of_two(data.classes, found)
-    notes += [f"trivial: {trivial}"] if trivial is not None else []
-    for note in [*notes, f"intervals: {words.intervals(found)}"]:
-        console().print(note, width=NOTE)
-    if worse := words.no_better(found):
-        out.print(f"! not shown to be better than the trivial model: {worse}", width=NOTE)
-    return Scored(samples, found, n, table)
-
-
-def own_trivial(
-    task: BaseModule, data: BaseDataModule, predictions: evaluate.Predictions, fold: int | None
-) -> tuple[dict[str, float], str] | None:
-    """What a task's own trivial model scores on these samples; None where it has none, or the pool cannot be read.
-
-    Args:
-        task: whose metrics they are.
-        data: whose pool trained.
-        predictions: what is scored.
-        fold: whose training part; None for the whole pool.
-    """
-    try:
-        train = data.folds.whole.train if fold in (None, WHOLE) else data.folds.folds[fold or 0].train
-        return evaluate.trivial_scores(task, predictions, data.samples("pool"), train)
-    except UserError:
-        return None

@@ -75,6 +75,7 @@ def write_test(
     write_json(
         record,
         {
+            "score": found.score.name,
             "metrics": as_json(found, task, predictions),
             "details": evaluate.details(task, predictions),
             "n": found.n,

@@ -1,12 +1,13 @@
 """A user's file: where the ink of a handwritten digit is; a task with a mask per image."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import BinaryAccuracy, BinaryJaccardIndex
 
@@ -27,13 +28,20 @@ class Ink(BaseDataModule):
 
 class Segmentation(BaseModule):
     takes = ("array",)
+    order = ("iou", "accuracy")
+
+    def __init__(self, network: nn.Module, loss: nn.Module | None = None, **kwargs: Any) -> None:
+        super().__init__(network, **kwargs)
+        self.loss = loss
 
     def forward(self, x: Tensor) -> Tensor:
         return self.outputs(x)[:, 0].sigmoid()  # (B, H, W)
 
     def step(self, batch: Batch) -> Output:
         logits = self.outputs(batch.x)[:, 0]
-        return Output(F.binary_cross_entropy_with_logits(logits, batch.y.float()), logits.detach().sigmoid(), batch.y)
+        own = F.binary_cross_entropy_with_logits(logits, batch.y.float())
+        loss = own if self.loss is None else self.loss(logits, batch.y).mean()
+        return Output(loss, logits.detach().sigmoid(), batch.y)
 
     def metrics(self) -> MetricCollection:
         return MetricCollection({"iou": BinaryJaccardIndex(), "accuracy": BinaryAccuracy()})

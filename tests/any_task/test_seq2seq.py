@@ -9,6 +9,7 @@ import pytest
 import sacrebleu
 import torch
 import torch.nn.functional as F
+from torchmetrics.functional.text import bleu_score
 
 from lightning_base.results.summary import read_summary
 from lightning_base.results.tables import read_table
@@ -28,6 +29,11 @@ MODEL = {
         "network": NETWORK,
         "longest": 20,
         "beam": 2,
+        "score": "chrf",
+        "metrics": {
+            "word_errors": {"class_path": "torchmetrics.text.WordErrorRate"},
+            "bleu_2": {"class_path": "torchmetrics.text.BLEUScore", "init_args": {"n_gram": 2}},
+        },
         "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
     },
 }
@@ -42,8 +48,23 @@ def journey(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Journey:
     return made
 
 
+def word_edits(one: str, other: str) -> int:
+    """Levenshtein's distance of the words."""
+    a, b = one.split(), other.split()
+    row = list(range(len(b) + 1))
+    for i, word in enumerate(a, 1):
+        above = row
+        row = [i]
+        for j, there in enumerate(b, 1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (word != there)))
+    return row[-1]
+
+
 def test_scores_are_sacrebleus_of_the_stored_texts(journey: Journey) -> None:
-    metrics = read_summary(journey.directory()).metrics
+    summary = read_summary(journey.directory())
+    metrics = summary.metrics
+    assert list(metrics)[:4] == ["chrf", "bleu_2", "word_errors", "bleu"]
+    assert summary.higher_is_better["word_errors"] is False
     for fold in (0, 1):
         found = read_table(journey.directory() / f"fold_{fold}" / "predictions.parquet")
         assert found["target"].tolist() == [TEXTS[id_][::-1] for id_ in found["id"]]
@@ -52,6 +73,11 @@ def test_scores_are_sacrebleus_of_the_stored_texts(journey: Journey) -> None:
             sacrebleu.corpus_bleu(pred, true, force=True).score, rel=1e-5
         )
         assert metrics["chrf"].folds[fold] == pytest.approx(sacrebleu.corpus_chrf(pred, true).score, rel=1e-5)
+        assert metrics["bleu_2"].folds[fold] == pytest.approx(float(bleu_score(pred, *true, n_gram=2)), rel=1e-5)
+        edits = sum(word_edits(*both) for both in zip(pred, *true, strict=True))
+        assert metrics["word_errors"].folds[fold] == pytest.approx(
+            edits / sum(len(text.split()) for text in found["target"]), rel=1e-5
+        )
         assert metrics["exact"].folds[fold] == pytest.approx((found["pred"] == found["target"]).mean(), abs=1e-6)
         assert found["tokens"].tolist() == [len(text) + 1 for text in found["target"]]
         loss = -found["log_prob"].sum() / found["tokens"].sum()

@@ -44,7 +44,8 @@ def test_the_notebook_runs_and_shows_the_tables_of_its_runs(work: Path) -> None:
     for shows, name in (("result", "notebook"), ("own", "notebook_own")):
         metrics = read_json(crossval(name, work / "here") / "summary.json")["metrics"]
         found = {row[0]: float(row[1]) for row in rows(tables[shows]) if row[0] in metrics}
-        assert found == pytest.approx({key: one["score"] for key, one in metrics.items()}, abs=1e-4)
+        first = list(metrics.items())[:4]
+        assert found == pytest.approx({key: one["score"] for key, one in first}, abs=1e-4)
     assert [row[0] for row in rows(tables["own.predict(wines.data[::60])"])[1:]] == ["0", "60", "120"]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ import torchvision
 
 from lightning_base.errors import UserError
 from models.cnn import CNN
+from models.fast_resnet import FastResNet, Whitening
 from models.lenet import LeNet
 from models.linear import Linear
 from models.mlp import MLP
@@ -118,3 +120,34 @@ def test_cnn_takes_images_down_to_its_number_of_halvings() -> None:
     for side in (8, 9, 32):
         assert network(torch.zeros(2, 1, side, side)).shape == (2, 10)
     assert size(CNN(1, 10, widths=(4,))) == 4 * 9 + 4 * 4 * 9 + 2 * 8 + 4 * 10 + 10
+
+
+def test_whitening_makes_the_numbers_of_patches_uncorrelated_and_of_variance_1() -> None:
+    x = F.avg_pool2d(torch.randn(50, 3, 24, 24, generator=torch.manual_seed(0)).cumsum(1), 3, 1)  # correlated
+    layer = Whitening(3, eps=0.0)
+    assert not layer.fitted
+    layer.fit(x)
+    assert layer.fitted
+    out = layer(x)
+    assert out.shape == (50, 24, 21, 21)
+    assert torch.equal(out[:, 12:], -out[:, :12])
+    covariance = np.cov(out[:, :12].permute(1, 0, 2, 3).flatten(1).numpy())
+    np.testing.assert_allclose(covariance, np.eye(12), atol=1e-3)
+    assert not [*layer.parameters()], "it is not trained"
+
+
+def test_fast_resnet_takes_images_of_any_size_and_the_datas_channels() -> None:
+    network = FastResNet(7, in_channels=1, widths=(8, 16)).eval()
+    for side in (5, 22, 33):
+        assert network(torch.zeros(2, 1, side, side)).shape == (2, 7)
+    with pytest.raises(UserError, match=r"network.widths: \[\] are no channels"):
+        FastResNet(widths=())
+
+
+def test_a_stage_halves_the_image_and_adds_its_second_convolution_to_the_first() -> None:
+    stage = FastResNet(widths=(6,)).stages[0].eval()
+    x = torch.randn(2, 24, 10, 10)
+    with torch.no_grad():
+        first = F.gelu(stage.bn1(F.max_pool2d(F.conv2d(x, stage.conv1.weight, padding=1), 2)))
+        second = F.gelu(stage.bn2(F.conv2d(first, stage.conv2.weight, padding=1)))
+        torch.testing.assert_close(stage(x), first + second)

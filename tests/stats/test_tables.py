@@ -121,11 +121,11 @@ def test_a_table_of_scores_has_room_in_forty_columns(width: int) -> None:
 @pytest.mark.parametrize(
     ("names", "first"),
     [
-        (["accuracy", "auroc", "ece", "f1", "loss", "precision", "recall"], ["accuracy", "auroc", "f1"]),
-        (["loss", "mae", "mse", "r2", "rmse"], ["r2", "rmse", "mae"]),
-        (["loss", "map", "map50"], ["map50", "map", "loss"]),
+        (["accuracy", "auroc", "ece", "f1", "loss", "precision", "recall"], ["accuracy", "auroc", "f1", "loss"]),
+        (["mae", "mse", "r2", "rmse"], ["r2", "rmse", "mae", "mse"]),
+        (["loss", "map", "map50"], ["map", "map50", "loss"]),
         (["loss", "dice"], ["dice", "loss"]),
     ],
 )
-def test_a_short_line_shows_the_metrics_that_people_ask_for(names: list[str], first: list[str]) -> None:
-    assert headline(names) == first
+def test_metrics_come_in_the_order_that_people_ask_for_them(names: list[str], first: list[str]) -> None:
+    assert headline(names)[:4] == first

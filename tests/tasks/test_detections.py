@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torchmetrics.detection import MeanAveragePrecision
 
+from lightning_base.errors import UserError
 from lightning_base.samples.batch import Boxes
 from lightning_base.tasks.detection import Detection
 from lightning_base.tasks.detections import fuse
+from lightning_base.tasks.given import demand_fits
 from tests.support.coco import judge
 
 
@@ -28,6 +31,23 @@ def random_detections(rng: np.random.Generator, n: int, k: int, classes: int) ->
     preds = torch.tensor(np.concatenate([found, score[..., None], named[..., None]], axis=2)).float()
     padding = torch.tensor(labels < 0)[..., None]
     return preds, Boxes(torch.tensor(boxes).float().masked_fill(padding, 0), torch.tensor(labels))
+
+
+def test_metrics_of_others_take_what_torchmetrics_detection_takes() -> None:
+    """Its own map_50, over batches, is ours; a dictionary's number is named, and one that is not is refused."""
+    preds, target = random_detections(np.random.default_rng(5), n=30, k=20, classes=4)
+    given = {name: MeanAveragePrecision() for name in ("map_50", "map_75")}
+    task = Detection(nn.Identity(), num_classes=4, metrics=dict(given), score="map_75")
+    metric = task.all_metrics()
+    for rows in torch.arange(30).split(7):
+        metric.update(preds[rows], Boxes(*(part[rows] for part in target)))
+    found = metric.compute()
+    assert found["map_50"].item() == pytest.approx(found["map50"].item(), abs=1e-5)
+    assert 0 < found["map_75"] < found["map50"]
+    assert task.ordered(found)[:4] == ["map_75", "map_50", "map", "map50"]
+    demand_fits(given, task.for_given, preds, target)
+    with pytest.raises(UserError, match=r"some gives several numbers, map, map_50, .* name it"):
+        demand_fits({"some": MeanAveragePrecision()}, task.for_given, preds, target)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -18,7 +18,8 @@ from lightning_base.folds.progress import FoldProgress, outcome
 from lightning_base.results import states
 from lightning_base.tools.files import last_line, write_json
 from lightning_base.tools.process import path_variables, stop, thread_variables
-from lightning_base.training.preempt import Preempted, listening, raised
+from lightning_base.training.preempt import Preempted
+from lightning_base.training.signals import listening, raised
 
 DEATHS = 3  # as often in a row may a fold's process be killed without a new checkpoint in between
 

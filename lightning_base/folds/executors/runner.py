@@ -21,8 +21,9 @@ from lightning_base.results import states
 from lightning_base.tools.process import cores
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import demand_importable
-from lightning_base.training.preempt import leave_if_raised, listening
+from lightning_base.training.preempt import leave_if_raised
 from lightning_base.training.run import Run
+from lightning_base.training.signals import listening
 
 Runner: TypeAlias = Callable[[Plan, Sequence[int], FoldProgress], None]
 
