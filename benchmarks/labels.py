@@ -7,8 +7,8 @@ of two ways, neither of which is people's own: `pairs` moves each, with the chan
 CONFUSED names; `hard` to the second most probable class of another network (models/cnn.py, cross-validated on the right
 labels from another seed), the likelier the less sure it is. Through a labels file, the configuration is cross-validated
 on these labels over three folds, `audit --labels` ranks them, and the wrong ones among the first 100, 500 and 1,000 are
-counted; so are those among as many by other scores of the same held-out probabilities. Seconds are those of `crossval` and of `audit --labels`, imports left out. benchmarks/label_rules.py tries the
-same rules on weaker and stronger models.
+counted, and among as many by other scores of the same held-out probabilities. Seconds are those of `crossval` and of
+`audit --labels`, imports left out. benchmarks/label_rules.py tries the same rules on weaker and stronger models.
 """
 
 import argparse
