@@ -73,7 +73,7 @@ def hard(truth: pd.DataFrame, predicted: pd.DataFrame, noise: float, rng: np.ran
         rng: draws which.
     """
     names = np.array(sorted(CONFUSED), dtype=object)
-    prob = predicted.set_index("id").reindex(truth["id"]).filter(like="prob_").to_numpy(dtype=float)
+    prob = predicted.set_index("id").reindex(truth["id"]).filter(like="prob_").to_numpy(dtype=float, copy=True)
     true = np.searchsorted(names.astype(str), truth["target"].to_numpy(dtype=str))
     rows = np.arange(len(truth))
     doubt = 1 - prob[rows, true] + 1e-3
@@ -98,7 +98,7 @@ def orders(table: pd.DataFrame, oof: pd.DataFrame) -> dict[str, npt.NDArray[np.i
         oof: oof.parquet, each sample once.
     """
     found, rows = oof.set_index("id").reindex(table["id"]), np.arange(len(table))
-    prob, given = found.filter(like="prob_").to_numpy(dtype=float), found["target"].to_numpy(dtype=int)
+    prob, given = found.filter(like="prob_").to_numpy(dtype=float, copy=True), found["target"].to_numpy(dtype=int)
     own = prob[rows, given]
     prob[rows, given] = -1
     scores = {"p": own, "p - the largest other": own - prob.max(axis=1), "chance": -table["chance"].to_numpy()}
