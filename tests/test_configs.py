@@ -104,6 +104,9 @@ def test_every_config_runs(name: str, run: Run, work: Path, images: Path) -> Non
     ]
     if name.startswith("cifar10"):
         options += ["--data.root", images, "--data.split.n_splits", 3]
+        if name == "cifar10_mobilenet":
+            weights = shared("../weights/mobilenet_v2-imagenet-trunk.safetensors")
+            options += ["--model.init_from", weights, "--data.per_class", 8, "--data.image_size", "[32, 32]"]
     elif name in SHARED_DATA:
         options += SHARED_DATA[name](work)
     run("crossval", *options)

@@ -35,19 +35,8 @@ FACES = {
         *("Source", "Spans", "Targets", "Texts", "answer_values", "text_values"),
     ],
     "tasks": [
-        *(
-            "AnyModule",
-            "BaseModule",
-            "Binary",
-            "Classification",
-            "Detection",
-            "Dice",
-            "Focal",
-            "GAN",
-            "LanguageModel",
-            "MultiLabel",
-        ),
-        *("Output", "Quantiles", "Regression", "Translation"),
+        *("AnyModule", "BaseModule", "Binary", "Classification", "Detection", "Dice", "Focal", "GAN", "InitFrom"),
+        *("LanguageModel", "MultiLabel", "Output", "Quantiles", "Regression", "Translation"),
     ],
     "preprocess": ["LogMel", "Preprocess", "Several", "Standardize", "TablePreprocess", "Tokenizer", "Vocabulary"],
     "splitters": [

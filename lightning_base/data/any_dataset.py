@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
@@ -16,27 +15,22 @@ from lightning_base.data.item_loader import ItemLoader
 from lightning_base.data.item_targets import Predicted, samples_of
 from lightning_base.data.items import (
     Finder,
-    Places,
     Read,
     demand_items,
     is_listed,
-    item_hash,
     parted,
     read_items,
-    same_states,
 )
 from lightning_base.data.pool import Role, Source, source_of
+from lightning_base.data.same_items import demand_same, places_of
 from lightning_base.data.their_module import Theirs, of_datamodule
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess.standardize import Normalize
 from lightning_base.samples.batch import Batch
-from lightning_base.samples.payload import View
 from lightning_base.samples.samples import Samples
 from lightning_base.samples.sampling import draws_of
 from lightning_base.tools.console import console
-
-SOME = 8  # items that are read again for each loader
 
 
 @dataclass(kw_only=True, eq=False)
@@ -283,34 +277,3 @@ class AnyDataset(BaseDataModule):
         if self.for_others or not isinstance(batch, Batch):
             return batch
         return batch._replace(x=parted(batch.x, self.targets if not is_listed(self.targets) else None)[0])
-
-
-def demand_same(items: Any, samples: Samples, target: Finder) -> None:
-    """Refuses a dataset whose items are not those that were read: some of them are read again.
-
-    Raises:
-        DataError: naming the first that is another one.
-    """
-    places = np.asarray(samples.inputs[np.arange(len(samples))])
-    if demand_items(items, "data.items") <= int(places.max()):
-        raise DataError(f"data.items: {len(items)} items, and there were {int(places.max()) + 1} when they were read")
-    some = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), SOME)).astype(np.int64))
-    kind = places_of(samples)
-    if samples.hashes is None or kind.draws or kind.changes:
-        return
-    with same_states():
-        for row in some:
-            found = item_hash(parted(items[int(places[row])], None if is_listed(target) else target)[0])
-            if found != int(samples.hashes[row]):
-                raise DataError(
-                    f"data.items: item {int(places[row])} is not what it was when it was read; folds share a dataset: "
-                    "it must give the same items each time, and training must change none"
-                )
-
-
-def places_of(samples: Samples) -> Places:
-    """What is known of the items of samples."""
-    inputs: Any = samples.inputs
-    while isinstance(inputs, View):
-        inputs = inputs.base
-    return inputs if isinstance(inputs, Places) else Places(len(samples), draws=True, changes=False)

@@ -39,10 +39,9 @@ class BaseDataModule(Loading):
     """Collecting, cleaning, splitting, fitted preprocessing, augmentation and exact loaders over any source.
 
     A subclass implements `dataset` alone; as a dataclass it only names what it needs beside the arguments here.
-    `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's), `only` (the ids that the pool is
-    restricted to, where it is an inner one), `for_others` (True where somebody else's LightningModule is
-    trained) and `fetches` (False where a configuration that may be another's is only scored) are set by whoever builds
-    the run; holdout is fold 0 of the splitter.
+    `fold` (from 0, or WHOLE), `seed` (the split's), `fold_seed` (the order's), `only` (the ids that an inner pool is
+    restricted to), `for_others` (True where somebody else's LightningModule is trained) and `fetches` (False where a
+    configuration that may be another's is scored) are set by whoever builds the run; holdout is fold 0 of the splitter.
 
     Args:
         split: any scikit-learn splitter, or one of lightning_base.splitters: ratios, columns, files, a manifest,
@@ -52,9 +51,10 @@ class BaseDataModule(Loading):
         test_size: share of the source that is sealed as the test source before anything else is done: the latest
             samples where the data has a time, whole groups where it has groups, else stratified by class.
         test_seed: draws the sealed share; its own, so that another experiment seed cannot move samples out of it.
+        per_class: samples of each class in the pool, drawn from test_seed.
         inner_val: share of each fold's training part that validation during training sees in place of the held-out
-            samples, so that what stops training early or picks a checkpoint is not what scores it; taken by time, by
-            group or at random as `test_size` is. Preprocessing is then fitted without it.
+            samples, so that what stops training or picks a checkpoint does not score it; taken as `test_size` is.
+            Preprocessing is fitted without it.
         fetch: what `prepare` downloads or unpacks first.
         labels: a CSV or Parquet file with columns id and target (a class name) that corrects targets in the pool. What
             is sealed is drawn from the uncorrected ones, and keeps them, so that corrections change no test score, and
@@ -79,6 +79,7 @@ class BaseDataModule(Loading):
     split: Splitter | TableSplitter | None = None
     test_size: float | None = None
     test_seed: int = 0
+    per_class: int | None = None
     inner_val: float | None = None
     fetch: Sequence[Resource] = ()
     labels: str | None = None
@@ -95,7 +96,7 @@ class BaseDataModule(Loading):
         super().__init__()
         demand_choices(self, "data", but=self.unchecked)
         demand_splitter(self.split)
-        sizes = {"batch_size": self.batch_size, "eval_batch_size": self.eval_batch_size}
+        sizes = {"batch_size": self.batch_size, "eval_batch_size": self.eval_batch_size, "per_class": self.per_class}
         demand_sizes(sizes, {"test_size": self.test_size, "inner_val": self.inner_val}, self.test_seed, self.workers)
         self.fold = self.seed = self.fold_seed = 0
         self.only: frozenset[str] | None = None
@@ -199,7 +200,7 @@ class BaseDataModule(Loading):
         return None
 
     def _division(self) -> Division:
-        return Division(self.split, self.test_size, self.test_seed, self.seed, self.only)
+        return Division(self.split, self.test_size, self.test_seed, self.seed, self.only, self.per_class)
 
     def samples(self, source: Source) -> Samples:
         """The samples of a source, cleaned: "pool" without those that are sealed, "test" or "predict".
@@ -340,7 +341,7 @@ class BaseDataModule(Loading):
     def _seen(self) -> dict[str, Tensor]:
         """Hashes of the samples that train, and of those that validation in training sees in their place."""
         fold = self.folds.whole if self.fold == WHOLE else self.folds.folds[self.fold]
-        return TrainedOn.samples(self.samples("pool"), fold.train)
+        return TrainedOn.samples(self.samples("pool"), fold.train, self.inherited)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes a checkpoint's preprocessing and classes; refuses the checkpoint of another split, fold or content.

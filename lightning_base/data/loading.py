@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning_base.augment import Augmentation, Context, Of, augment
 from lightning_base.data.pool import Role
 from lightning_base.data.steps import total_steps
+from lightning_base.data.trained import TrainedOn
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess.base import Preprocess
@@ -23,6 +24,7 @@ class Loading(LightningDataModule, ABC):
     Attributes:
         inner_val: share of the training role that validation during training sees; None for the held-out samples.
         predict_role: the role that Lightning's predict reads.
+        inherited: what the weights were trained on that a run begins with.
         for_others: whether batches are for a LightningModule of somebody else's, which gets pairs (x, y).
     """
 
@@ -30,6 +32,7 @@ class Loading(LightningDataModule, ABC):
     augment: Sequence[Augmentation]
     inner_val: float | None
     predict_role: Role
+    inherited: TrainedOn | None = None
     for_others: bool
     _total: tuple[Trainer, int] | None = None  # whose steps were counted, and how many they are
     _ahead: int = 0  # steps that are taken before that of the batch in hand

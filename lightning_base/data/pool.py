@@ -25,7 +25,7 @@ Source: TypeAlias = Literal["pool", "test", "predict"]
 Role: TypeAlias = Literal["train", "inner", "val", "test", "predict"]
 Value = TypeVar("Value")
 # settings that folds depend on and reading does not, and those that neither does: such runs share what is read
-DIVIDING = ("split", "test_size", "test_seed")
+DIVIDING = ("split", "test_size", "test_seed", "per_class")
 NEITHER = ("inner_val", "augment", "sampling", "batch_size", "eval_batch_size", "drop_last", "workers")
 SOURCES, POOLS = 4, 16  # kept at a time: a search may try other data, and has a pool per outer fold
 
@@ -121,6 +121,7 @@ class Division:
         test_seed: what the sealed share is drawn from.
         seed: what the folds are drawn from.
         only: ids that the pool is restricted to, where it is that of an inner cross-validation; None for all.
+        per_class: so many samples of each class are the pool; None for all.
     """
 
     splitter: Splitter | TableSplitter | None = None
@@ -128,6 +129,7 @@ class Division:
     test_seed: int = 0
     seed: int = 0
     only: frozenset[str] | None = None
+    per_class: int | None = None
 
     @property
     def seals(self) -> bool:
@@ -204,8 +206,10 @@ class Pool:
         return self.samples("test").fingerprint if self.division.seals and self.division.only is None else None
 
     def _within(self, pool: Samples) -> Samples:
-        """The pool, without the samples that an outer fold holds out where this is its inner cross-validation."""
-        only = self.division.only
+        """The pool: so many of each class, none that an outer fold holds out where it is its inner cross-validation."""
+        only, most = self.division.only, self.division.per_class
+        if most is not None:
+            pool = pool.take(of_each_class(pool, most, self.division.test_seed))
         if only is None:
             return pool
         rows = np.flatnonzero(pool.table["id"].isin(only))
@@ -226,6 +230,26 @@ class Pool:
         sealed = self.samples("test").table["id"].to_numpy(dtype=object) if self.division.seals else None
         fingerprint = pool.fingerprint if isinstance(splitter, TableSplitter) else ""  # no others look at it
         return make_split(pool.table, splitter, self.division.seed, fingerprint, sealed, pool.classes)
+
+
+def of_each_class(pool: Samples, most: int, seed: int) -> Rows:
+    """The rows of so many samples of each class, drawn from a seed by ids: whatever the order of rows is.
+
+    Raises:
+        ConfigError: for samples without classes, or a class that has fewer.
+    """
+    if pool.kind != "class" or pool.target is None:
+        raise ConfigError(f"data.per_class: {pool.origin} has no classes to take {most} samples of; leave it out")
+    order = np.argsort(pool.table["id"].to_numpy(dtype=object), kind="stable")
+    taken = []
+    for number, name in enumerate(pool.classes):
+        rows = order[pool.target[order] == number]
+        if len(rows) < most:
+            raise ConfigError(
+                f"data.per_class: class {name!r} has {len(rows)} samples, fewer than {most}; give {len(rows)}"
+            )
+        taken.append(np.random.default_rng([seed, number]).permutation(rows)[:most])
+    return np.sort(np.concatenate(taken))
 
 
 class Pools:

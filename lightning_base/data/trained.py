@@ -72,9 +72,11 @@ class TrainedOn:
         )
 
     @staticmethod
-    def samples(pool: Samples, rows: Rows) -> dict[str, torch.Tensor]:
-        """The sorted hashes of these samples, for `state`."""
+    def samples(pool: Samples, rows: Rows, before: "TrainedOn | None" = None) -> dict[str, torch.Tensor]:
+        """The sorted hashes of these samples, for `state`, and of those that the first weights were trained on."""
         hashes = {"ids": pool.keys[rows], "content": pool.content[rows].view(np.int64)}
+        if before is not None:
+            hashes = {key: np.union1d(values, getattr(before, key)) for key, values in hashes.items()}
         return {key: torch.from_numpy(np.sort(values)) for key, values in hashes.items()}
 
     def demand_split(self, split: Split, fold: int, pool: Samples) -> None:

@@ -26,7 +26,19 @@ from lightning_base.tools.process import is_main
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.objects import demand_identified, lacking
 from lightning_base.training.own_code import OWN_CODE, changed_code
-from lightning_base.training.settings import BEGIN_ANEW, DATA, FREE_KEYS, MEND, SPLIT_KEY, flatten, is_place, read_saved
+from lightning_base.training.settings import (
+    BEGIN_ANEW,
+    DATA,
+    FREE_KEYS,
+    INITIAL,
+    INITIAL_PLACE,
+    MEND,
+    SPLIT_KEY,
+    flatten,
+    is_place,
+    read_saved,
+)
+from lightning_base.training.sources import BESIDE
 
 TEST, EPOCHS = "test.json", "trainer.max_epochs"
 CODE, OBJECTS = "code.", "objects."  # what stands before the changes that are no configuration key
@@ -153,6 +165,8 @@ def refuse_changed(directory: Path, changed: Mapping[str, tuple[Any, Any]]) -> N
     was, now = changed[key]
     if key.startswith(CODE):
         what = f"{now} has changed since it was begun"
+    elif key in (INITIAL, f"{OBJECTS}init_from"):
+        what = "the weights that model.init_from names are others than it was begun with"
     elif key.startswith(OBJECTS):
         what = f"the function {key.split('.')[1]}, or a value that it takes with it, has changed"
     else:
@@ -272,6 +286,12 @@ def changes(path: Path, experiment: Experiment) -> dict[str, tuple[Any, Any]]:
     found = {key: (theirs.get(key), ours.get(key)) for key in keys if theirs.get(key) != ours.get(key)}
     if experiment.objects is not None and lacking(experiment.objects.identity, "source"):
         found["objects"] = ("unknown", "unknown")
+    beside = path.parent / BESIDE
+    weights = read_json(beside).get("weights") if beside.is_file() else None, experiment.initial_weights
+    if weights[0] != weights[1]:
+        found[INITIAL] = weights
+    elif weights[0] is not None:  # the same ones may stand elsewhere
+        found = {key: values for key, values in found.items() if key not in INITIAL_PLACE}
     code = changed_code(path.parent, config)
     return found | {f"{CODE}{name}": (None, shown(file)) for name, file in code.items()}
 

@@ -27,6 +27,7 @@ from lightning_base.tools.locks import claiming, is_held
 from lightning_base.tools.process import is_main
 from lightning_base.training.board import Board
 from lightning_base.training.experiment import Experiment
+from lightning_base.training.initial import check_folds
 from lightning_base.training.preflight import demand_batches, preflight
 from lightning_base.training.run import Run, build, describe
 
@@ -63,6 +64,7 @@ def crossval(
     if first.trainer.fast_dev_run:  # type: ignore[attr-defined]
         return dry_run(plan, chosen)
     demand_batches(first, chosen)
+    check_folds(first, chosen)
     train = checked_runner(execution, experiment, first, refitting)
     if is_main():
         runs = [plan.fold_directory(fold) for fold in range(plan.k)] + [plan.directory / "refit"]

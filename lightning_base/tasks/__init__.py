@@ -1,5 +1,6 @@
 """Tasks: what trains a network. Loss, predictions, metrics, penalties, optimizer."""
 
+from lightning_base.finetune.given import InitFrom
 from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.binary import Binary
@@ -23,6 +24,7 @@ __all__ = [
     "Detection",
     "Dice",
     "Focal",
+    "InitFrom",
     "LanguageModel",
     "MultiLabel",
     "Output",

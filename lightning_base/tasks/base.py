@@ -15,19 +15,24 @@ from lightning_base.data.steps import total_steps
 from lightning_base.distributed.strategies import clip_norm, data_ranks, forget, shard, total
 from lightning_base.distributed.tpu import OnHost, on_tpu
 from lightning_base.errors import ConfigError
+from lightning_base.finetune.frozen import Freezing
+from lightning_base.finetune.given import InitFrom, as_init_from
+from lightning_base.finetune.rates import demand_scale, groups, scaled
+from lightning_base.finetune.schemes import Scheme, demand_scheme
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.tasks.fitted import fit_layers
 from lightning_base.tasks.given import by_name
+from lightning_base.tasks.layered import Layered
 from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.network import in_channels_last
-from lightning_base.tasks.predictor import Output, Predictor
+from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
 from lightning_base.tasks.several_steps import all_but_last
 
 
-class BaseModule(Predictor):
+class BaseModule(Layered):
     """A task: wraps any fitting network and trains it.
 
     A subclass implements `step` and `forward`, and names its metrics. The L1 and L2 penalties are *coupled*: the
@@ -47,6 +52,15 @@ class BaseModule(Predictor):
         compile: let torch.compile make the network's code, for the shapes that its batches have.
         metrics: of torchmetrics, scored beside the task's own where predictions are a tensor; by name, or a list, whose
             names are the classes': MulticlassCohenKappa is cohen_kappa.
+        init: what draws the first weights of linear and convolutional layers, from the fold's seed, and makes their
+            biases zero; by default they are as torch makes them.
+        init_from: weights to begin with: the path of a file, a run or a cross-validation, or an `InitFrom`. Refused
+            where they have learned from held-out samples.
+        freeze: layers that do not learn, by name or pattern: they have no gradient, decay or penalty, and are in
+            evaluation mode, so that batch norm keeps its statistics.
+        unfreeze: by epoch, from 1 on, frozen layers that learn from its beginning on.
+        lr_scale: by layer, name or pattern, the factor on the learning rate; or one factor for each layer before the
+            last, multiplied up.
         score: the metric that is shown first, monitored and compared, of the task's own or those given; by default the
             first of the task's `order`.
         score_mode: whether its largest or its smallest value is best, of a metric that does not say so.
@@ -81,6 +95,11 @@ class BaseModule(Predictor):
         channels_last: bool = False,
         compile: bool = False,
         metrics: dict[str, Metric] | list[Metric] | None = None,
+        init: Scheme | None = None,
+        init_from: str | InitFrom | None = None,
+        freeze: str | list[str] | None = None,
+        unfreeze: dict[int, str | list[str]] | None = None,
+        lr_scale: float | dict[str, float] | None = None,
         score: str | None = None,
         score_mode: Mode | None = None,
         steps_per_execution: int | None = None,
@@ -101,10 +120,13 @@ class BaseModule(Predictor):
                 f"model.steps_per_execution: {steps_per_execution} is below 1; give a number of steps, or null"
             )
         self.steps_per_execution = steps_per_execution
-        self.head = head
+        self.head, self.adapted = head, list[str]()
         self.sizes: dict[str, int] = {}
-        self.adapted: list[str] = []
         self.given_metrics = by_name(metrics or {})
+        demand_scheme(init)
+        demand_scale(lr_scale)
+        self.init, self.init_from = init, as_init_from(init_from)
+        self.freezing, self.lr_scale = Freezing(freeze, unfreeze), lr_scale
         self.score, self.score_mode = score, score_mode
         self.scores = nn.ModuleDict()
         self.rate: float | None = None
@@ -119,7 +141,9 @@ class BaseModule(Predictor):
 
     def penalty(self) -> Tensor:
         """l1·Σ|w| + l2/2·Σw² over the penalised weights, a scalar ()."""
-        weights = [p for p in self.network.parameters() if p.requires_grad and (self.penalize_all or p.ndim > 1)]
+        frozen = self.freezing.names(self.network, self.freezing.epoch)
+        named = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad and name not in frozen]
+        weights = [p for _, p in named if self.penalize_all or p.ndim > 1]
         total = torch.zeros((), device=self.device)
         if self.l1:
             total = total + self.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
@@ -134,6 +158,8 @@ class BaseModule(Predictor):
             self.use(data)
             if stage == "fit":
                 self.fit_layers(data)
+        if stage == "fit":
+            self._freeze(0)
         if self.channels_last:
             in_channels_last(self.network)  # lazy layers have their weights by now
         group = data_ranks(self._trainer).group
@@ -310,10 +336,13 @@ class BaseModule(Predictor):
         Raises:
             UserError: for a rate or another number that is none, or a scheduler that does not say what it follows.
         """
-        optimizer = self.make_optimizer(self.parameters())
+        scale = self.lr_scale
+        optimizer = self.make_optimizer(self.parameters() if scale is None else groups(self, self.network, scale))
         for group in optimizer.param_groups if self.rate is not None else ():
             group["lr"] = self.rate
         demand_numbers(optimizer)
+        if scale is not None:
+            optimizer = scaled(optimizer)
         if self.make_scheduler is None:
             return optimizer
         every: int | None = None if self._trainer is None else self.trainer.check_val_every_n_epoch
@@ -327,5 +356,5 @@ def kept(values: Tensor) -> Tensor:
 
 
 def _on_host(values: Nested, rows: slice) -> Any:
-    """These rows on the CPU: there what differs in shape needs no program compiled anew."""
+    # there what differs in shape needs no program compiled anew
     return None if values is None else mapped(values, lambda tensor: tensor.cpu()[rows])

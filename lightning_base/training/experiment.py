@@ -18,15 +18,17 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.pool import Pools
 from lightning_base.errors import ConfigError, UserError
+from lightning_base.finetune.given import InitFrom, as_init_from
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tools.files import write_text
+from lightning_base.tools.files import write_json, write_text
 from lightning_base.training.config_errors import explain
 from lightning_base.training.limits import CHECKED, demand_end, demand_sensible
 from lightning_base.training.objects import Objects
 from lightning_base.training.own_code import write_own_code
 from lightning_base.training.search_space import Search, Values, shown
-from lightning_base.training.settings import identity, predicting
+from lightning_base.training.settings import INITIAL, identity, predicting
 from lightning_base.training.sizes import Sizes, adapt, given_outputs, named, no_weights, put_in, specs
+from lightning_base.training.sources import BESIDE, sums_of
 from lightning_base.training.taken import demand_taken
 
 SHARED_KEYS = ("name", "seed_everything", "audit", "trainer", "model", "data", "search")
@@ -143,7 +145,18 @@ class Experiment:
     @cached_property
     def identity(self) -> str:
         """SHA-256 over all settings that its results depend on; see `settings.identity`."""
-        return identity(self.dump())
+        return identity({**self.dump(), INITIAL: self.initial_weights})
+
+    @cached_property
+    def initial_weights(self) -> str | None:
+        """What tells the weights of `model.init_from` from others; None without, and where a function makes the task.
+
+        Raises:
+            UserError: where they are not there.
+        """
+        model = self.dump().get("model")
+        given = model.get("init_args", {}).get("init_from") if isinstance(model, dict) else None
+        return sums_of(InitFrom(**given) if isinstance(given, dict) else as_init_from(given))
 
     @cached_property
     def predicting(self) -> dict[str, Any]:
@@ -222,6 +235,8 @@ class Experiment:
         """Writes the configuration as YAML that `--config` takes, and beside it what tells own code that changes."""
         content = self.dump()
         write_own_code(path.parent, content)
+        if self.initial_weights is not None:
+            write_json(path.parent / BESIDE, {"weights": self.initial_weights})
         write_text(path, yaml.safe_dump(content, sort_keys=False))
 
 

@@ -29,6 +29,7 @@ OF_TASK = (
     *("training_step", "backward", "optimizer_step", "optimizer_zero_grad", "lr_scheduler_step", "on_train_batch_end"),
     *AT_STEPS,
 )
+SHIPPED = ("lightning.", "pytorch_lightning.", "lightning_base.")
 # these look on, or count calls as Lightning does
 OURS = (Acquaintance, EpochSeed, ExactResume, LastCheckpoint, Preemption, TimedCheckpoint, Told, Watch)
 
@@ -57,6 +58,8 @@ def reasons(run: Run) -> Iterator[str]:
         yield "trainer.limit_train_batches"
     if trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch is None:
         yield "trainer.val_check_interval"
+    if task.lr_scale is not None:
+        yield "model.lr_scale, which acts at the optimizer's step"
     if not task.automatic_optimization:
         yield f"{type(task).__name__} takes its steps itself"
     for hook in OF_TASK:
@@ -79,4 +82,6 @@ def acts_at_steps(callback: Any) -> bool:
         return bool(callback._every_n_train_steps) or callback._train_time_interval is not None
     if type(callback) is LearningRateMonitor:
         return callback.logging_interval != "epoch"
+    if type(callback).__module__.startswith(SHIPPED):
+        return True  # averages, pruning, other accumulations: some act without a hook of a step
     return any(is_overridden(hook, callback, parent=Callback) for hook in AT_STEPS)

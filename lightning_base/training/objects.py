@@ -17,6 +17,7 @@ from lightning_base.tools.imports import place
 from lightning_base.training.contents import Unidentified
 from lightning_base.training.identity import address, identify
 from lightning_base.training.seeds import derive_seed, seed_all
+from lightning_base.training.sources import sums_of
 
 Settings: TypeAlias = Mapping[str, Any]
 LAZY = (UninitializedParameter, UninitializedBuffer)
@@ -117,6 +118,8 @@ def identity_of(objects: Objects, seed: int) -> dict[str, Any]:
         demand_new(first, objects.make_task(), "task", "the same network")
         weights = {key: value for key, value in first.state_dict().items() if not isinstance(value, LAZY)}
         found["weights"] = identify(weights)
+        if first.init_from is not None:
+            found["init_from"] = sums_of(first.init_from)
     demand_new(objects.make_data(), objects.make_data(), "data", "the same data module")
     if callable(objects.trainer):  # of objects that are given each run gets copies
         demand_new(objects.make_trainer(), objects.make_trainer(), "trainer", "the same object")

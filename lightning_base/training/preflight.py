@@ -32,6 +32,7 @@ from lightning_base.tools.console import console
 from lightning_base.tools.imports import fault, naming_faults
 from lightning_base.training.averaging import demand_averages
 from lightning_base.training.callbacks import follow_score
+from lightning_base.training.initial import check as check_initial
 from lightning_base.training.limits import demand_sensible, takes_all
 from lightning_base.training.run import Run
 from lightning_base.training.seeds import derive_seed
@@ -75,6 +76,7 @@ def preflight(run: Run) -> None:
     demand_training(run)
     demand_vocabulary(run)
     _try(run)
+    check_initial(run)
     try_augmentations(data)
     try_first_step(data, run.trainer, run.model.check)
     try:

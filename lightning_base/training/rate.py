@@ -11,6 +11,7 @@ from lightning.pytorch.tuner.tuning import Tuner
 from lightning_base.errors import ConfigError
 from lightning_base.tools.console import console
 from lightning_base.tools.files import read_json, write_json
+from lightning_base.training.initial import begin
 from lightning_base.training.preflight import preflight
 from lightning_base.training.rank_state import rng_state, set_rng_state
 from lightning_base.training.run import Run, build
@@ -55,6 +56,7 @@ def search(run: Run, finder: LearningRateFinder) -> dict[str, Any]:
     other.datamodule.augment = [op for op in other.datamodule.augment if not op.paced]  # … as these would
     try:
         preflight(other)  # lazy layers take their width from it
+        begin(other, told=False)
         with redirect_stderr(io.StringIO()):  # tqdm's own bar
             found: Any = Tuner(other.trainer).lr_find(
                 other.model,

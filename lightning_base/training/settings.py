@@ -24,13 +24,13 @@ FREE_KEYS = (
 DATA = "data.init_args."  # what stands before an option of the data module in a saved configuration
 SPLIT_KEY = f"{DATA}split"
 MODEL = "model.init_args."
+# of a task: they make weights, or make it fast
 LEARNING = (
-    "optimizer",
-    "scheduler",
-    "compile",
-    "channels_last",
-    "steps_per_execution",
-)  # of a task: they make weights, or make it fast
+    *("optimizer", "scheduler", "compile", "channels_last"),
+    *("steps_per_execution", "init", "init_from", "freeze", "unfreeze", "lr_scale"),
+)
+# where a run's first weights stand; which they are a hash tells
+INITIAL, INITIAL_PLACE = "initial_weights", (f"{MODEL}init_from", f"{MODEL}init_from.path")
 # of data modules: how samples are got at; which ones a fold has is told by its hash
 REACHING = ("fetch", "labels", "predict", "pack", "download", "cache", "max_cache_size", "ids", "group")
 TIMING = ("time", "time_end", "role", "split_columns", "known_after")
@@ -138,7 +138,7 @@ def identity(config: Mapping[str, Any]) -> str:
         key: value
         for key, value in flat.items()
         if value is not None
-        and key not in FREE_KEYS
+        and key not in (*FREE_KEYS, *INITIAL_PLACE)
         and not key.startswith(SPLIT_KEY)
         and not (key.startswith(DATA) and key.removeprefix(DATA).partition(".")[0] in read)
         and not (key.startswith("objects.") and key.endswith((".call", ".unknown")))

@@ -16,6 +16,7 @@ from lightning_base.training.checkpoint import drop_earlier, told_sum
 from lightning_base.training.counted import scored_steps, trained_samples
 from lightning_base.training.evaluate import Predictions, details, frame, predict, scores, trivial_scores
 from lightning_base.training.grouping import steps_per_call
+from lightning_base.training.initial import begin
 from lightning_base.training.kept import settle, take
 from lightning_base.training.rate import find_rate
 from lightning_base.training.run import Run
@@ -69,6 +70,7 @@ def learn(run: Run, checkpoint: Path | None = None) -> int:
         UserError: where the loss is no number, or nothing was trained.
     """
     find_rate(run, checkpoint is not None)
+    begin(run, checkpoint)
     run.datamodule.together = steps_per_call(run)
     try:
         run.trainer.fit(

@@ -13,15 +13,15 @@ from lightning_base.errors import ArtefactError, CheckpointError, ConfigError, U
 from lightning_base.folds.directory import changes, demand_same_code
 from lightning_base.results import states
 from lightning_base.results.finished import demand_finished, own_results
-from lightning_base.results.fold_result import RESULT, is_done, scored_checkpoint
+from lightning_base.results.fold_result import is_done
 from lightning_base.results.summary import SUMMARY, read_summary
 from lightning_base.splitters.manifest import read_manifest
-from lightning_base.tools.files import read_json
 from lightning_base.tools.locks import is_held
 from lightning_base.tools.process import is_main
-from lightning_base.training.checkpoint import damage, told_sum
+from lightning_base.training.checkpoint import damage
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.resume import STAMP
+from lightning_base.training.sources import own_checkpoint
 from lightning_base.verbs.words import saved_config
 
 LOCK = ".lock"  # of a fit's folder, held while it is trained
@@ -97,22 +97,6 @@ def members_of(path: Path | None, verb: str) -> tuple[list[Path], Path]:
     summary = read_summary(path)
     own_results(path, summary)
     return [own_checkpoint(path / f"fold_{fold}") for fold in range(summary.k)], path
-
-
-def own_checkpoint(directory: Path) -> Path:
-    """The checkpoint of a run whose weights were scored, as its result tells it.
-
-    Raises:
-        ArtefactError: where it is another file than the result was written with.
-    """
-    path = scored_checkpoint(directory)
-    told = read_json(directory / RESULT).get("checkpoint_sum") if is_done(directory) else None
-    if told and path.is_file() and told_sum(path) != told:
-        raise ArtefactError(
-            f"{path}: it is not the checkpoint that {RESULT} in {directory} was written with; put it back, or delete "
-            f"{directory} and train it again"
-        )
-    return path
 
 
 def demand_fold_of_folder(checkpoint: Path, fold: int) -> None:

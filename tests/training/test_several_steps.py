@@ -31,6 +31,8 @@ COSINE = {"model.scheduler": {"class_path": "torch.optim.lr_scheduler.CosineAnne
 CLIP = {"trainer.gradient_clip_val": 0.5}
 BY_VALUE = {"trainer.gradient_clip_val": 0.01, "trainer.gradient_clip_algorithm": "value"}
 
+PARTS = {"model.freeze": ["stages"], "model.unfreeze": {1: ["stages"]}, **CYCLE}
+
 
 def trained(name: str, steps: int | None, **more: Any) -> Path:
     """Fold 0 of digits, in its folder."""
@@ -49,8 +51,8 @@ def assert_equal(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {**CYCLE, **CLIP}, {**COSINE, **BY_VALUE}, {"data.drop_last": True, "model.l2": 0.01}],
-    ids=["plain", "step schedule and clipping", "epoch schedule and clipping", "penalty"],
+    [{}, {**CYCLE, **CLIP}, {**COSINE, **BY_VALUE}, {"data.drop_last": True, "model.l2": 0.01}, PARTS],
+    ids=["plain", "step schedule and clipping", "epoch schedule and clipping", "penalty", "parts"],
 )
 def test_sixteen_at_once_are_sixteen_one_after_another(work: Path, options: dict[str, Any]) -> None:
     """With dropout and Adam; rows of the log, 4 steps apart, fall inside of calls."""
@@ -79,6 +81,7 @@ def opened(overrides: dict[str, Any]) -> Experiment:
     [
         ({"trainer.accumulate_grad_batches": 2}, "accumulate_grad_batches"),
         ({"trainer.max_steps": 7}, "max_steps"),
+        ({"model.lr_scale": {"head": 2.0}}, "lr_scale"),
         ({"trainer.limit_train_batches": 3}, "limit_train_batches"),
         ({"trainer.val_check_interval": 0.5}, "val_check_interval"),
         ({"trainer.precision": "bf16-mixed"}, "precision"),

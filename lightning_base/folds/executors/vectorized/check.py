@@ -76,6 +76,9 @@ def _reasons(run: Run) -> Iterator[str]:
         for hook in hooks:
             if getattr(type(one), hook, None) is not getattr(base, hook, None):
                 yield f"{type(one).__name__}.{hook} is Lightning's hook for one fold"
+    for key, given in (("freeze", bool(task.freezing)), ("lr_scale", task.lr_scale is not None)):
+        if given:
+            yield f"model.{key}: all layers of a stack learn alike"
     optimizer = task.make_optimizer(task.parameters())
     if type(optimizer) not in ELEMENTWISE:
         yield f"model.optimizer: {type(optimizer).__name__} is none of {', '.join(o.__name__ for o in ELEMENTWISE)}"

@@ -23,6 +23,7 @@ from lightning_base.results.states import note_failure, note_success
 from lightning_base.stats.digits import number
 from lightning_base.tasks.losses import diverged
 from lightning_base.tasks.schedules import StepSchedule
+from lightning_base.training import initial
 from lightning_base.training.board import Seen
 from lightning_base.training.checkpoint import RESUME, write
 from lightning_base.training.counted import trained_samples
@@ -117,6 +118,7 @@ def _train(plan: Plan, folds: Sequence[int], progress: FoldProgress) -> None:
 def _open(plan: Plan, fold: int) -> Run:
     run = build(plan.experiment, fold, plan.fold_directory(fold), quiet=True)
     preflight(run)
+    initial.begin(run)
     return begin(run)
 
 
