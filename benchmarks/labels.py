@@ -7,8 +7,8 @@ of two ways, neither of which is people's own: `pairs` moves each, with the chan
 CONFUSED names; `hard` to the second most probable class of another network (models/cnn.py, cross-validated on the right
 labels from another seed), the likelier the less sure it is. Through a labels file, the configuration is cross-validated
 on these labels over three folds, `audit --labels` ranks them, and the wrong ones among the first 100, 500 and 1,000 are
-counted. Seconds are those of `crossval` and of `audit --labels`, imports left out. benchmarks/label_rules.py tries the
-same rules on weaker and stronger models.
+counted, and among as many by other scores of the same held-out probabilities. Seconds are those of `crossval` and of
+`audit --labels`, imports left out. benchmarks/label_rules.py tries the same rules on weaker and stronger models.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.cli.entry import main as command
@@ -72,7 +73,7 @@ def hard(truth: pd.DataFrame, predicted: pd.DataFrame, noise: float, rng: np.ran
         rng: draws which.
     """
     names = np.array(sorted(CONFUSED), dtype=object)
-    prob = predicted.set_index("id").reindex(truth["id"]).filter(like="prob_").to_numpy(dtype=float)
+    prob = predicted.set_index("id").reindex(truth["id"]).filter(like="prob_").to_numpy(dtype=float, copy=True)
     true = np.searchsorted(names.astype(str), truth["target"].to_numpy(dtype=str))
     rows = np.arange(len(truth))
     doubt = 1 - prob[rows, true] + 1e-3
@@ -87,6 +88,21 @@ def run(*arguments: object) -> float:
     began = time.perf_counter()
     assert command([str(argument) for argument in arguments]) == 0
     return time.perf_counter() - began
+
+
+def orders(table: pd.DataFrame, oof: pd.DataFrame) -> dict[str, npt.NDArray[np.int64]]:
+    """Rows of the audit's table (N,), the most suspicious first, by its own rank and by other scores.
+
+    Args:
+        table: label_issues.parquet.
+        oof: oof.parquet, each sample once.
+    """
+    found, rows = oof.set_index("id").reindex(table["id"]), np.arange(len(table))
+    prob, given = found.filter(like="prob_").to_numpy(dtype=float, copy=True), found["target"].to_numpy(dtype=int)
+    own = prob[rows, given]
+    prob[rows, given] = -1
+    scores = {"p": own, "p - the largest other": own - prob.max(axis=1), "chance": -table["chance"].to_numpy()}
+    return {"audit --labels": rows} | {name: np.lexsort([own, score]) for name, score in scores.items()}
 
 
 def main(root: Path, kind: str, noise: float, config: Path, n: int, seed: int) -> None:
@@ -111,16 +127,18 @@ def main(root: Path, kind: str, noise: float, config: Path, n: int, seed: int) -
         audited = run("audit", "--labels", directory)
         table = pd.read_parquet(directory / "label_issues.parquet")
         corrected = pd.read_csv(directory / "labels.csv")
+        ranks = orders(table, pd.read_parquet(directory / "oof.parquet"))
     true = truth.set_index("id")["target"]
     wrong = (table["given"] != true.reindex(table["id"]).to_numpy()).to_numpy()
     issues = table["issue"].to_numpy()
     right = (corrected["target"] == true.reindex(corrected["id"]).to_numpy()).mean()
     print(f"{config.stem}, {kind}: {len(table)} images, crossval {trained:.0f} s, audit --labels {audited:.0f} s")
     print(f"wrong labels: {wrong.mean():.1%} of all, {wrong[issues].mean():.1%} of {issues.sum()} suspects")
-    for top in sorted({min(top, len(wrong)) for top in FIRST}):
-        first = wrong[:top]
-        low, high = proportion_interval(int(first.sum()), len(first))
-        print(f"first {len(first)}: {first.mean():.1%} wrong (95 % interval {low:.1%} … {high:.1%})")
+    for name, order in ranks.items():
+        for top in sorted({min(top, len(wrong)) for top in FIRST}):
+            first = wrong[order[:top]]
+            low, high = proportion_interval(int(first.sum()), len(first))
+            print(f"by {name}: first {len(first)}: {first.mean():.1%} wrong (95 % interval {low:.1%} … {high:.1%})")
     print(f"right labels: {1 - wrong.mean():.1%} before, {right:.1%} with labels.csv taken unseen")
     every = (table["suggested"].where(table["issue"], table["given"]) == true.reindex(table["id"]).to_numpy()).mean()
     print(f"(with the suggested class of every suspect {every:.1%})")

@@ -28,7 +28,7 @@ class Of(Augmentation):
                 "are; leave it out"
             )
         self.name, self.op = name, op
-        self.stage, self.mixes = op.stage, op.mixes  # type: ignore[misc]
+        self.stage, self.mixes, self.paced = op.stage, op.mixes, op.paced  # type: ignore[misc]
 
     def apply(self, batch: Batch, draw: Draw, context: Context) -> Batch:
         """The batch with the op applied to the input of that name."""

@@ -52,6 +52,8 @@ def search(run: Run, finder: LearningRateFinder) -> dict[str, Any]:
     other = build(run.experiment.with_(ENDLESS), run.fold, run.directory, quiet=True, training=False)
     other.trainer.callbacks = []  # type: ignore[attr-defined]
     other.model.may_diverge = True
+    other.model.make_scheduler = None  # the search leads the rate; one over all steps would ask for a last one
+    other.datamodule.augment = [op for op in other.datamodule.augment if not op.paced]  # … as these would
     try:
         preflight(other)  # lazy layers take their width from it
         begin(other, told=False)

@@ -1,20 +1,25 @@
 """Two inputs per sample, an image and a table's row, by data and a network of a user's own."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.model_selection import KFold
 from torch import Tensor
 
+import lightning_base as lb
+from lightning_base.augment import Of, Shrink
 from lightning_base.data import Several
 from lightning_base.data.trained import TrainedOn
 from lightning_base.errors import DataError
 from lightning_base.results.summary import read_summary
 from lightning_base.results.tables import read_table
-from tests.any_task.image_with_table import Halves
+from lightning_base.tasks import Classification
+from tests.any_task.image_with_table import Halves, TwoInputs
 from tests.any_task.journey import Journey, config, first_run
 from tests.support.forks import Forks
 
@@ -93,6 +98,25 @@ def test_an_augmentation_of_one_input_leaves_the_other(journey: Journey) -> None
     flipped = (image != other.x["image"]).flatten(1).any(dim=1)
     assert 0 < flipped.sum() < len(image)
     assert torch.equal(other.x["image"][flipped], image.flip(-1)[flipped])
+
+
+def test_an_image_beside_a_table_is_smaller_in_its_share_of_the_training(work: Path) -> None:
+    seen: list[tuple[bool, int, int]] = []
+
+    class Watched(TwoInputs):
+        def forward(self, image: Tensor, table: Tensor) -> Tensor:
+            seen.append((self.training, *image.shape[-2:]))
+            return super().forward(F.interpolate(image, (8, 4)), table)
+
+    lb.crossval(
+        task=lambda: Classification(Watched(), steps_per_execution=1),
+        data=lambda: Halves(batch_size=50, augment=[Of("image", Shrink(3, until=0.4))], split=KFold(2)),
+        trainer={"accelerator": "cpu", "max_epochs": 2},
+        folds=[0],
+        name="smaller",
+    )
+    sizes = [size for training, *size in seen if training]
+    assert sizes == [[3, 3]] * 4 + [[8, 4]] * 4  # 8 steps, of which those before 0.4 · 8 are small
 
 
 def test_predicting_with_another_shape_or_other_inputs_is_refused_by_name(journey: Journey) -> None:

@@ -310,6 +310,18 @@ def test_the_rate_is_found_in_the_middle_of_the_longest_fall_on_the_training_par
     assert_same_weights(fold, given)
 
 
+def test_a_rate_is_found_for_what_is_laid_over_the_steps_of_a_training(work: Path) -> None:
+    cycle = {"class_path": "lightning_base.tasks.schedules.OneCycle", "init_args": {"rise": 0.5, "start": 0.5}}
+    shrink = {"class_path": "lightning_base.augment.Shrink", "init_args": {"size": 6}}
+    more = {"model.scheduler": cycle, "data.augment": [shrink]}
+    fold = trained("digits_cnn", "lr_finder", **more)
+    found = read_json(fold / "learning_rate.json")["lr"]
+    given = trained("digits_cnn", name="given", **more, **{"model.optimizer.init_args.lr": found})
+    assert_same_weights(fold, given)
+    alone = trained("digits_cnn", "lr_finder", name="alone")
+    assert read_json(alone / "learning_rate.json")["lr"] == found, "the search knows of neither"
+
+
 LONGER = {"ema": "digits_cnn", "best_checkpoint": "breast_cancer_mlp"}
 
 
