@@ -28,7 +28,7 @@ def test_a_pipe_gets_what_begins_a_line_per_fold_and_the_results(
     run("crossval", *SMALL, *FOLDS)
     lines = said(capsys)
     assert re.fullmatch(r"digits_cnn: 1,437 samples, 2 folds, 2 epochs; CNN with [\d,]+ parameters", lines[0])
-    score = r"accuracy 0\.\d{4}  auroc 0\.\d{4}  f1 0\.\d{4}  2 epochs  \d+\.\d s"
+    score = r"accuracy 0\.\d{4}  auroc 0\.\d{4}  f1 0\.\d{4}  loss \d\.\d{4}  2 epochs  \d+\.\d s"
     assert all(re.fullmatch(rf"fold {k} \({k + 1} of 2\)  {score}", lines[1 + k]) for k in range(2))
     assert lines[3].startswith("digits_cnn: 2 folds, held-out samples, ")
     assert lines[-1] == f"results: {crossval('digits_cnn')}"
@@ -40,12 +40,12 @@ def test_q_leaves_the_results_alone(
     words: tuple[str, ...], run: Run, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(*words, *SMALL, *FOLDS)
-    title, *table, results = said(capsys)
-    if warned := [i for i, line in enumerate(table) if line.startswith("! not shown to be better")]:
-        del table[warned[0] :]  # after two epochs some scores are no better than the trivial model's
+    title, *lines, results = said(capsys)
+    table, beside = lines[:8], lines[8:]  # the score and three more metrics, in a frame with a heading
     assert title.startswith("digits_cnn: 2 folds, held-out samples, ")
-    assert len(table) > 8
     assert all(is_table(line) for line in table)
+    assert not any(is_table(line) for line in beside)
+    assert "4 more metrics (ece, ece2, precision, recall): summary.json; -v shows them" in beside
     assert results == f"results: {crossval('digits_cnn')}"
 
 

@@ -195,7 +195,7 @@ def test_longer_numbers_beyond_float64_are_findings(tmp_path: Path) -> None:
 
 
 def test_arrays_that_are_not_read_are_findings(tmp_path: Path) -> None:
-    arrays = {"x": X, "y": Y, "weights": Y, "x_val": X, "about": np.array("text")}
+    arrays = {"x": X, "y": Y, "rates": Y, "x_val": X, "about": np.array("text")}
     np.savez(tmp_path / "a.npz", **arrays)
     (tmp_path / "a").mkdir()
     for name, values in arrays.items():
@@ -203,9 +203,9 @@ def test_arrays_that_are_not_read_are_findings(tmp_path: Path) -> None:
     (tmp_path / "a" / "README.md").write_text("about")
     packed, loose = (Arrays(source=str(tmp_path / name)).dataset("pool") for name in ("a.npz", "a"))
     assert packed.findings[["id", "kind"]].to_numpy().tolist() == [
-        [name, "unused"] for name in ("weights", "x_val", "about")
+        [name, "unused"] for name in ("rates", "x_val", "about")
     ]
-    assert set(loose.findings["id"]) == {"weights", "x_val", "about", "README.md"}
+    assert set(loose.findings["id"]) == {"rates", "x_val", "about", "README.md"}
     Arrays(source=str(tmp_path / "a")).samples("pool")
 
 
