@@ -28,14 +28,14 @@ from models.fast_resnet import FastResNet
 
 CONFIG = Path(__file__).parent.parent / "configs" / "cifar10_fast.yaml"
 EPOCHS, BATCH, RATE, MOMENTUM, DECAY, SMOOTHING = 4, 128, 0.2, 0.9, 1e-3, 0.2
-PADDING, SMALL, UNTIL, RISE, START = 2, 22, 0.6, 0.25, 0.04
+PADDING, SMALL, UNTIL, RISE, START = 2, 22, 0.55, 0.25, 0.04
 
 
 def loop(pool: ImageFolder, seed: int) -> tuple[float, float]:
-    """The test accuracy and the seconds of training of a plain loop on nine tenths of the pool."""
+    """The test accuracy and the seconds of training of a plain loop on 19 twentieths of the pool."""
     torch.manual_seed(seed)
     x, y = (torch.from_numpy(np.array(part)) for part in (pool.samples("pool").inputs[:], pool.samples("pool").target))
-    train = torch.from_numpy(next(StratifiedKFold(10, shuffle=True, random_state=seed).split(x, y))[0])
+    train = torch.from_numpy(next(StratifiedKFold(20, shuffle=True, random_state=seed).split(x, y))[0])
     mean, std = (f(x[train].float(), dim=(0, 2, 3), keepdim=True) for f in (torch.mean, torch.std))
 
     def ready(images: Tensor) -> Tensor:
@@ -90,8 +90,8 @@ def run(*words: object) -> float:
     return time.perf_counter() - began
 
 
-def through_the_front_door(root: Path, seed: int) -> tuple[float, float, float]:
-    """The test accuracy of a seed, the seconds of training and of the whole command."""
+def through_the_front_door(root: Path, seed: int) -> tuple[float, float, float, float]:
+    """The test accuracy of a seed, the held-out one, the seconds of training and of the whole command."""
     with tempfile.TemporaryDirectory() as folder:
         whole = run(
             *("fit", "--config", CONFIG, "--data.root", root, "--seed_everything", seed),
@@ -100,7 +100,8 @@ def through_the_front_door(root: Path, seed: int) -> tuple[float, float, float]:
         (result,) = Path(folder).rglob("result.json")
         run("test", "--ckpt_path", result.parent / "checkpoints" / "last.ckpt")
         accuracy = float(read_json(result.parent / "test.json")["metrics"]["accuracy"])
-        return accuracy, float(read_json(result)["seconds"]), whole
+        record = read_json(result)
+        return accuracy, float(record["metrics"]["accuracy"]), float(record["seconds"]), whole
 
 
 def main(root: Path, seeds: int = 5, loops: int = 1) -> None:
@@ -109,10 +110,11 @@ def main(root: Path, seeds: int = 5, loops: int = 1) -> None:
     print(f"{len(pool.samples('pool'))} + {len(pool.samples('test'))} images packed; {os.cpu_count()} processors")
     found = []
     for seed in range(seeds):
-        accuracy, seconds, whole = through_the_front_door(root, seed)
+        accuracy, held_out, seconds, whole = through_the_front_door(root, seed)
         found.append((accuracy, seconds))
         print(
-            f"seed {seed}: {accuracy:.2%} of the test images, {seconds:.1f} s of training, fit {whole:.1f} s",
+            f"seed {seed}: {accuracy:.2%} of the test images, {held_out:.2%} of those held out, {seconds:.1f} s of "
+            f"training, fit {whole:.1f} s",
             flush=True,
         )
     plain = []

@@ -98,8 +98,10 @@ class Standardize(Preprocess):
 
     def apply(self, batch: Batch) -> Batch:
         """The batch with inputs (B, C, ...) float32, standardised."""
-        x = batch.x.to(torch.float32, copy=True)  # a multiplication takes half a division's time
-        return batch._replace(x=x.sub_(self.mean.to(x.device)).mul_(1 / self.std.to(x.device)))
+        if self.normalize == "none":
+            return batch if batch.x.dtype == torch.float32 else batch._replace(x=batch.x.to(torch.float32))
+        x = batch.x.to(torch.float32) - self.mean.to(batch.x.device)
+        return batch._replace(x=x.mul_(1 / self.std.to(x.device)))  # takes half a division's time
 
     def undone(self, x: torch.Tensor) -> torch.Tensor:
         """Preprocessed inputs (B, ...) as they were in the source, float32."""

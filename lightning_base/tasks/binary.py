@@ -87,9 +87,9 @@ class Binary(Classification):
         return {"prob": prob, "threshold": self.limit.to(prob.device).expand(len(prob))}
 
     def step(self, batch: Batch) -> Output:
-        """Cross-entropy (); probabilities (B, 2) and threshold (B,); class numbers (B,)."""
+        """Cross-entropy (); probabilities (B, 2) and threshold (B,), none in training; class numbers (B,)."""
         out = super().step(batch)
-        return out._replace(preds=self._answer(out.preds))
+        return out if self.training else out._replace(preds=self._answer(out.preds))
 
     def _shape(self, batch: Batch) -> tuple[int, ...]:
         return tuple(self.predictions(batch)["prob"].shape)

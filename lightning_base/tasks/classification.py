@@ -143,7 +143,7 @@ class Classification(BaseModule):
         return self.forward(batch.x, batch.lengths)
 
     def step(self, batch: Batch) -> Output:
-        """Cross-entropy (), weighted and smoothed in training alone; probabilities (B, C); targets."""
+        """Cross-entropy (), weighted and smoothed in training; probabilities (B, C), but None in training; targets."""
         assert isinstance(batch.y, Tensor)
         logits: Tensor = self.outputs(batch.x, batch.lengths)  # (B, C)
         weight = None
@@ -164,7 +164,9 @@ class Classification(BaseModule):
                     loss = loss / torch.where(weight > 0, weight, 1)
         else:
             loss = F.cross_entropy(logits, batch.y)
-        return Output(loss, torch.softmax(logits.detach().double(), dim=1), batch.y, weight)
+        # nothing scores a training batch, and of a small network's step this would take a fortieth
+        prob = None if self.training else torch.softmax(logits.detach().double(), dim=1)
+        return Output(loss, prob, batch.y, weight)
 
     def check(self, batch: Batch) -> None:
         """One forward pass, as BaseModule does it; also that the network gives one logit per class."""

@@ -27,7 +27,7 @@ class EpochLoss:
         if not (self._steps or self._joined):
             self._first = batch_idx
         loss = at_least_float32(loss)  # sums of halves overflow
-        self.total = self.total + loss * n
+        self.total = torch.add(self.total, loss, alpha=n) if isinstance(self.total, Tensor) else loss * n
         self.count += n
         if self.keep:
             self._steps.append(loss)
@@ -48,7 +48,7 @@ class EpochLoss:
 
 def at_least_float32(values: Tensor) -> Tensor:
     """The values as float32, or as float64 where they are that."""
-    return values if values.dtype == torch.float64 else values.float()
+    return values if values.dtype in (torch.float32, torch.float64) else values.float()
 
 
 def diverged(epoch: int, batch: int | None) -> Diverged:

@@ -31,7 +31,8 @@ class Output(NamedTuple):
     """What a step returns: the mean loss (), the predictions (B, ...) that metrics take, the targets (B, ...).
 
     Attributes:
-        preds: a tensor (B, ...), Sequences, or a dictionary of these by name.
+        preds: a tensor (B, ...), Sequences, or a dictionary of these by name; None where the module trains and does not
+            work them out.
         target: likewise, as metrics take it beside the predictions; None where there is none.
         weight: (), what the loss is a mean over, where that is not the samples: the sum of their weights, the number of
             objects. Where it is 0 the loss is divided by 1.
