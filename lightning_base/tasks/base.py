@@ -28,8 +28,9 @@ from lightning_base.tasks.layered import Layered
 from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.losses import EpochLoss, at_least_float32, diverged
 from lightning_base.tasks.network import in_channels_last
+from lightning_base.tasks.penalty import Penalty
 from lightning_base.tasks.predictor import Output
-from lightning_base.tasks.settings import demand_numbers, demand_weight, scheduled
+from lightning_base.tasks.settings import demand_numbers, scheduled
 from lightning_base.tasks.several_steps import all_but_last
 
 SCORED = {"fit": ("val",), "validate": ("val",), "test": ("test",), "predict": ()}  # by stage
@@ -112,11 +113,9 @@ class BaseModule(Layered):
         if not isinstance(network, nn.Module):
             what = f"the class {network.__name__}" if isinstance(network, type) else f"a {type(network).__name__}"
             raise ConfigError(f"model.network: {what} is given; give a network, an instance of torch.nn.Module")
-        for key, weight in (("l1", l1), ("l2", l2)):
-            demand_weight(f"model.{key}", weight)
         self.network = in_channels_last(network) if channels_last else network
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.l1, self.l2, self.penalize_all, self.channels_last = l1, l2, penalize_all, channels_last
+        self.penalized, self.channels_last = Penalty(l1, l2, penalize_all), channels_last
         self.compiles = compile
         if steps_per_execution is not None and steps_per_execution < 1:
             raise ConfigError(
@@ -144,15 +143,7 @@ class BaseModule(Layered):
 
     def penalty(self) -> Tensor:
         """l1·Σ|w| + l2/2·Σw² over the penalised weights, a scalar ()."""
-        frozen = self.freezing.names(self.network, self.freezing.epoch)
-        named = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad and name not in frozen]
-        weights = [p for _, p in named if self.penalize_all or p.ndim > 1]
-        parts = []
-        if self.l1:
-            parts.append(self.l1 * torch.stack([w.abs().sum() for w in weights]).sum())
-        if self.l2:
-            parts.append(self.l2 / 2 * torch.stack([w.square().sum() for w in weights]).sum())
-        return sum(parts[1:], parts[0]) if parts else torch.zeros((), device=self.device)
+        return self.penalized.of(self.network, self.freezing)
 
     def setup(self, stage: str) -> None:
         """Lightning's hook: meets the data, and makes the metrics that are scored now."""
@@ -219,7 +210,7 @@ class BaseModule(Layered):
             self._losses.total = torch.zeros(1).to(self.device)  # of a zero () XLA makes a constant, another program
         self._losses.add(out.loss.detach(), batch.total or len(batch.rows), batch_idx)
         self.step_loss = out.loss.detach()
-        return out.loss + self.penalty() if self.l1 or self.l2 else out.loss
+        return out.loss + self.penalty() if self.penalized else out.loss
 
     def configure_gradient_clipping(
         self,

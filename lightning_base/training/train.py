@@ -18,6 +18,7 @@ from lightning_base.training.evaluate import Predictions, details, frame, predic
 from lightning_base.training.grouping import steps_per_call
 from lightning_base.training.initial import begin
 from lightning_base.training.kept import settle, take
+from lightning_base.training.no_gpus import no_gpus_looked_for
 from lightning_base.training.rate import find_rate
 from lightning_base.training.run import Run
 from lightning_base.training.scored import scored_checkpoint, scored_epochs, selection, trained_epochs
@@ -73,12 +74,13 @@ def learn(run: Run, checkpoint: Path | None = None) -> int:
     begin(run, checkpoint)
     run.datamodule.together = steps_per_call(run)
     try:
-        run.trainer.fit(
-            run.model.trained,
-            datamodule=run.datamodule,
-            ckpt_path=str(checkpoint) if checkpoint else None,
-            weights_only=True,
-        )
+        with no_gpus_looked_for():
+            run.trainer.fit(
+                run.model.trained,
+                datamodule=run.datamodule,
+                ckpt_path=str(checkpoint) if checkpoint else None,
+                weights_only=True,
+            )
     finally:
         run.datamodule.together = 1
     settle(run)

@@ -78,7 +78,7 @@ class Step(nn.Module):
         """What is minimised () and the loss without penalties (), for a batch's fields (B, ...)."""
         batch: dict[str, Any] = {"y": None, **fields}
         loss = self.task.step(Batch(**batch)).loss
-        return loss + self.task.penalty() if self.task.l1 or self.task.l2 else loss, loss.detach()
+        return loss + self.task.penalty() if self.task.penalized else loss, loss.detach()
 
 
 class Stack:
