@@ -37,11 +37,9 @@ class Penalty:
             self._found = network, freezing.epoch, places
         every: list[Tensor] = [getattr(module, name) for module, name in self._found[2]]
         weights = [w for w in every if w.requires_grad and (self.everything or w.ndim > 1)]
-        if not weights:
-            return torch.zeros((), device=every[0].device if every else None)
         parts = []
-        if self.l1:
+        if self.l1 and weights:
             parts.append(self.l1 * torch.stack([w.abs().sum() for w in weights]).sum())
-        if self.l2:
+        if self.l2 and weights:
             parts.append(self.l2 / 2 * torch.stack([w.square().sum() for w in weights]).sum())
-        return sum(parts[1:], parts[0])
+        return sum(parts[1:], parts[0]) if parts else torch.zeros((), device=every[0].device if every else None)
