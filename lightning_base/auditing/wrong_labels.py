@@ -165,9 +165,10 @@ def ranked(
 ) -> pd.DataFrame:
     """Every label, the most suspicious first.
 
-    Columns: rank (from 1), id, given, suggested, quality, self_confidence, issue, chance.
+    Columns: rank (from 1), id, given, suggested, quality, self_confidence, margin, issue, chance.
     `suggested` is the most probable class, `self_confidence` the probability p of the given one. `quality` is p over
     its mean among the samples that are labelled so: a class that the model is less sure of is not suspected for that.
+    `margin` is p less the largest probability of another class, for those who would rather rank by it.
     `issue` says whether confident learning counts the label as wrong: these come first, and within them and the others
     the lowest quality. `chance` is how probable it is that the suggested class is right.
 
@@ -184,6 +185,8 @@ def ranked(
     own = prob[rows, target]
     count = np.maximum(np.bincount(target, minlength=len(classes)), 1)
     quality = own / np.maximum(np.bincount(target, own, len(classes)) / count, 1e-12)[target]
+    others = prob.copy()
+    others[rows, target] = -1
     order = np.lexsort([quality, ~issue])
     table = {
         "rank": np.arange(1, len(order) + 1),
@@ -192,6 +195,7 @@ def ranked(
         "suggested": names[prob.argmax(axis=1)[order]],
         "quality": quality[order],
         "self_confidence": own[order],
+        "margin": (own - others.max(axis=1))[order],
         "issue": issue[order],
         "chance": chance[order],
     }

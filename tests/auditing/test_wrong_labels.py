@@ -138,6 +138,8 @@ def test_labels_are_ranked_by_their_held_out_probability_over_its_mean_in_the_cl
     own = pd.Series(get_label_quality_scores(oof["target"].to_numpy(), prob, method="self_confidence"))
     mean = own.groupby(oof["target"].to_numpy()).transform("mean")
     np.testing.assert_allclose(table["quality"], own / mean, rtol=1e-5)
+    margin = get_label_quality_scores(oof["target"].to_numpy(), prob, method="normalized_margin")
+    np.testing.assert_allclose((1 + table["margin"]) / 2, margin, atol=1e-6)  # cleanlab's is scaled to 0…1
     most = oof.filter(like="prob_").idxmax(axis=1).str.removeprefix("prob_")
     assert table["suggested"].tolist() == most.tolist()
     assert table["issue"].is_monotonic_decreasing
