@@ -242,7 +242,17 @@ def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]
     size = OTHER_SIZES.get(last) if OTHER_SIZES.get(last) in options else None
     hint = f"; did you mean {size!r}?" if size else suggest(last, options) or popular(last)
     more = "" if hint or not _takes_more(owner) else f"; what it hands on is given as dict_kwargs: {{{last}: …}}"
+    if not hint and _is_own_module(owner):
+        first = key.split(".")[1]
+        more = f"; model.{first} is an option of this project's tasks, and your own LightningModule does that itself"
     return f"{key}: {owner} has no option {last!r}{place(last, files)}{hint}{more}"
+
+
+def _is_own_module(path: str) -> bool:
+    """Whether a class is a LightningModule of somebody else's."""
+    module, _, name = path.rpartition(".")
+    bases = [base.__name__ for base in getattr(getattr(sys.modules.get(module), name, None), "__mro__", ())]
+    return "LightningModule" in bases and "BaseModule" not in bases
 
 
 def _takes_more(path: str) -> bool:

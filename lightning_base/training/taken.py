@@ -9,6 +9,8 @@ from lightning_base.errors import ConfigError
 from lightning_base.training.config_errors import no_option
 from lightning_base.training.known_names import options, plain
 
+CLASH = "\u200b"  # what jsonargparse puts before a key that is a method of its Namespace, as `items`
+
 
 def demand_taken(config: Namespace, words: Sequence[str]) -> None:
     """Refuses a dotted option of the command line that leads nowhere in what was parsed.
@@ -46,6 +48,7 @@ def _lost(held: Any, parts: Sequence[str], depth: int = 0) -> tuple[int, str, li
     inside = held.get("init_args") if owner else held
     if not isinstance(inside, Namespace):
         return None
-    if parts[depth] not in vars(inside):
-        return depth, owner, list(vars(inside))
-    return _lost(vars(inside)[parts[depth]], parts, depth + 1)
+    taken = {name.removeprefix(CLASH): value for name, value in vars(inside).items()}
+    if parts[depth] not in taken:
+        return depth, owner, list(taken)
+    return _lost(taken[parts[depth]], parts, depth + 1)

@@ -8,7 +8,7 @@ import yaml
 from sklearn.metrics import cohen_kappa_score
 
 from lightning_base.cli.entry import main
-from tests.helpers import Run, read_json
+from tests.helpers import CONFIGS, Run, read_json
 
 MODEL = {
     "class_path": "tests.others.plain.Net",
@@ -46,6 +46,22 @@ def test_the_verbs_serve_it(work: Path, run: Run) -> None:
     run("prepare", "--config", file, "--name", "other")
 
 
+def test_options_and_overlays_reach_the_class_as_its_file_writes_them(work: Path, run: Run) -> None:
+    file, overlay = written(work / "theirs.yaml"), work / "overlay.yaml"
+    overlay.write_text(
+        yaml.safe_dump({"model": {"init_args": {"dropout": 0.5}}, "data": {"init_args": {"batch_size": 8}}})
+    )
+    base = ("crossval", "--config", file, "--config", str(overlay))
+    run(*base, "--name", "a", "--model.init_args.width", 8, "--data.init_args.n", 100)
+    run(*base, "--name", "b", "--model.width=8", "--data.n=100")
+    run(*base, "--name", "c", "--model.module.width", 8, "--data.items.n", 100, "--data.batch_size", 16)
+    found = [yaml.safe_load(Path(f"runs/{name}/crossval/config.yaml").read_text()) for name in "abc"]
+    for one in found:
+        assert one["model"]["init_args"]["module"]["init_args"] == {"width": 8, "dropout": 0.5}
+        assert one["data"]["init_args"]["items"]["init_args"]["n"] == 100
+    assert [one["data"]["init_args"]["batch_size"] for one in found] == [8, 8, 16]
+
+
 @pytest.mark.parametrize(
     ("model", "data", "said"),
     [
@@ -63,3 +79,21 @@ def test_a_mistake_is_one_line(
     assert said in error
     assert len(error.strip().splitlines()) == 1
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--model.freeze", "[layers]"),
+        ("--config", str(CONFIGS / "habits" / "warmup_cosine.yaml")),
+        ("--model.loss", "torch.nn.HuberLoss"),
+    ],
+)
+def test_what_a_module_of_ones_own_does_itself_is_said_of_it(
+    work: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main(["crossval", "--config", written(work / "theirs.yaml"), *words]) == 2
+    error = capsys.readouterr().err
+    assert "tests.others.plain.Net has no option" in error
+    assert "your own LightningModule" in error
+    assert len(error.strip().splitlines()) == 1
