@@ -99,7 +99,7 @@ def through_the_front_door(root: Path, seed: int) -> tuple[float, float, float, 
         )
         (result,) = Path(folder).rglob("result.json")
         run("test", "--ckpt_path", result.parent / "checkpoints" / "last.ckpt")
-        accuracy = float(read_json(result.parent / "test.json")["metrics"]["accuracy"])
+        accuracy = float(read_json(result.parent / "test.json")["metrics"]["accuracy"]["value"])
         record = read_json(result)
         return accuracy, float(record["metrics"]["accuracy"]), float(record["seconds"]), whole
 

@@ -22,7 +22,7 @@ from lightning_base.data.items import (
     read_items,
 )
 from lightning_base.data.pool import Role, Source, source_of
-from lightning_base.data.same_items import demand_same, places_of
+from lightning_base.data.same_items import demand_same, demand_same_targets, places_of
 from lightning_base.data.their_module import Theirs, of_datamodule
 from lightning_base.distributed.strategies import data_ranks
 from lightning_base.errors import ConfigError, DataError, NoSourceError
@@ -30,7 +30,9 @@ from lightning_base.preprocess.standardize import Normalize
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.samples import Samples
 from lightning_base.samples.sampling import draws_of
-from lightning_base.tools.console import console
+from lightning_base.tools.console import note
+
+SHOWN = 6  # classes that a line names
 
 
 @dataclass(kw_only=True, eq=False)
@@ -157,10 +159,16 @@ class AnyDataset(BaseDataModule):
         if pool:
             if self.evaluated is not None and (n := demand_items(self.evaluated, "data.evaluated")) != len(items):
                 raise DataError(f"data.evaluated: {n} items for {len(items)}; give the same ones, in the same order")
+            if self.evaluated is not None and read.targets is not None:
+                demand_same_targets(self.evaluated, read.targets, targets)
             self._tell(read, origin)
         classes = self.class_names
         if classes is None and (named := getattr(items, "classes", None)) and isinstance(named, list | tuple):
             classes = [str(name) for name in named]
+        elif classes is None and pool and self.for_others and read.targets and isinstance(read.targets[0], str):
+            names = sorted({*map(str, read.targets)})
+            told = ", ".join(f"{i} {name}" for i, name in enumerate(names[:SHOWN])) + ", …" * (len(names) > SHOWN)
+            note(f"{origin}: classes are numbered by their names: {told}; data.class_names has another order")
         return samples_of(
             None if source == "predict" else read.targets,
             read.named,
@@ -190,8 +198,8 @@ class AnyDataset(BaseDataModule):
             notes.append(
                 f"{origin}: items hold what cannot be compared: equal ones on both sides of a split are not found"
             )
-        for note in notes:
-            console().print(note, soft_wrap=True, markup=False, highlight=False)
+        for text in notes:
+            note(text)
 
     def loader(self, role: Role) -> ItemLoader:
         """The loader of a role: shuffled by (seed, epoch) for "train", in row order for the others."""

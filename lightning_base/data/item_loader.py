@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
+from lightning_base.data.collate_order import InOrder
 from lightning_base.data.items import Finder, parted, same_states, seed_item
-from lightning_base.errors import DataError
+from lightning_base.errors import DataError, UserError
 from lightning_base.samples.batch import Batch, targets
 from lightning_base.samples.loader import BatchLoader, Turns
 from lightning_base.samples.payload import Rows
@@ -52,6 +53,8 @@ class ItemLoader(BatchLoader):
     ) -> None:
         super().__init__(samples, rows, **order)
         self.dataset, self.collate = dataset, collate or default_collate
+        if collate not in (None, default_collate) and not self.train:
+            self.collate = InOrder(collate)
         self.processes, self.worker_init, self.draws, self.bare = processes, worker_init, draws, bare
         self.target = target
         self._places = np.asarray(samples.inputs[np.arange(len(samples))], dtype=np.int64)
@@ -110,6 +113,8 @@ class ItemLoader(BatchLoader):
     def _collated(self, items: list[Any]) -> Any:
         try:
             return self.collate(items)
+        except UserError:
+            raise
         except Exception as error:  # whatever the user's own function does, or torch of such items
             raise DataError(
                 f"data.collate: items such as {type(items[0]).__name__} make no batch: {told(error)}; have the "
@@ -137,9 +142,11 @@ class ItemLoader(BatchLoader):
             theirs = parted(found, self.target)[1]
         except Exception:  # what is collated may be of any form
             return
-        if not isinstance(theirs, torch.Tensor) or not isinstance(y, torch.Tensor) or theirs.shape[1:] != y.shape[1:]:
+        if not isinstance(theirs, torch.Tensor) or not isinstance(y, torch.Tensor):
             return
-        if len(theirs) != len(y) or not torch.equal(theirs.cpu().double(), y.double()):
+        if theirs.numel() != y.numel() and theirs.shape[1:] != y.shape[1:]:
+            return
+        if not torch.equal(theirs.cpu().double().flatten(), y.double().flatten()):
             raise DataError(
                 "data.collate: a batch's targets are not those of its items in their order, so that its predictions "
                 "could not be told to which items they belong; keep all items and their order where nothing is trained"

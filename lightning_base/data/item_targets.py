@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
         value = np.asarray(value)
     if isinstance(value, list | tuple) and value and not isinstance(value[0], str):
         value = np.asarray(value)
-    if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
+    if isinstance(value, np.ndarray | np.generic) and value.ndim < 2 and value.size == 1:
         return value.item() if value.dtype.kind in "biufSU" else value
     return value
 
@@ -111,6 +111,8 @@ def _arrays(values: list[Any], origin: str, predicted: Predicted) -> Targets:
             "item that gives what is to be scored, or data.predicted: none"
         )
     y = np.stack(values)
+    if y.ndim == 2 and y.dtype.kind == "f" and predicted == "auto" and np.isin(y, (0, 1)).all():
+        y = y.astype(np.int64)  # what a binary cross-entropy takes as numbers are labels
     if y.ndim == 2 and y.dtype.kind in "iu" and not np.isin(y, (0, 1)).all():
         raise DataError(
             f"{origin}: targets are rows of whole numbers such as {y[0].tolist()[:6]}, of which no score is known; "

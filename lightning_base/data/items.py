@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from lightning_base.errors import DataError, UserError
+from lightning_base.samples.payload import exact_bytes, sample_hash
 from lightning_base.tools.imports import told
 
 TARGETS = ("target", "targets", "label", "labels", "y")  # what items that are mappings call what is to be predicted
@@ -89,7 +90,8 @@ def read_items(
         if read.hashes is not None:
             rows = np.unique(np.linspace(0, n - 1, min(n, AGAIN)).astype(np.int64))
             some = [_seeded(dataset, int(row), draws) for row in rows]
-            again = [item_hash(parted(item, target)[0]) for item in some]
+            where = None if is_listed(target) else target
+            again = [item_hash(parted(item, where)[0]) for item in some]
             changes = again != [int(read.hashes[row]) for row in rows]
     return Read(read.targets, read.named, read.hashes, draws, changes)
 
@@ -175,7 +177,14 @@ def parted(item: Any, target: Finder = None) -> tuple[Any, Any]:
 
 
 def item_hash(item: Any) -> int | None:
-    """A 64-bit number by which equal items are told; None where one holds what is not known to show all of itself."""
+    """A 64-bit number by which equal items are told; None where one holds what is not known to show all of itself.
+
+    Numbers count by their values, whatever type holds them; one array has the hash that it has as a sample of an array.
+    """
+    if isinstance(item, Tensor) and item.layout == torch.strided and item.dtype != torch.bfloat16:
+        item = item.detach().cpu().numpy()
+    if isinstance(item, np.ndarray) and not item.dtype.hasobject:
+        return sample_hash(item)
     digest = hashlib.blake2b(digest_size=8)
     return int.from_bytes(digest.digest(), "little") if _add(digest, item) else None
 
@@ -193,8 +202,8 @@ def _add(digest: Any, value: Any) -> bool:
     if isinstance(value, np.ndarray | np.generic):
         if value.dtype.hasobject:
             return False
-        digest.update(f"{value.dtype.str} {value.shape}".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
+        digest.update(f"numbers {np.shape(value)}".encode())
+        digest.update(exact_bytes(np.asarray(value)))
         return True
     if isinstance(value, str | bytes | int | float | bool | None):
         digest.update(f"{type(value).__name__} {value!r}".encode())

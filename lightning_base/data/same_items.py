@@ -4,7 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from lightning_base.data.items import Finder, Places, demand_items, is_listed, item_hash, parted, same_states
+from lightning_base.data.items import (
+    Finder,
+    Places,
+    demand_items,
+    is_listed,
+    item_hash,
+    parted,
+    read_items,
+    same_states,
+)
 from lightning_base.errors import DataError
 from lightning_base.samples.payload import View
 from lightning_base.samples.samples import Samples
@@ -33,6 +42,26 @@ def demand_same(items: Any, samples: Samples, target: Finder) -> None:
                     f"data.items: item {int(places[row])} is not what it was when it was read; folds share a dataset: "
                     "it must give the same items each time, and training must change none"
                 )
+
+
+def demand_same_targets(items: Any, targets: list[Any], target: Finder) -> None:
+    """Refuses items to evaluate on whose targets are not those of the items that they stand for.
+
+    Args:
+        items: the dataset.
+        targets: (N,) of those.
+        target: as `read_items` takes it.
+
+    Raises:
+        DataError: naming the first that is another one.
+    """
+    found = read_items(items, "data.evaluated", target).targets
+    for row, (own, other) in enumerate(zip(targets, found or [None] * len(targets), strict=True)):
+        if item_hash(own) != item_hash(other):
+            raise DataError(
+                f"data.evaluated: the target of item {row} is not that of the item which trains in that place; give the "
+                "same items, in the same order"
+            )
 
 
 def places_of(samples: Samples) -> Places:

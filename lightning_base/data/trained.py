@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lightning_base.errors import CheckpointError, DataError
-from lightning_base.samples.payload import Rows, blocks, fitting, is_ragged
+from lightning_base.samples.payload import Rows, View, blocks, fitting, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.samples.several import Several
 from lightning_base.splitters.split import Split
@@ -34,6 +34,7 @@ class TrainedOn:
         shape: of a sample, by the input's name where it has several; None where samples differ in length, or columns
             are found by name.
         levels: whether inputs were uint8, from 0 to 255, and no images that know their own white.
+        drawn: whether its samples were drawn at random, or could not be hashed, so that their contents tell nothing.
         sealed: SHA-256 over the content of the test samples that were sealed then; None where none were, or an earlier
             version wrote it.
     """
@@ -46,6 +47,7 @@ class TrainedOn:
     shape: Shape | Mapping[str, Shape] = None
     levels: bool = False
     sealed: str | None = None
+    drawn: bool = False
 
     @staticmethod
     def of(state: Mapping[str, Any]) -> "TrainedOn":
@@ -69,15 +71,17 @@ class TrainedOn:
             _read_shape(state.get("shape")),
             bool(state.get("levels")),
             state.get("sealed"),
+            bool(state.get("drawn")),
         )
 
     @staticmethod
-    def samples(pool: Samples, rows: Rows, before: "TrainedOn | None" = None) -> dict[str, torch.Tensor]:
+    def samples(pool: Samples, rows: Rows, before: "TrainedOn | None" = None) -> dict[str, Any]:
         """The sorted hashes of these samples, for `state`, and of those that the first weights were trained on."""
         hashes = {"ids": pool.keys[rows], "content": pool.content[rows].view(np.int64)}
         if before is not None:
             hashes = {key: np.union1d(values, getattr(before, key)) for key, values in hashes.items()}
-        return {key: torch.from_numpy(np.sort(values)) for key, values in hashes.items()}
+        found = {key: torch.from_numpy(np.sort(values)) for key, values in hashes.items()}
+        return found | ({"drawn": True} if before is not None and before.drawn else {})
 
     def demand_split(self, split: Split, fold: int, pool: Samples) -> None:
         """Refuses another split, another fold of it, or samples of other content.
@@ -195,7 +199,18 @@ def _shape(samples: Samples) -> Shape:
 
 def form_of(samples: Samples) -> dict[str, Any]:
     """The shape of a pool's samples, and whether they are levels from 0 to 255, for `state`."""
-    return {"shape": shape_of(samples), "levels": samples.white is None and samples.inputs.dtype == np.uint8}
+    levels = samples.white is None and samples.inputs.dtype == np.uint8
+    return {"shape": shape_of(samples), "levels": levels, "drawn": is_drawn(samples)}
+
+
+def is_drawn(samples: Samples) -> bool:
+    """Whether samples are drawn at random each time, or hold what cannot be hashed: of these contents tell nothing."""
+    inputs: Any = samples.inputs
+    while isinstance(inputs, View):
+        inputs = inputs.base
+    return bool(getattr(inputs, "draws", False) or getattr(inputs, "changes", False)) or (
+        hasattr(inputs, "draws") and samples.hashes is None
+    )
 
 
 def is_levels(samples: Samples) -> bool | None:

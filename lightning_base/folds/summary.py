@@ -23,7 +23,7 @@ from lightning_base.stats.nested import NAME as NESTED
 from lightning_base.stats.nested import nested_intervals
 from lightning_base.stats.tables import first_shown, fold_table, show_nested
 from lightning_base.tools.checksums import file_sum
-from lightning_base.tools.console import Level, console, level
+from lightning_base.tools.console import Level, console, level, note
 from lightning_base.training.beside import are_windows, held_out
 from lightning_base.training.provenance import git_commit, versions
 
@@ -224,10 +224,10 @@ def show(plan: Plan, summary: Summary) -> None:
     rarest = None if summary.rarest is None else (str(summary.rarest_class), summary.rarest)
     scored = words.counted(summary.n_scored, "samples", rarest, summary.oof_groups)
     notes.print(f"score: {words.centre(shown)}, {scored}; scored: {summary.selection}", width=NOTE)
-    for note in words.of_two(summary.classes, shown):
-        notes.print(note, width=NOTE)
+    for text in words.of_two(summary.classes, shown):
+        notes.print(text, width=NOTE)
     if summary.untrained:
-        out.print(f"! {summary.untrained}", width=NOTE)
+        note(f"! {summary.untrained}", Level.QUIET, NOTE)
     if summary.trivial:
         notes.print(f"trivial: {summary.trivial}, on the same folds", width=NOTE)
     if worse := words.no_better(summary.metrics):
@@ -249,4 +249,7 @@ def _show_logged(plan: Plan, summary: Summary) -> None:
     """Prints what a LightningModule of somebody else's has logged, and where that is not what its predictions score."""
     scores = {name: metric.folds for name, metric in summary.metrics.items()}
     for line in logged.told(summary.logged or {}, scores, plan.data.inner_val is not None):
-        console(Level.QUIET if line.startswith("!") else Level.NORMAL).print(line, width=NOTE)
+        if line.startswith("!"):
+            note(line, Level.QUIET, NOTE)
+        else:
+            console().print(line, width=NOTE)

@@ -230,6 +230,16 @@ def _narrowest(sample: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return narrowed(sample) if sample.dtype == np.float64 else sample
 
 
+def exact_bytes(sample: npt.NDArray[Any]) -> bytes:
+    """A sample's values in the narrowest of uint8, float32 and float64 that holds them; integers as they are."""
+    return np.ascontiguousarray(_narrowest(sample)).tobytes()
+
+
+def sample_hash(sample: npt.NDArray[Any]) -> int:
+    """A 64-bit hash of one sample's values, whatever type they come in."""
+    return content_hash(exact_bytes(sample))
+
+
 def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:
     """(N,) uint64 BLAKE2b of each sample's bytes in the narrowest of uint8, float32 and float64 that holds it exactly.
 
@@ -239,5 +249,5 @@ def hash_payload(inputs: Payload) -> npt.NDArray[np.uint64]:
     for block in blocks(inputs):
         for i, row in enumerate(block.rows):
             sample = block.values[i] if block.lengths is None else block.values[i, : block.lengths[i]]
-            hashes[row] = content_hash(np.ascontiguousarray(_narrowest(sample)).tobytes())
+            hashes[row] = sample_hash(sample)
     return hashes

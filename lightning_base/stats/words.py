@@ -64,7 +64,7 @@ def no_better(scores: Mapping[str, Score]) -> str:
     for name, one in scores.items():
         if one.better is False and one.gain is not None:
             low, high = one.ci95_gain or (float("nan"),) * 2
-            gain, *ends = together([one.gain, low, high])
+            gain, *ends = together([one.gain if abs(one.gain) > 1e-12 else 0.0, low, high])  # sums in another order
             there.append(f"{name} by {gain}" + (f" ({' … '.join(ends)})" if low < high else ""))
     return "; ".join(there)
 

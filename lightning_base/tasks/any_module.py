@@ -1,7 +1,6 @@
 """AnyModule: a LightningModule that knows nothing of this project, trained as it is and scored by us."""
 
-import inspect
-from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
-from lightning_base.data.items import TARGETS
 from lightning_base.errors import ConfigError, UserError
 from lightning_base.samples.batch import Batch, Inputs
 from lightning_base.samples.nested import Nested
@@ -23,9 +21,20 @@ from lightning_base.tasks.given import demand_fits
 from lightning_base.tasks.lead import Mode
 from lightning_base.tasks.multi_label import MultiLabel
 from lightning_base.tasks.predictor import Output
-from lightning_base.tasks.probabilities import Scale, as_tensor, probabilities, scale_of
+from lightning_base.tasks.probabilities import Scale, as_tensor, is_one_hot, probabilities, scale_of
 from lightning_base.tasks.regression import Regression
+from lightning_base.tasks.their_inputs import WIDE, demand_unseen, inputs_of, widened
+from lightning_base.tools.console import note
 from lightning_base.tools.imports import fault
+
+
+@cache  # once for all folds
+def _tell_of_classes(name: str) -> None:
+    note(
+        f"{name}.predict_step gives the classes themselves; scored are the probabilities that forward gives, of which "
+        "they are the likeliest"
+    )
+
 
 PREDICTS = "lightning_base_predicts"  # in checkpoints: what predictions are, where the numbers told
 
@@ -77,6 +86,8 @@ class AnyModule(BaseModule):
         self.scale: Scale | None = None if predicts == "auto" else predicts
         self.kind: str | None = None
         self.width: int | None = None
+        self.target: Any = None
+        self._at = 0
         self.__dict__["like"] = None
 
     @property
@@ -115,7 +126,8 @@ class AnyModule(BaseModule):
         self.trained.on_load_checkpoint(checkpoint)
 
     def use(self, data: BaseDataModule) -> None:
-        """Takes what targets are, and the names of classes."""
+        """Takes what targets are, where items have them, and the names of classes."""
+        self.target = getattr(data, "targets", None)
         kind = "class" if data.classes else data.samples("pool").kind
         like: BaseModule | None = None
         if kind == "class":
@@ -154,13 +166,49 @@ class AnyModule(BaseModule):
     def configure_optimizers(self) -> Any:
         """None: the Trainer asks the module itself."""
 
-    def forward(self, x: Inputs) -> Nested:
+    def forward(self, x: Inputs, batch_idx: int = 0) -> Nested:
         """Predictions (B, ...) of what `collate` has made of items: probabilities of classes and labels, values."""
         who = f"{type(self.trained).__name__}.{'predict_step' if self.by_step else 'forward'}"
-        found = as_tensor(self.trained.predict_step(x, 0) if self.by_step else self._called(x), self.output, who)
+        given = self.trained.predict_step(x, batch_idx) if self.by_step else self._called(x)
+        found = as_tensor(given, self.output, who)
+        if self.scale is None and self.kind == "class" and is_one_hot(found):
+            found = found.argmax(dim=1)  # before training no probabilities are that sure
         if self.by_step and self.falls_back and self.kind in ("class", "labels") and not found.is_floating_point():
             found = self._instead(x, found)
-        return self._scored(found, who)
+        return self._scored(found, who, x)
+
+    def on_predict_start(self) -> None:
+        """Lightning's hook: the module's own, as are those below."""
+        self.trained.on_predict_start()
+
+    def on_predict_end(self) -> None:
+        """Lightning's hook."""
+        self.trained.on_predict_end()
+
+    def on_predict_epoch_start(self) -> None:
+        """Lightning's hook."""
+        self.trained.on_predict_epoch_start()
+
+    def on_predict_epoch_end(self) -> None:
+        """Lightning's hook."""
+        self.trained.on_predict_epoch_end()
+
+    def on_predict_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Lightning's hook, which is given what `collate` has made."""
+        self.trained.on_predict_batch_start(batch.x, batch_idx, dataloader_idx)
+
+    def on_predict_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Lightning's hook, likewise."""
+        self.trained.on_predict_batch_end(outputs, batch.x, batch_idx, dataloader_idx)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Nested]:
+        """Lightning's hook; the module's own is given the number of the batch."""
+        self._at = batch_idx
+        return super().predict_step(batch, batch_idx)
+
+    def predictions(self, batch: Batch) -> Any:
+        """Predictions (B, ...) of a batch."""
+        return self.forward(batch.x, self._at)
 
     def _instead(self, x: Inputs, found: Tensor) -> Tensor:
         """What `forward` gives, where `predict_step` gives the classes themselves; else what that gave."""
@@ -173,20 +221,28 @@ class AnyModule(BaseModule):
         if other.ndim == 2 and self.kind == "class" and not torch.equal(other.argmax(dim=1), found.reshape(-1)):
             return found  # it would not predict the same
         self.by_step = False
+        _tell_of_classes(type(self.trained).__name__)
         return other
 
     def _called(self, x: Any) -> Any:
         """What `forward` gives of a batch without its target."""
-        if isinstance(x, Mapping):
-            taken = inspect.signature(self.trained.forward).parameters
-            whole = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
-            named = {key: value for key, value in x.items() if key not in TARGETS and (whole or key in taken)}
-            return self.trained(**named) if named else self.trained(x)
-        if isinstance(x, tuple | list) and len(x) > 1:
-            return self.trained(*x[:-1])
-        return self.trained(x[0] if isinstance(x, tuple | list) else x)
+        args, named = inputs_of(self.trained.forward, x, self.target)
+        return self.trained(*args, **named)
 
-    def _scored(self, found: Tensor, who: str) -> Tensor:
+    def _wide(self, x: Any) -> Scale | None:
+        """What `forward` gives of far larger inputs, which no sigmoid gives; None where that does not tell."""
+        given = inputs_of(self.trained.forward, x, self.target)
+        for factor in (WIDE, -WIDE) if not self.by_step else ():
+            try:
+                args, named = widened(given, factor)
+                found = as_tensor(self.trained(*args, **named), self.output, "forward")
+            except Exception:  # it may take no such inputs
+                return None
+            if bool(((found < 0) | (found > 1)).any()):
+                return "logits"
+        return None
+
+    def _scored(self, found: Tensor, who: str, x: Any) -> Tensor:
         found = found.detach()
         if self.kind not in ("class", "labels"):
             if isinstance(self.scored_like, Regression):
@@ -212,7 +268,7 @@ class AnyModule(BaseModule):
             )
         each = one or c is None
         if self.scale is None:
-            self.scale = scale_of(found, each)
+            self.scale = scale_of(found, each) or (self._wide(x) if each else None)
             if self.scale is None:
                 raise ConfigError(
                     f"model.predicts: {who} gives numbers from 0 to 1, which might be logits or probabilities; say "
@@ -255,6 +311,8 @@ class AnyModule(BaseModule):
                 return
             with torch.no_grad():
                 out = self.step(batch)
+            if not self.by_step:
+                demand_unseen(inputs_of(self.trained.forward, batch.x, self.target), batch.y, name)
             n = len(out.preds) if isinstance(out.preds, Tensor) else 0
             if n != len(batch.rows):
                 raise ConfigError(f"model: {name} predicts {n} samples of a batch of {len(batch.rows)}; give one each")

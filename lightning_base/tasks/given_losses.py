@@ -99,6 +99,12 @@ def demand_mean(loss: nn.Module, found: Tensor, target: Tensor) -> None:
     with torch.random.fork_rng(devices=[]):
         once = values_of(loss, found, target)
         twice = values_of(loss, torch.cat([found, found]), torch.cat([target, target]))
+    logs = found.ndim > 1 and found.is_floating_point() and bool((found.exp().sum(dim=1) - 1).abs().max() < 0.02)
+    if isinstance(loss, nn.NLLLoss) and not logs:
+        raise ConfigError(
+            "model.loss: NLLLoss takes log-probabilities, and the network gives logits, of which it has no least value; "
+            "give torch.nn.CrossEntropyLoss, which is both"
+        )
     grows = once.numel() == 1 and float(once) != 0 and abs(float(twice) / float(once) - 2) < 1e-3
     if grows or getattr(loss, "reduction", None) == "sum":
         name = type(loss).__name__

@@ -19,7 +19,9 @@ def new_head(network: nn.Module, n: int) -> str:
     Raises:
         ConfigError: for a network without such a layer.
     """
-    found = [(name, m) for name, m in network.named_modules() if isinstance(m, (nn.Linear, *CONVOLUTIONS)) and name]
+    every = [(name, m) for name, m in network.named_modules() if isinstance(m, (nn.Linear, *CONVOLUTIONS)) and name]
+    found = [(name, module) for name, module in every if not name.lower().startswith("aux")]
+    beside = " (auxiliary outputs keep theirs, and are not trained)" if len(found) < len(every) else ""
     if not found:
         raise ConfigError(
             f"model.head: {type(network).__name__} has no linear layer or convolution to put a new one in place of; "
@@ -31,7 +33,7 @@ def new_head(network: nn.Module, n: int) -> str:
         return ""
     place(network, name, resized(old, outputs=n))
     told(network, n)
-    return f"new head {name}: {before} → {n} outputs"
+    return f"new head {name}: {before} → {n} outputs{beside}"
 
 
 def new_stem(network: nn.Module, channels: int) -> str:

@@ -23,11 +23,21 @@ def scale_of(values: Tensor, each: bool) -> Scale | None:
     inside = bool(((values >= 0) & (values <= 1)).all())
     if each:
         return None if inside else "logits"
-    if inside and bool(((values.sum(dim=1) - 1).abs() < NEAR).all()):
-        return "probabilities" if len(values) >= FEW else None
+    sums = values.sum(dim=1)
+    if inside:  # sigmoids of each class, or logits that happen to lie there
+        return "probabilities" if bool(((sums - 1).abs() < NEAR).all()) and len(values) >= FEW else None
+    if bool((values >= 0).all()) and bool(((sums - sums[0]).abs() < 1e-3 * sums[0]).all()) and len(values) >= FEW:
+        return None  # shares of a hundred
     if bool((values <= 0).all()) and bool(((values.exp().sum(dim=1) - 1).abs() < NEAR).all()):
         return "log_probabilities" if len(values) >= FEW else None
     return "logits"
+
+
+def is_one_hot(values: Tensor) -> bool:
+    """Whether rows of (B, C) are 0 but for one 1: the classes themselves."""
+    if not values.is_floating_point() or values.ndim != 2 or values.shape[1] < 2 or len(values) < FEW:
+        return False
+    return bool(((values == 0) | (values == 1)).all()) and bool((values.sum(dim=1) == 1).all())
 
 
 def probabilities(values: Tensor, scale: Scale, each: bool) -> Tensor:

@@ -75,6 +75,19 @@ def warn(text: str, kind: type[Warning] = UserWarning) -> None:
     warnings.warn(text, kind, stacklevel=depth)
 
 
+class Note(UserWarning):
+    """What a reader of the numbers should know, told as a warning where nothing is printed."""
+
+
+def note(text: str, importance: Level = Level.NORMAL, width: int | None = None) -> None:
+    """Prints a line, wrapped to a width; warns with it where nothing is said, as in functions called from Python."""
+    if level() == Level.SILENT:
+        if is_main():
+            warn(text.removeprefix("! "), Note)
+        return
+    console(importance).print(text, soft_wrap=width is None, width=width, markup=False, highlight=False)
+
+
 def make() -> Console:
     """A Console on standard output, which wraps at words; it heeds NO_COLOR, FORCE_COLOR and TERM.
 

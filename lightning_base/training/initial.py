@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lightning_base.data.trained import TrainedOn, is_drawn
 from lightning_base.errors import CheckpointError, ConfigError
 from lightning_base.finetune import schemes
 from lightning_base.finetune.frozen import held
@@ -17,7 +18,7 @@ from lightning_base.finetune.names import summed
 from lightning_base.finetune.rates import factors
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.checksums import file_sum
-from lightning_base.tools.console import console
+from lightning_base.tools.console import Level, console, note
 from lightning_base.tools.files import read_json, write_json
 from lightning_base.training.leaks import demand_unseen
 from lightning_base.training.run import Run
@@ -27,6 +28,7 @@ from lightning_base.training.weights import read_weights
 
 REPORT = "initial_weights.json"
 UNKNOWN = "it does not say what it was trained on: whether held-out samples are among that cannot be known"
+DRAWN = "its samples or these are drawn at random, so that only ids tell which were held out: more cannot be known"
 
 
 def check(run: Run) -> None:
@@ -142,22 +144,37 @@ def _load(run: Run, given: InitFrom, told: bool) -> dict[str, Any]:
     load(run.model.network, found)
     others = trained.classes and trained.classes != run.datamodule.classes and {*found.last} & found.weights.keys()
     notes = [] if trained.on is not None else [UNKNOWN]
+    pool = run.datamodule.samples("pool")
+    drawn = trained.on is not None and trained.on.fingerprint != pool.fingerprint
+    drawn = drawn and trained.on is not None and (trained.on.drawn or is_drawn(pool))
+    notes += [DRAWN] if drawn else []
     if others:
         notes.append(f"its classes are others, and {summed(found.last)[0]} was loaded: name that in {KEY}.new")
     if told and run.datamodule.only is None:
         which = "the refit" if run.fold == WHOLE else f"fold {run.fold}"
         said = "; ".join([f"{which} begins with {source}: {found.told()}", *notes])
-        console().print(said, soft_wrap=True, markup=False, highlight=False)
+        if notes:
+            note(said, Level.QUIET)
+        else:
+            console().print(said, soft_wrap=True, markup=False, highlight=False)
     return {
         "source": str(source),
         "source_sha256": before,
-        "trained_on": "unknown" if trained.on is None else f"{len(trained.on.ids)} samples, none of them held out here",
+        "trained_on": told_of(trained.on, drawn),
         "notes": notes,
         "loaded": found.came,
         "renamed": found.renamed,
         "left": found.left,
         "unused": found.unused,
     }
+
+
+def told_of(known: TrainedOn | None, drawn: bool) -> str:
+    """What is known of the samples that the source was trained on, beside those that are held out."""
+    if known is None:
+        return "unknown"
+    n = len(known.ids)
+    return f"{n} samples; whether any is held out here is not known" if drawn else f"{n} samples, none held out here"
 
 
 def demand_begun_with(run: Run, path: Path) -> None:

@@ -1,7 +1,7 @@
 """NetworkParser: LightningCLI's parser, to which a network's sizes may be left out, for the data to say them."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 from lightning.pytorch import LightningModule
@@ -37,20 +37,28 @@ class NetworkParser(LightningArgumentParser):
 
     def _leave(self, add: Any, owner: Any, nested_key: str | None, *args: Any, **kwargs: Any) -> list[str]:
         left, weights = leavable(owner), is_network(owner) and is_from_elsewhere(owner)
+        built_in: list[str] = []
         if left:
             trial = LightningArgumentParser(exit_on_error=False)
             known = getattr(trial, add.__name__)(owner, fail_untyped=False)
             left = [name for name in left if name in known]
+            if weights:  # layers that a network takes by default, which no configuration can hold
+                built_in = [name for name in known if is_callable(trial.get_default(name))]
         options: dict[str, tuple[Any, str]] = dict.fromkeys(left, (int | None, NO_SIZE))
         if weights:
             options["weights"] = (str | None, "torchvision's by name, as DEFAULT, or a file's path")
-        skip = {*(kwargs.pop("skip", None) or ()), *options}
+        skip = {*(kwargs.pop("skip", None) or ()), *options, *built_in}
         added: list[str] = add(owner, nested_key, *args, skip=skip, **kwargs)
         for name, (kind, text) in options.items():
             key = name if nested_key is None else f"{nested_key}.{name}"
             self.add_argument(f"--{key}", type=kind, default=None, help=text)
             added.append(key)
         return added
+
+
+def is_callable(default: Any) -> bool:
+    """Whether a parser's default is a class or a function, or stands for one."""
+    return callable(default) or (isinstance(default, Mapping) and "class_path" in default)
 
 
 def leavable(owner: Any) -> list[str]:
