@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from lightning_base.cli.entry import main as command
+from lightning_base.training.no_gpus import no_gpus_looked_for
 
 CONFIG = Path(__file__).parent.parent / "configs" / "breast_cancer_mlp.yaml"
 EPOCHS, BATCH, WIDTH, N = 20, 32, 32, 455
@@ -51,6 +52,12 @@ def plain(folds: int) -> None:
             network.eval()((x[held] - mean) / std).softmax(dim=1)
 
 
+def as_by_itself(folds: int) -> None:
+    """The loop by hand, as in a process that has not imported Lightning."""
+    with no_gpus_looked_for():
+        plain(folds)
+
+
 def sklearn(folds: int) -> None:
     """MLPClassifier under cross_validate."""
     table = load_breast_cancer()
@@ -71,7 +78,7 @@ def main(folds: int, rounds: int) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     ways: dict[str, Callable[[int], None]] = {
-        "plain loop": plain,
+        "plain loop": as_by_itself,
         "scikit-learn": sklearn,
         "inline, one step at a time": lambda k: ours(k, "--model.steps_per_execution", "1"),
         "inline": ours,

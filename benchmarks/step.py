@@ -28,6 +28,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 import lightning_base as lb
 from lightning_base.tasks import Classification
+from lightning_base.training.no_gpus import no_gpus_looked_for
 from models.lenet import LeNet
 
 BATCH, N = 64, 64 * 100
@@ -77,13 +78,14 @@ def loop(make: Callable[[], nn.Module], x: Tensor, y: Tensor, epochs: int) -> No
     """A loop by hand."""
     network = make()
     optimizer, total = torch.optim.Adam(network.parameters(), lr=1e-3), torch.zeros(())
-    for _ in range(epochs):
-        for rows in torch.randperm(len(x)).split(BATCH):
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(network(x[rows]), y[rows])
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
+    with no_gpus_looked_for():  # as in a process that has not imported Lightning
+        for _ in range(epochs):
+            for rows in torch.randperm(len(x)).split(BATCH):
+                optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(network(x[rows]), y[rows])
+                loss.backward()
+                optimizer.step()
+                total += loss.detach()
 
 
 def lightning(make: Callable[[], nn.Module], x: Tensor, y: Tensor, epochs: int) -> None:

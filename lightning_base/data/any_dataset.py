@@ -32,7 +32,7 @@ from lightning_base.samples.samples import Samples
 from lightning_base.samples.sampling import draws_of
 from lightning_base.tools.console import note
 
-SHOWN = 6  # classes that a line names
+TRIED = 32  # items that are collated before any training
 
 
 @dataclass(kw_only=True, eq=False)
@@ -165,10 +165,6 @@ class AnyDataset(BaseDataModule):
         classes = self.class_names
         if classes is None and (named := getattr(items, "classes", None)) and isinstance(named, list | tuple):
             classes = [str(name) for name in named]
-        elif classes is None and pool and self.for_others and read.targets and isinstance(read.targets[0], str):
-            names = sorted({*map(str, read.targets)})
-            told = ", ".join(f"{i} {name}" for i, name in enumerate(names[:SHOWN])) + ", …" * (len(names) > SHOWN)
-            note(f"{origin}: classes are numbered by their names: {told}; data.class_names has another order")
         return samples_of(
             None if source == "predict" else read.targets,
             read.named,
@@ -224,7 +220,7 @@ class AnyDataset(BaseDataModule):
             self.theirs.processes,
             self.theirs.worker_init,
             places_of(raw).draws,
-            target=self.targets if isinstance(self.targets, str | int) else None,
+            target=self.targets,
             bare=self.for_others and role != "predict" and not self._predicts(),
             batch_size=size if train else self.eval_batch_size or size,
             seed=self.fold_seed,
@@ -234,6 +230,15 @@ class AnyDataset(BaseDataModule):
             world_size=ranks.size,
             drawn=draws_of(self.sampling, raw, rows, self.fold_seed) if train else None,
         )
+
+    def demand_order(self) -> None:
+        """Refuses a `collate` that is seen to change the order of some held-out items.
+
+        Raises:
+            DataError: naming it.
+        """
+        if self.collate is not None and len(rows := self.rows("val")):
+            self.loader("val").gather(rows[:TRIED])
 
     def handed(self, batch: Batch) -> Batch:
         """A batch as it is trained on: what was collated."""

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
 from lightning_base.data.collate_order import InOrder
-from lightning_base.data.items import Finder, parted, same_states, seed_item
+from lightning_base.data.items import Finder, is_listed, parted, same_states, seed_item
 from lightning_base.errors import DataError, UserError
 from lightning_base.samples.batch import Batch, targets
 from lightning_base.samples.loader import BatchLoader, Turns
@@ -138,6 +138,8 @@ class ItemLoader(BatchLoader):
         Raises:
             DataError: where it can be seen.
         """
+        if callable(self.target) or is_listed(self.target):
+            return  # nothing tells where a batch has them
         try:
             theirs = parted(found, self.target)[1]
         except Exception:  # what is collated may be of any form

@@ -1,6 +1,7 @@
 """What a dataset's own targets are: classes, values, labels or arrays, and the sample table that holds them."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -14,8 +15,10 @@ from lightning_base.samples.samples import Samples, findings_table
 from lightning_base.samples.targets import Targets
 from lightning_base.sources.arrays import row_ids
 from lightning_base.sources.several_targets import from_array
+from lightning_base.tools.console import note
 
 MOST = 1 << 30  # bytes of targets that are arrays
+SHOWN = 6  # classes that a line names
 Predicted = Literal["auto", "classes", "values", "none"]
 
 
@@ -52,16 +55,18 @@ def samples_of(
         raise DataError(f"{origin}: item {int(np.flatnonzero(lacking)[0])} has no id; give each one of its own")
     for key, name in (("groups", "group"), ("times", "time")):
         if key in named:
-            table[name] = [_plain(value) for value in named[key]]
+            table[name] = [plain_target(value) for value in named[key]]
     found: Targets | None = None
     names: tuple[str, ...] = ()
     findings = findings_table()
     if targets is not None and predicted != "none":
-        plain = [_plain(value) for value in targets]
+        plain = [plain_target(value) for value in targets]
         if any(isinstance(value, np.ndarray) for value in plain):
             found = _arrays(plain, origin, predicted)
         elif all(isinstance(value, str) for value in plain) and predicted != "values":
             names = tuple(map(str, classes)) if isinstance(classes, Sequence) else tuple(sorted({*plain}))
+            if classes is None:
+                _tell_order(origin, names)
             place = {name: i for i, name in enumerate(names)}
             if strange := [value for value in plain if value not in place]:
                 raise DataError(f"{origin}: {strange[0]!r} is none of data.class_names; add it")
@@ -84,7 +89,13 @@ def samples_of(
     return Samples(Places(n, draws, changes), table, names, origin, targets=found, hashes=hashes, findings=findings)
 
 
-def _plain(value: Any) -> Any:
+@cache  # once for all folds
+def _tell_order(origin: str, names: tuple[str, ...]) -> None:
+    told = ", ".join(f"{i} {name}" for i, name in enumerate(names[:SHOWN])) + ", …" * (len(names) > SHOWN)
+    note(f"{origin}: classes are numbered by their names: {told}; data.class_names gives another order")
+
+
+def plain_target(value: Any) -> Any:
     """A target as a number, a text, a moment, or an array of one axis and more."""
     if isinstance(value, Tensor):
         value = value.detach().cpu().numpy()

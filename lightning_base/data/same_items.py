@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from lightning_base.data.item_targets import plain_target
 from lightning_base.data.items import (
     Finder,
     Places,
@@ -57,10 +58,10 @@ def demand_same_targets(items: Any, targets: list[Any], target: Finder) -> None:
     """
     found = read_items(items, "data.evaluated", target).targets
     for row, (own, other) in enumerate(zip(targets, found or [None] * len(targets), strict=True)):
-        if item_hash(own) != item_hash(other):
+        if item_hash(plain_target(own)) != item_hash(plain_target(other)):
             raise DataError(
-                f"data.evaluated: the target of item {row} is not that of the item which trains in that place; give the "
-                "same items, in the same order"
+                f"data.evaluated: the target of item {row} is not that of the item which trains in that place; give "
+                "the same items, in the same order"
             )
 
 

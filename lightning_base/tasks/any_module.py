@@ -221,7 +221,6 @@ class AnyModule(BaseModule):
         if other.ndim == 2 and self.kind == "class" and not torch.equal(other.argmax(dim=1), found.reshape(-1)):
             return found  # it would not predict the same
         self.by_step = False
-        _tell_of_classes(type(self.trained).__name__)
         return other
 
     def _called(self, x: Any) -> Any:
@@ -297,7 +296,7 @@ class AnyModule(BaseModule):
         Raises:
             UserError: where the module does not take the batch, or predicts what the targets do not fit.
         """
-        name, was_training = type(self.trained).__name__, self.trained.training
+        name, was_training, by_step = type(self.trained).__name__, self.trained.training, self.by_step
         self.eval()
         try:
             own: Any = self.trained.configure_callbacks()
@@ -327,6 +326,8 @@ class AnyModule(BaseModule):
             ) from error
         finally:
             self.trained.train(was_training)
+        if by_step and not self.by_step:
+            _tell_of_classes(name)
 
     def metrics(self) -> MetricCollection:
         """Those of the task of ours that scores such targets; none where there is no such task."""

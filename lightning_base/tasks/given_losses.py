@@ -102,8 +102,8 @@ def demand_mean(loss: nn.Module, found: Tensor, target: Tensor) -> None:
     logs = found.ndim > 1 and found.is_floating_point() and bool((found.exp().sum(dim=1) - 1).abs().max() < 0.02)
     if isinstance(loss, nn.NLLLoss) and not logs:
         raise ConfigError(
-            "model.loss: NLLLoss takes log-probabilities, and the network gives logits, of which it has no least value; "
-            "give torch.nn.CrossEntropyLoss, which is both"
+            "model.loss: NLLLoss takes log-probabilities, and the network gives logits, of which it has no least "
+            "value; give torch.nn.CrossEntropyLoss, which is both"
         )
     grows = once.numel() == 1 and float(once) != 0 and abs(float(twice) / float(once) - 2) < 1e-3
     if grows or getattr(loss, "reduction", None) == "sum":

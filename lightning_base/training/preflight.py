@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import ReduceLROnPlateau
 from torch import nn
 
+from lightning_base.data.any_dataset import AnyDataset
 from lightning_base.data.check import try_augmentations, try_first_step
 from lightning_base.data.first import first_batch
 from lightning_base.data.resolved import demand_resolved
@@ -59,6 +60,8 @@ def preflight(run: Run) -> None:
     run.model.demand_kind(pool := data.samples("pool"))
     with naming_faults(f"data: {name} fails"):
         data.setup("fit")
+    if isinstance(data, AnyDataset):
+        data.demand_order()
     demand_resolved(pool)
     with naming_faults(f"model: {task} fails"):
         run.model.use(data)

@@ -24,6 +24,8 @@ from lightning_base.tasks import AnyModule, Classification
 from lightning_base.training.seeds import EpochSeed, derive_seed, seed_all
 from tests.others.plain import Net, Noisy, Split, digits
 
+pytestmark = pytest.mark.filterwarnings("ignore::lightning_base.tools.console.Note")
+
 CPU = {"accelerator": "cpu", "logger": False}
 FOLDS = StratifiedKFold(2, shuffle=True, random_state=0)
 
@@ -408,7 +410,7 @@ def test_a_collate_that_sorts_items_is_refused_where_predictions_would_be_others
     def by_target(items: Any) -> Any:
         return torch.utils.data.default_collate(sorted(items, key=lambda item: int(item[1])))
 
-    with pytest.raises(lb.errors.UserError, match="not those of its items in their order"):
+    with pytest.raises(lb.errors.UserError, match="in another order than it was given them"):
         lb.crossval(
             module=Net,
             dataset=Listed(list(digits(60))),

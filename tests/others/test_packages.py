@@ -20,6 +20,8 @@ from torchvision.datasets import FakeData
 import lightning_base as lb
 from tests.helpers import Run
 
+pytestmark = pytest.mark.filterwarnings("ignore::lightning_base.tools.console.Note")
+
 CPU = {"accelerator": "cpu", "logger": False, "max_epochs": 1}
 
 

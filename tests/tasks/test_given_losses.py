@@ -147,3 +147,10 @@ def test_a_sum_is_told_from_a_mean_and_a_weighted_mean_from_a_plain_one() -> Non
 class Spread(nn.Module):
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(logits, target, reduction="none").square().mean().sqrt()
+
+
+def test_a_loss_of_log_probabilities_takes_no_logits() -> None:
+    logits, y = torch.randn(6, 3), torch.arange(6) % 3
+    with pytest.raises(lb.errors.ConfigError, match="which is both"):
+        demand_mean(nn.NLLLoss(), logits, y)
+    demand_mean(nn.NLLLoss(), logits.log_softmax(dim=1), y)

@@ -228,3 +228,15 @@ def test_padding_changes_no_logit_of_a_transformers_network() -> None:
     assert torch.allclose(outputs(network, further, None, lambda t: t)[:2], found[:2], atol=1e-6)
     alone = network(input_ids=x[1:2, :2], attention_mask=torch.ones(1, 2, dtype=torch.int64)).logits
     assert torch.allclose(alone, found[1:2], atol=1e-6)
+
+
+def test_auxiliary_outputs_are_no_head() -> None:
+    class Segments(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.classifier = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Conv2d(8, 21, 1))
+            self.aux_classifier = nn.Sequential(nn.Conv2d(4, 21, 1))
+
+    network = Segments()
+    assert new_head(network, 5).startswith("new head classifier.1: 21 → 5 outputs (auxiliary")
+    assert network.aux_classifier[0].out_channels == 21
