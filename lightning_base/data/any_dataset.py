@@ -13,14 +13,7 @@ from torch.utils.data import Dataset
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.item_loader import ItemLoader
 from lightning_base.data.item_targets import Predicted, samples_of
-from lightning_base.data.items import (
-    Finder,
-    Read,
-    demand_items,
-    is_listed,
-    parted,
-    read_items,
-)
+from lightning_base.data.items import Finder, Read, demand_items, is_listed, parted, read_items
 from lightning_base.data.pool import Role, Source, source_of
 from lightning_base.data.same_items import demand_same, demand_same_targets, places_of
 from lightning_base.data.their_module import Theirs, of_datamodule
