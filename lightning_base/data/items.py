@@ -48,9 +48,12 @@ def demand_items(dataset: Any, origin: str) -> int:
         DataError: where it has no length or no places, so that nothing can be held out of it.
     """
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__"):
+        mend = (
+            "its dataset: loader.dataset" if hasattr(dataset, "dataset") else "a dataset with __getitem__ and __len__"
+        )
         raise DataError(
             f"{origin}: a {type(dataset).__name__} gives its items in an order of its own, so that no fold can be held "
-            "out of it; give a dataset with __getitem__ and __len__"
+            f"out of it; give {mend}"
         )
     try:
         n = len(dataset)

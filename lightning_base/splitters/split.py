@@ -256,7 +256,7 @@ def sklearn_folds(
     if groups is None and ("Group" in name):
         raise ConfigError(
             f"data.split: {name} needs groups, and the data has none; give the data a `group` column, "
-            "or take a splitter without groups"
+            "from Python `groups=`, or take a splitter without groups"
         )
     try:
         with warnings.catch_warnings():

@@ -230,10 +230,18 @@ def not_subclass(key: str, path: str, wanted: str, files: Sequence[str]) -> str:
     if inspect.isfunction(getattr(sys.modules.get(module), name, None)):
         gives = "torch.nn.Module" if wanted == "Module" else wanted
         mend = f"a function must say that it gives one: def {name}(…) -> {gives}"
+        if key == "model" and is_networks(getattr(sys.modules[module], name)):
+            mend = "it makes a network: give it as model.network of a task, as lightning_base.tasks.Classification"
         return f"{key}: {path} is not {article} {wanted}{place(path, files)}; {mend}"
     held = {"model": "AnyModule", "data": "AnyDataset"}.get(key)
     own = f" (what is somebody else's stands in a configuration file, or in lightning_base.{held})" if held else ""
     return f"{key}: {path} is not {article} {wanted}{place(path, files)}; name a class that is one{own}"
+
+
+def is_networks(function: object) -> bool:
+    """Whether a function says that it gives a network."""
+    given = getattr(function, "__annotations__", {}).get("return")
+    return inspect.isclass(given) and any(base.__name__ == "Module" for base in given.__mro__)
 
 
 def no_option(key: str, owner: str, files: Sequence[str], options: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from lightning_base.tasks.base import BaseModule
 from lightning_base.training.contents import ToldByContent
 from lightning_base.verbs import running
 
+THEIRS = {"num_workers": "processes", "workers": "processes", "collate_fn": "collate", "target": "targets"}
 DATASETS = ("test", "new", "evaluated")  # options that are datasets
 
 
@@ -73,7 +74,12 @@ def data_of(dataset: Any, splitter: Any, data: Any, x: Any, y: Any, groups: Any)
         options["groups"] = groups
     known = [one.name for one in fields(AnyDataset) if one.name != "items"]
     if wrong := [str(key) for key in options if key not in known]:
-        hint = suggest(wrong[0], known) or "; help(lightning_base.data.AnyDataset) lists them"
+        meant = THEIRS.get(wrong[0])
+        hint = (
+            f"; did you mean {meant!r}?"
+            if meant
+            else suggest(wrong[0], known) or "; help(lightning_base.data.AnyDataset) lists them"
+        )
         raise ConfigError(f"data: no option {wrong[0]!r}{hint}")
     made = Made(dataset, options)
     if not made.makes:

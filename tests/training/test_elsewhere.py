@@ -230,6 +230,11 @@ def test_padding_changes_no_logit_of_a_transformers_network() -> None:
     assert torch.allclose(alone, found[1:2], atol=1e-6)
 
 
+@pytest.mark.parametrize("network", ["shufflenet_v2_x0_5", "swin_t"])  # which take layers as arguments
+def test_networks_keep_the_layers_that_they_take_by_default(network: str, run: Run) -> None:
+    run("fit", *DIGITS, "--model.network", f"torchvision.models.{network}", "--trainer.fast_dev_run", 1)
+
+
 def test_auxiliary_outputs_are_no_head() -> None:
     class Segments(nn.Module):
         def __init__(self) -> None:
