@@ -380,7 +380,11 @@ def test_what_cannot_be_served_is_told_before_anything_is_written(work: Path) ->
     for module, dataset, more, match in (
         (Net(), digits(40), {}, "every fold makes its own"),
         (Net, Endless(), {}, "no fold can be held out"),
+        (Net, DataLoader(digits(40)), {}, "give its dataset: loader.dataset"),
         (Net, digits(40), {"data": {"batch_sizes": 3}}, "did you mean 'batch_size'"),
+        (Net, digits(40), {"data": {"num_workers": 3}}, "did you mean 'processes'"),
+        (Net, digits(40), {"splitter": 5}, "give a splitter, such as"),
+        (Net, digits(40), {"splitter": GroupKFold(2)}, "from Python `groups=`"),
         (Net, digits(40), {"data": {"targets": "digit"}}, "targets 'digit' is not in item 0, a tuple"),
         (Net, digits(40), {"data": {"normalize": "standard"}}, "transforms do that"),
         (Net, digits(40), {"y": [1]}, "given beside dataset"),
@@ -391,7 +395,7 @@ def test_what_cannot_be_served_is_told_before_anything_is_written(work: Path) ->
         (Net, TensorDataset(x, torch.randint(2, 9, (40, 5))), {}, "no score is known"),
     ):
         with pytest.raises(lb.errors.UserError, match=match):
-            lb.crossval(module=module, dataset=dataset, **given, **more)
+            lb.crossval(module=module, dataset=dataset, **(given | more))
     assert not Path("runs").exists()
 
 
