@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.wrappers.abstract import WrapperMetric
@@ -121,6 +122,10 @@ def demand_fits(given: Mapping[str, Metric], change: Change | None, preds: Neste
     Raises:
         ConfigError: naming the metric, and what it said.
     """
+    tensors = isinstance(preds, Tensor) and isinstance(target, Tensor)
+    if tensors and preds.ndim > 1 and len(preds) == preds.shape[1]:
+        # (B, C) and (B,) are broadcast where B is C, and only there
+        preds, target = torch.cat([preds, preds[:1]]), torch.cat([target, target[:1]])
     for name, metric in given.items():
         if change is None and not (isinstance(preds, Tensor) and isinstance(target, Tensor)):
             raise ConfigError(

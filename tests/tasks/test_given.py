@@ -78,6 +78,7 @@ def test_focal_loss_is_the_formula() -> None:
     ("option", "value", "said"),
     [
         ("metrics", "[torchmetrics.regression.PearsonCorrCoef]", "pearson_corr_coef does not take predictions"),
+        ("metrics", "[torchmetrics.aggregation.MeanMetric]", "mean_metric does not take predictions"),
         (
             "metrics",
             "[{class_path: torchmetrics.classification.MulticlassAccuracy, init_args: {num_classes: 2}}]",
