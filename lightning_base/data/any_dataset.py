@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.data.item_loader import ItemLoader
@@ -230,7 +230,7 @@ class AnyDataset(BaseDataModule):
         Raises:
             DataError: naming it.
         """
-        if self.collate is not None and len(rows := self.rows("val")):
+        if self.theirs.collate not in (None, default_collate) and len(rows := self.rows("val")):
             self.loader("val").gather(rows[:TRIED])
 
     def handed(self, batch: Batch) -> Batch:

@@ -1,7 +1,6 @@
 """What a dataset's own targets are: classes, values, labels or arrays, and the sample table that holds them."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ from lightning_base.samples.samples import Samples, findings_table
 from lightning_base.samples.targets import Targets
 from lightning_base.sources.arrays import row_ids
 from lightning_base.sources.several_targets import from_array
-from lightning_base.tools.console import note
+from lightning_base.tools.console import note_once
 
 MOST = 1 << 30  # bytes of targets that are arrays
 SHOWN = 6  # classes that a line names
@@ -55,12 +54,12 @@ def samples_of(
         raise DataError(f"{origin}: item {int(np.flatnonzero(lacking)[0])} has no id; give each one of its own")
     for key, name in (("groups", "group"), ("times", "time")):
         if key in named:
-            table[name] = [plain_target(value) for value in named[key]]
+            table[name] = [plain_value(value) for value in named[key]]
     found: Targets | None = None
     names: tuple[str, ...] = ()
     findings = findings_table()
     if targets is not None and predicted != "none":
-        plain = [plain_target(value) for value in targets]
+        plain = [plain_value(value) for value in targets]
         if any(isinstance(value, np.ndarray) for value in plain):
             found = _arrays(plain, origin, predicted)
         elif all(isinstance(value, str) for value in plain) and predicted != "values":
@@ -89,13 +88,12 @@ def samples_of(
     return Samples(Places(n, draws, changes), table, names, origin, targets=found, hashes=hashes, findings=findings)
 
 
-@cache  # once for all folds
 def _tell_order(origin: str, names: tuple[str, ...]) -> None:
     told = ", ".join(f"{i} {name}" for i, name in enumerate(names[:SHOWN])) + ", …" * (len(names) > SHOWN)
-    note(f"{origin}: classes are numbered by their names: {told}; data.class_names gives another order")
+    note_once(f"{origin}: classes are numbered by their names: {told}; data.class_names gives another order")
 
 
-def plain_target(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """A target as a number, a text, a moment, or an array of one axis and more."""
     if isinstance(value, Tensor):
         value = value.detach().cpu().numpy()

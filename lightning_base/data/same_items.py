@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lightning_base.data.item_targets import plain_target
+from lightning_base.data.item_targets import plain_value
 from lightning_base.data.items import (
     Finder,
     Places,
@@ -16,7 +16,7 @@ from lightning_base.data.items import (
     same_states,
 )
 from lightning_base.errors import DataError
-from lightning_base.samples.payload import View
+from lightning_base.samples.payload import base_of
 from lightning_base.samples.samples import Samples
 
 SOME = 8  # items that are read again for each loader
@@ -58,7 +58,7 @@ def demand_same_targets(items: Any, targets: list[Any], target: Finder) -> None:
     """
     found = read_items(items, "data.evaluated", target).targets
     for row, (own, other) in enumerate(zip(targets, found or [None] * len(targets), strict=True)):
-        if item_hash(plain_target(own)) != item_hash(plain_target(other)):
+        if item_hash(plain_value(own)) != item_hash(plain_value(other)):
             raise DataError(
                 f"data.evaluated: the target of item {row} is not that of the item which trains in that place; give "
                 "the same items, in the same order"
@@ -67,7 +67,5 @@ def demand_same_targets(items: Any, targets: list[Any], target: Finder) -> None:
 
 def places_of(samples: Samples) -> Places:
     """What is known of the items of samples."""
-    inputs: Any = samples.inputs
-    while isinstance(inputs, View):
-        inputs = inputs.base
+    inputs = base_of(samples.inputs)
     return inputs if isinstance(inputs, Places) else Places(len(samples), draws=True, changes=False)

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from lightning_base.data.items import Places
 from lightning_base.errors import CheckpointError, DataError
-from lightning_base.samples.payload import Rows, View, blocks, fitting, is_ragged
+from lightning_base.samples.payload import Rows, base_of, blocks, fitting, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.samples.several import Several
 from lightning_base.splitters.split import Split
@@ -205,12 +206,8 @@ def form_of(samples: Samples) -> dict[str, Any]:
 
 def is_drawn(samples: Samples) -> bool:
     """Whether samples are drawn at random each time, or hold what cannot be hashed: of these contents tell nothing."""
-    inputs: Any = samples.inputs
-    while isinstance(inputs, View):
-        inputs = inputs.base
-    return bool(getattr(inputs, "draws", False) or getattr(inputs, "changes", False)) or (
-        hasattr(inputs, "draws") and samples.hashes is None
-    )
+    items = base_of(samples.inputs)
+    return isinstance(items, Places) and (items.draws or items.changes or samples.hashes is None)
 
 
 def is_levels(samples: Samples) -> bool | None:

@@ -129,9 +129,14 @@ class View(Derived):
         return self.base[self.index[rows]]
 
 
+def base_of(inputs: Payload) -> Any:
+    """What a view is of, which is no view itself; other payloads as they are."""
+    return inputs.base if isinstance(inputs, View) else inputs
+
+
 def is_ragged(inputs: Payload) -> bool:
     """Whether samples are of unequal length, seen through a view or not."""
-    return isinstance(inputs.base if isinstance(inputs, View) else inputs, Ragged)
+    return isinstance(base_of(inputs), Ragged)
 
 
 def gather(

@@ -1,6 +1,5 @@
 """AnyModule: a LightningModule that knows nothing of this project, trained as it is and scored by us."""
 
-from functools import cache
 from typing import Any, Literal, get_args
 
 import torch
@@ -24,17 +23,8 @@ from lightning_base.tasks.predictor import Output
 from lightning_base.tasks.probabilities import Scale, as_tensor, is_one_hot, probabilities, scale_of
 from lightning_base.tasks.regression import Regression
 from lightning_base.tasks.their_inputs import WIDE, demand_unseen, inputs_of, widened
-from lightning_base.tools.console import note
+from lightning_base.tools.console import note_once
 from lightning_base.tools.imports import fault
-
-
-@cache  # once for all folds
-def _tell_of_classes(name: str) -> None:
-    note(
-        f"{name}.predict_step gives the classes themselves; scored are the probabilities that forward gives, of which "
-        "they are the likeliest"
-    )
-
 
 PREDICTS = "lightning_base_predicts"  # in checkpoints: what predictions are, where the numbers told
 
@@ -327,7 +317,10 @@ class AnyModule(BaseModule):
         finally:
             self.trained.train(was_training)
         if by_step and not self.by_step:
-            _tell_of_classes(name)
+            note_once(
+                f"{name}.predict_step gives the classes themselves; scored are the probabilities that forward gives, "
+                "of which they are the likeliest"
+            )
 
     def metrics(self) -> MetricCollection:
         """Those of the task of ours that scores such targets; none where there is no such task."""

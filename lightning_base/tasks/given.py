@@ -122,10 +122,8 @@ def demand_fits(given: Mapping[str, Metric], change: Change | None, preds: Neste
     Raises:
         ConfigError: naming the metric, and what it said.
     """
-    tensors = isinstance(preds, Tensor) and isinstance(target, Tensor)
-    if tensors and preds.ndim > 1 and len(preds) == preds.shape[1]:
-        # (B, C) and (B,) are broadcast where B is C, and only there
-        preds, target = torch.cat([preds, preds[:1]]), torch.cat([target, target[:1]])
+    if isinstance(preds, Tensor) and isinstance(target, Tensor) and preds.ndim > 1:
+        preds, target = not_square(preds, target)
     for name, metric in given.items():
         if change is None and not (isinstance(preds, Tensor) and isinstance(target, Tensor)):
             raise ConfigError(
@@ -150,6 +148,16 @@ def demand_fits(given: Mapping[str, Metric], change: Change | None, preds: Neste
         if not isinstance(value, Tensor) or value.numel() != 1:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ConfigError(f"model.metrics: {name} gives {shape} where a metric is one number; set its average")
+
+
+def not_square(found: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, C, ...) and (B, ...), with the first sample once more where B is C.
+
+    There what is made for other shapes would broadcast one over the other, and say nothing.
+    """
+    if len(found) != found.shape[1]:
+        return found, target
+    return torch.cat([found, found[:1]]), torch.cat([target, target[:1]])
 
 
 def described(values: Any) -> str:

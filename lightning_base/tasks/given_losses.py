@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch
+from lightning_base.tasks.given import not_square
+from lightning_base.tasks.probabilities import NEAR
 from lightning_base.tools.imports import fault
 
 
@@ -35,16 +37,7 @@ def values_of(loss: nn.Module, found: Tensor, target: Tensor) -> Tensor:
 
 
 def mean_loss(loss: nn.Module, found: Tensor, target: Tensor) -> Tensor:
-    """The training loss () by a module of the user's: its value, or the mean of one per sample (B,).
-
-    Args:
-        loss: called with what the network gives and the targets.
-        found: (B, ...).
-        target: (B, ...).
-
-    Raises:
-        ConfigError: for a loss that fails, or gives something else.
-    """
+    """The training loss () by a module of the user's: what `values_of` gives of the same, or the mean of that (B,)."""
     return values_of(loss, found, target).mean()
 
 
@@ -59,11 +52,8 @@ def demand_taken(task: Any, loss: nn.Module, batch: Batch) -> None:
     Raises:
         ConfigError: naming what it said.
     """
-    found, y = tried(task, batch)
-    if len(found) == found.shape[1]:  # where a loss made for other shapes would be broadcast, and said nothing
-        found, y = torch.cat([found, found[:1]]), torch.cat([y, y[:1]])
     with torch.no_grad():
-        demand_mean(loss, found, y)
+        demand_mean(loss, *not_square(*tried(task, batch)))
 
 
 def tried(task: Any, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -99,8 +89,7 @@ def demand_mean(loss: nn.Module, found: Tensor, target: Tensor) -> None:
     with torch.random.fork_rng(devices=[]):
         once = values_of(loss, found, target)
         twice = values_of(loss, torch.cat([found, found]), torch.cat([target, target]))
-    logs = found.ndim > 1 and found.is_floating_point() and bool((found.exp().sum(dim=1) - 1).abs().max() < 0.02)
-    if isinstance(loss, nn.NLLLoss) and not logs:
+    if isinstance(loss, nn.NLLLoss) and not bool((found.exp().sum(dim=1) - 1).abs().max() < NEAR):
         raise ConfigError(
             "model.loss: NLLLoss takes log-probabilities, and the network gives logits, of which it has no least "
             "value; give torch.nn.CrossEntropyLoss, which is both"

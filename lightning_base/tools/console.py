@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from enum import IntEnum
+from functools import cache
 
 from rich.console import Console
 
@@ -86,6 +87,12 @@ def note(text: str, importance: Level = Level.NORMAL, width: int | None = None) 
             warn(text.removeprefix("! "), Note)
         return
     console(importance).print(text, soft_wrap=width is None, width=width, markup=False, highlight=False)
+
+
+@cache
+def note_once(text: str) -> None:
+    """A `note` on what all folds of a process share."""
+    note(text)
 
 
 def make() -> Console:

@@ -145,8 +145,8 @@ def _load(run: Run, given: InitFrom, told: bool) -> dict[str, Any]:
     others = trained.classes and trained.classes != run.datamodule.classes and {*found.last} & found.weights.keys()
     notes = [] if trained.on is not None else [UNKNOWN]
     pool = run.datamodule.samples("pool")
-    drawn = trained.on is not None and trained.on.fingerprint != pool.fingerprint
-    drawn = drawn and trained.on is not None and (trained.on.drawn or is_drawn(pool))
+    other = trained.on if trained.on is not None and trained.on.fingerprint != pool.fingerprint else None
+    drawn = other is not None and (other.drawn or is_drawn(pool))
     notes += [DRAWN] if drawn else []
     if others:
         notes.append(f"its classes are others, and {summed(found.last)[0]} was loaded: name that in {KEY}.new")

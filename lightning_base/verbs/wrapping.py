@@ -40,14 +40,12 @@ class Held:
         """A section of a file as the holder's: what it says of the class held, and beside it the holder's options."""
         inside: dict[str, Any] = {part: given[part] for part in OF_CLASS if part in given}
         options = {part: value for part, value in given.items() if part not in OF_CLASS}
-        if "class_path" not in given and isinstance(given.get("init_args"), Mapping):  # an overlay of either
-            ours = {part: value for part, value in given["init_args"].items() if not self.is_own(part)}
-            inside["init_args"] = {part: value for part, value in given["init_args"].items() if part not in ours}
-            options = ours | options
-        more = {part: value for part, value in options.items() if part not in options_of(self.holder)}
-        if "class_path" not in given and more:
-            inside["init_args"] = inside.get("init_args", {}) | more
-            options = {part: value for part, value in options.items() if part not in more}
+        both = given.get("init_args") or {}
+        if "class_path" not in given and isinstance(both, Mapping):  # an overlay: options of either in either place
+            own = {part: value for part, value in both.items() if self.is_own(part)}
+            own |= {part: value for part, value in options.items() if part not in options_of(self.holder)}
+            options = {part: value for part, value in {**both, **options}.items() if part not in own}
+            inside["init_args"] = own
         held = {self.name: inside} if any(inside.values()) else {}
         return {"class_path": f"{self.holder.__module__}.{self.holder.__qualname__}", "init_args": {**held, **options}}
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from lightning_base.clean.pairs import meetings
-from lightning_base.samples.payload import Payload, Rows, View, blocks
+from lightning_base.samples.payload import Rows, base_of, blocks
 from lightning_base.samples.samples import Samples
 from lightning_base.sources.images import ImageFiles
 from lightning_base.tools.cache import kept
@@ -36,15 +36,11 @@ def why_not(parts: Sequence[Samples]) -> str | None:
         shape = samples.inputs.shape
         if samples.inputs.dtype != np.uint8 or len(shape) != 4 or shape[1] not in (1, 3, 4) or min(shape[2:]) < LEAST:
             return "images of 8 bits and 16 pixels a side or more have them"
-        if isinstance(_base(samples.inputs), ImageFiles):
+        if isinstance(base_of(samples.inputs), ImageFiles):
             return "images that are not packed would all be decoded for it"
     if len({samples.inputs.shape[2:] for samples in parts}) > 1:
         return "images of one size have them"
     return None if sum(map(len, parts)) <= MOST else f"more than {MOST:,} images"
-
-
-def _base(inputs: Payload) -> Payload:
-    return inputs.base if isinstance(inputs, View) else inputs
 
 
 def moved_copies(parts: Sequence[Samples]) -> pd.DataFrame:
