@@ -61,7 +61,7 @@ def test_each_sample_is_predicted_once_and_a_cpu_gives_its_checkpoint_the_same_s
     assert len(ids) == 1437
     last = folder / DIGITS / "fold_0" / "checkpoints" / "last.ckpt"
     for overlay in ("tpu", None):
-        command("validate", "digits_cnn", overlay, "--ckpt_path", last, folder=folder)
+        command("validate", "digits_cnn", overlay, "-v", "--ckpt_path", last, folder=folder)
     rows = [line.split("│")[1:3] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     scores = [(name.strip(), float(value)) for name, value in rows]
     stored = read_json(folder / DIGITS / "fold_0" / "result.json")["metrics"]
