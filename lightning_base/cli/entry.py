@@ -21,6 +21,9 @@ VERBS = {
     "crossval": "train every fold of data.split, and report scores with honest intervals",
 }
 ARTEFACT_VERBS = {
+    "export": "make a run stand alone: a folder that answers without torch, checked against the run",
+    "serve": "answer over HTTP from exported folders, with a page to try them",
+    "bench": "measure an exported folder's or a server's latency and throughput",
     "init": "lay out a folder to work in: configurations, a network and data of your own, a test",
     "compare": "test the differences between finished crossval directories of one split",
     "doctor": "look at libraries, devices, memory, disks and launchers; with --config, whether it fits them",
@@ -97,6 +100,20 @@ def run(arguments: list[str]) -> int:
             from lightning_base.cli.compare import main as compare
 
             compare(arguments[1:])
+            return 0
+        if arguments[0] == "export":
+            from lightning_base.cli.export import main as export
+
+            export(arguments[1:])
+            return 0
+        if arguments[0] == "serve":
+            from lightning_base.cli.serve import main as serve
+
+            return serve(arguments[1:])
+        if arguments[0] == "bench":
+            from lightning_base.cli.bench import main as bench
+
+            bench(arguments[1:])
             return 0
         if arguments[0] == "list":
             from lightning_base.cli.listing import main as listing

@@ -1,0 +1,1 @@
+"""Answers of exported models over HTTP; neither torch nor training is imported."""
