@@ -16,7 +16,14 @@ def main(arguments: Sequence[str]) -> None:
     options = _parser().parse_args(list(arguments))
     from lightning_base.verbs.functions import export
 
-    export(options.run, out=options.out, samples=options.samples, overwrite=options.overwrite == "true", verbose=True)
+    export(
+        options.run,
+        out=options.out,
+        samples=options.samples,
+        overwrite=options.overwrite == "true",
+        precision=options.precision,
+        verbose=True,
+    )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,4 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="FOLDER", help="the folder to write; by default `export` beside the run's")
     parser.add_argument("--samples", type=int, default=100, help="real samples that are compared; default 100")
     parser.add_argument("--overwrite", choices=["true", "false"], default="false", help="replace an exported folder")
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "float16", "int8", "int8-static"],
+        default="float32",
+        help="of the graph: float16, int8 (weights; activations as they come) or int8-static (both, calibrated on "
+        "training samples); what it costs is measured on held-out samples and printed",
+    )
     return parser

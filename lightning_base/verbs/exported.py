@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import torch
 
 from lightning_base.errors import ConfigError, DataError
-from lightning_base.exporting import card, check, expected, onnx
+from lightning_base.exporting import card, check, expected, loss, onnx
 from lightning_base.exporting import folder as folders
 from lightning_base.exporting.examples import json_of
 from lightning_base.exporting.members import Member
+from lightning_base.exporting.precision import Precision, reduce
 from lightning_base.folds.search import tuned
 from lightning_base.runtime.command import EXAMPLES
 from lightning_base.runtime.errors import InputError
@@ -30,8 +31,6 @@ from lightning_base.training.experiment import Experiment
 from lightning_base.verbs.paths import demand_code_of_run, demand_fold_of_folder, members_of, read_stamp
 from lightning_base.verbs.scoring import open_scored
 
-Format: TypeAlias = Literal["onnx"]
-Precision: TypeAlias = Literal["float32"]
 WRITTEN = 8  # samples that are compared where texts are written token by token
 MOST_EXAMPLE = 400_000  # bytes of examples.json's inputs together
 SHOWN = 8  # examples, at most
@@ -71,7 +70,12 @@ class Exported:
 
 
 def export(
-    experiment: Experiment, path: Path | None, out: Path | None = None, n: int = 100, overwrite: bool = False
+    experiment: Experiment,
+    path: Path | None,
+    out: Path | None = None,
+    n: int = 100,
+    overwrite: bool = False,
+    precision: Precision = "float32",
 ) -> Exported:
     """Exports a run.
 
@@ -81,10 +85,12 @@ def export(
         out: the folder to write; by default `export` beside the run's directory.
         n: how many real samples are compared.
         overwrite: replace an exported folder that is there.
+        precision: of the graph; what a lower one costs is measured on held-out samples.
 
     Raises:
         UserError: where the path names none, no graph can be made, or it does not answer as the run does.
     """
+    demand_choice(precision, Precision, "precision")
     paths, home = members_of(path, "export")
     demand_code_of_run(experiment, home, "predict")
     out = out or (home.parent / "export" if home.name in ("crossval", "fit") else home / "export")
@@ -98,7 +104,7 @@ def export(
         rows, ids = sampled(first.pool, n, onnx.writes(answer)), first.predictions.samples.table["id"].tolist()
         items = items_read(first, inputs, rows, ids)
         graphs = onnx.write_graphs(members, inputs, items, folder)
-        manifest = folders.begun(experiment.name, answer, graphs, "float32")
+        manifest = folders.begun(experiment.name, answer, graphs, precision)
         pool = first.pool
         manifest["source"] = {
             "folds": ["all" if fold == WHOLE else fold for fold in folds],
@@ -113,6 +119,16 @@ def export(
         model = load_written(folder, manifest)
         done = check.compare(model, items, wanted)
         check.demand_equal(done, precise=True)
+        more: tuple[str, ...] = ()
+        if precision != "float32":
+            if onnx.writes(answer):
+                raise ConfigError(f"export: what {precision} costs is not measured of texts; leave --precision out")
+            lost = loss.measured(members, precision, folder)
+            fed = loss.calibrating(members, inputs, model.graphs["model"]) if precision == "int8-static" else []
+            reduce(folder / "model.onnx", precision, fed)
+            model = load_written(folder, manifest)
+            done, manifest["loss"] = check.compare(model, items, wanted), lost.as_json()
+            more = (str(lost),)
         manifest["checks"] = done.as_json()
         folders.write_plain(folder / EXAMPLES, examples(inputs, model, items))
         folders.write_plain(folder / "schema.json", {"input": model.schema, "answer": model.answer_schema})
@@ -120,7 +136,7 @@ def export(
             folder / "card.md", card.card(first, home, manifest | {"version": "see manifest.json"}, inputs.kinds, folds)
         )
         whole = folders.sealed(folder, manifest)
-    found = Exported(out, whole["name"], whole["version"], done)
+    found = Exported(out, whole["name"], whole["version"], done, more)
     console(Level.QUIET).print(str(found), soft_wrap=True)
     return found
 

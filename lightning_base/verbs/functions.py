@@ -354,6 +354,7 @@ def export(
     out: str | Path | None = None,
     samples: int = 100,
     overwrite: bool = False,
+    precision: Literal["float32", "float16", "int8", "int8-static"] = "float32",
     verbose: bool = False,
 ) -> Exported:
     """Makes a run stand alone: a folder that answers without torch and this package, checked against the run.
@@ -365,6 +366,7 @@ def export(
         out: the folder to write; by default `export` beside the run's directory.
         samples: how many real samples are compared.
         overwrite: replace an exported folder that is there.
+        precision: of the graph; what a lower one costs is measured on held-out samples, and told.
         verbose: print what the command line prints.
 
     Raises:
@@ -376,7 +378,7 @@ def export(
     with running.guarded(verbose, RUN):
         running.flags(overwrite=overwrite)
         experiment, path = running.reopened("predict", run, config, overrides)
-        return exported.export(experiment, path, None if out is None else Path(out), samples, overwrite)
+        return exported.export(experiment, path, None if out is None else Path(out), samples, overwrite, precision)
 
 
 def load(directory: str | Path) -> CrossValidation | Fitted:
