@@ -1,4 +1,4 @@
-"""How one column is distributed in training, counts of new values in its cells, and how far the two lie apart."""
+"""How one column is distributed in training: its cells, and counts of values in them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,88 +8,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .chances import chi_squared, fisher, kolmogorov
+from .cells import Comparison, Counts, gaps_chance, homogeneity, joined, needed, psi_of
+from .chances import fisher, kolmogorov
 from .known import MOST, Known, hashed
 
-Counts: TypeAlias = npt.NDArray[np.float64]
 EDGES, CELLS = 200, 10  # quantiles that Kolmogorov's distance is looked at, and cells of the PSI
 NAMES, HASHED = 50, 64  # most categories that have cells of their own, and the cells of more of them
-LEAST = 5.0  # samples that a cell must let expect, or it is taken together with others
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """New values beside those of training.
-
-    Attributes:
-        n, m: new values, and those of training, missing ones included.
-        psi: the population stability index over cells in which 5 values or more are expected; those beside them,
-            of rare and unseen values, are one cell.
-        psi_expected: what it is on average where nothing has changed.
-        freedom: cells less one.
-        ks: Kolmogorov's and Smirnov's distance at the training's quantiles; None of categories.
-        chances: by test, how probable a difference of this size is where nothing has changed.
-        missing: shares of missing values in training and now.
-        unseen: the share of unseen categories to be expected, and now; None of numbers.
-        beyond: the share of values below the least or above the greatest of training; None of categories.
-        typical: means of numbers, or the shares of the category whose share has changed most, in training and now.
-        name: of that category.
-    """
-
-    n: int
-    m: int
-    psi: float
-    psi_expected: float
-    freedom: int
-    ks: float | None
-    chances: dict[str, float]
-    missing: tuple[float, float]
-    unseen: tuple[float, float] | None
-    beyond: float | None
-    typical: tuple[float, float] | None
-    name: str = ""
-
-
-def _index(own: Counts, live: Counts) -> tuple[float, float]:
-    """The population stability index over cells, half a sample added to each, and its mean without a change."""
-    k, m, n = len(own), own.sum(), live.sum()
-    p, q = (own + 0.5) / (m + 0.5 * k), (live + 0.5) / (n + 0.5 * k)
-    return float(((q - p) * np.log(q / p)).sum()), (k - 1) * (1 / n + 1 / m)
-
-
-def _shape(own: Counts, live: Counts) -> float:
-    """The chance of such a difference between counts by Pearson's test of homogeneity."""
-    both, m, n = own + live, own.sum(), live.sum()
-    if len(both) < 2 or not m or not n:
-        return 1.0
-    expected = both * n / (n + m)
-    x = float(((live - expected) ** 2 * (1 / expected + 1 / (both - expected))).sum())
-    return chi_squared(x, len(both) - 1)
-
-
-def _least(own: Counts, live: Counts) -> float:
-    """Values that a cell needs on both sides together, for LEAST to be expected on the smaller side."""
-    m, n = own.sum(), live.sum()
-    return float(LEAST * (m + n) / max(min(m, n), 1))
-
-
-def _joined(own: Counts, live: Counts) -> tuple[Counts, Counts]:
-    """Counts of neighbouring cells taken together until each is large enough."""
-    least, found = _least(own, live), [[0.0, 0.0]]
-    for pair in zip(own, live, strict=True):
-        if sum(found[-1]) >= least:
-            found.append([0.0, 0.0])
-        found[-1][0] += pair[0]
-        found[-1][1] += pair[1]
-    if len(found) > 1 and sum(found[-1]) < least:
-        last = found.pop()
-        found[-1] = [found[-1][0] + last[0], found[-1][1] + last[1]]
-    return np.array([one[0] for one in found]), np.array([one[1] for one in found])
-
-
-def _missing(own: float, m: float, live: float, n: float) -> dict[str, float]:
-    """The chance of such a difference in missing values, where there are some."""
-    return {"missing": fisher(int(live), int(n), int(own), int(m))} if own + live and n and m else {}
 
 
 @dataclass(frozen=True)
@@ -136,17 +60,17 @@ class Numbers:
         own, new = self.counts[: k + 1], live[: k + 1]
         m, n = own.sum(), new.sum()
         gaps = float(self.counts[k + 1]), float(live[k + 1])
-        chances = _missing(gaps[0], m + gaps[0], gaps[1], n + gaps[1])
+        chances = gaps_chance(gaps[0], m + gaps[0], gaps[1], n + gaps[1])
         psi, expected, freedom, distance = 0.0, 0.0, 1, 0.0
         if m and n:
             shares = np.cumsum(own) / m
             cell = np.floor(CELLS * (shares - own / m / 2)).astype(np.int64)
             starts = np.flatnonzero(np.diff(cell, prepend=-1))
-            cells = _joined(np.add.reduceat(own, starts), np.add.reduceat(new, starts))
-            psi, expected = _index(*cells)
+            cells = joined(np.add.reduceat(own, starts), np.add.reduceat(new, starts))
+            psi, expected = psi_of(*cells)
             freedom = max(len(cells[0]) - 1, 1)
             distance = float(np.abs(shares - np.cumsum(new) / n).max())
-            chances |= {"shape": _shape(*cells), "ks": kolmogorov(distance, int(n), int(m))}
+            chances |= {"shape": homogeneity(*cells), "ks": kolmogorov(distance, int(n), int(m))}
         return Comparison(
             n=int(n + gaps[1]),
             m=int(m + gaps[0]),
@@ -173,8 +97,8 @@ class Categories:
     Args:
         names: in the order of their cells; () where there are more than NAMES, whose cells are chosen by hashes of
             the names, since the most frequent ones of many would seem rarer in any new sample.
-        counts: (k + 2,) of the k cells; then missing, and of training names that came once, of new values those of names
-            that training has not.
+        counts: (k + 2,) of the k cells; then missing, and of training the names that came once, of new values those
+            whose names training has not.
         twice: names that came twice in training.
         known: all names of training, where they have no cells of their own; None where they were too many to keep.
     """
@@ -193,8 +117,7 @@ class Categories:
             values: of training.
             names: that have cells though they may not come: classes that a model knows.
         """
-        found = Counter(values)
-        found.pop(None, None)
+        found = Counter(one for one in values if one is not None)
         all_names = sorted({*found, *names})
         once, twice = (0 if names else sum(count == i for count in found.values()) for i in (1, 2))
         many = len(all_names) > NAMES
@@ -231,18 +154,18 @@ class Categories:
         if self.names:
             n += unseen
         gaps = float(self.counts[-2]), float(live[-2])
-        chances = _missing(gaps[0], m + gaps[0], gaps[1], n + gaps[1])
+        chances = gaps_chance(gaps[0], m + gaps[0], gaps[1], n + gaps[1])
         psi, expected, freedom = 0.0, 0.0, 1
         if m and n:
             cells, rare = self._cells(own, new, unseen)
             whole = (np.append(cells[0], rare[0]), np.append(cells[1], rare[1])) if sum(rare) else cells
-            psi, expected = _index(*whole)
+            psi, expected = psi_of(*whole)
             freedom = max(len(whole[0]) - 1, 1)
-            if sum(rare) >= _least(*whole):
+            if sum(rare) >= needed(*whole):
                 cells = whole
             elif sum(rare):
                 chances["rare"] = fisher(int(rare[1]), int(n), int(rare[0]), int(m))
-            chances["shape"] = _shape(*cells)
+            chances["shape"] = homogeneity(*cells)
             if unseen / n > once / m:
                 chances["unseen"] = self._surprise(int(unseen), int(n), int(m))
         changed = int(np.argmax(np.abs(own / max(m, 1) - new / max(n, 1)))) if self.names and n and m else None
@@ -282,15 +205,15 @@ class Categories:
         seen are rarer than they seem, and only together with unseen ones they are not.
         """
         if not self.names:
-            return _joined(own, new), (0.0, 0.0)
-        least = _least(own, np.append(new, unseen))
+            return joined(own, new), (0.0, 0.0)
+        least = needed(own, np.append(new, unseen))
         large = own + new >= least
         small = own[~large], new[~large]
         rare = float(small[0].sum()), float(small[1].sum() + unseen)
         cells = own[large], new[large]
         if unseen or self.counts[-1] or sum(rare) < least:
             return cells, rare
-        more = _joined(*small)
+        more = joined(*small)
         return (np.append(cells[0], more[0]), np.append(cells[1], more[1])), (0.0, 0.0)
 
     def shares(self, live: Counts) -> dict[str, tuple[float, float]]:
@@ -303,7 +226,8 @@ class Categories:
     def written(self) -> dict[str, Any]:
         """As JSON holds it."""
         known = {} if self.known is None else {"known": self.known.written()}
-        return {"kind": "category", "names": list(self.names), "counts": self.counts.tolist(), "twice": self.twice, **known}
+        own = {"names": list(self.names), "counts": self.counts.tolist(), "twice": self.twice}
+        return {"kind": "category", **own, **known}
 
 
 Column: TypeAlias = Numbers | Categories
