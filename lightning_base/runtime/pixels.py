@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lightning_base.sources.formats import check_pixels, open_image
+from .formats import check_pixels, open_image
 
 TURNS = {  # EXIF's orientation, and what makes the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
