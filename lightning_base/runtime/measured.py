@@ -49,7 +49,8 @@ class Part:
                 for name, number in (self.columns or {}).items()
             }
         if self.kind == "image":
-            return _by_name([picture(one, self.full) for one in given], PICTURE)
+            grey = all(np.ndim(one) == 2 or len(one) < 3 for one in given)
+            return _by_name([picture(one, self.full) for one in given], PICTURE[:2] if grey else PICTURE)
         if self.kind == "sound":
             return _by_name([sound(one, self.rate, self.full) for one in given], SOUND)
         if self.kind == "text":
