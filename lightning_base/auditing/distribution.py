@@ -23,7 +23,7 @@ LOUDEST = 32_768.0  # what full scale of sounds is kept as
 
 
 def kind_of(samples: Samples) -> str | None:
-    """The kind of one input: "table", "image", "sound", "text" or "array"; None of items that a dataset of one's own has.
+    """The kind of one input: "table", "image", "sound", "text" or "array"; None of items of somebody's own dataset.
 
     Args:
         samples: with one input.

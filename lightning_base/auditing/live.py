@@ -152,8 +152,8 @@ def compare(data: BaseDataModule, live: Any) -> Compared:
     parts = parts_of(data, pool, train)
     if not parts:
         raise DataError(
-            f"--live: {pool.origin} holds items of a dataset of your own, whose inputs are not known here; compare them "
-            "in that"
+            f"--live: {pool.origin} holds items of a dataset of your own, whose inputs are not known here; compare "
+            "them in that"
         )
     own = measured(pool, train, parts, alone=True)
     side = Side("training role", columns_of(own))
