@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,7 @@ class Frame:
         return self.values.shape[0], self.values.shape[1]
 
 
-def pillow_frames(path: str, wanted: Sequence[int]) -> Iterator[Frame]:
+def pillow_frames(path: "str | BinaryIO", wanted: Sequence[int]) -> Iterator[Frame]:
     """These frames (from 0, ascending) of a file that Pillow reads.
 
     Raises:
