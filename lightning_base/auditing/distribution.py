@@ -48,13 +48,14 @@ def drawn(samples: Samples, rows: Rows) -> Rows:
     return np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
 
 
-def parts_of(data: BaseDataModule, samples: Samples, rows: Rows) -> dict[str, Part]:
-    """How each input is measured, by its name, which is that of its kind where there is one ("row" of a table).
+def parts_of(data: BaseDataModule, samples: Samples, rows: Rows, only: str | None = None) -> dict[str, Part]:
+    """How each input is measured, by its name.
 
     Args:
         data: whose samples they are.
         samples: the pool's.
         rows: (N,) of the training role, whose words are known.
+        only: what the only input is called; by default as its kind is ("row" of a table, "x" of an array).
     """
     found = {}
     for name, one in samples.parts.items():
@@ -70,7 +71,7 @@ def parts_of(data: BaseDataModule, samples: Samples, rows: Rows) -> dict[str, Pa
             full = LOUDEST
             of = getattr(data, "parts", {}).get(name, data) if name else data
             rate = float(getattr(of, "sample_rate", 1.0))
-        found[name or own_name(kind)] = Part(kind, columns, known, full, rate)
+        found[name or only or own_name(kind)] = Part(kind, columns, known, full, rate)
     return found
 
 
@@ -94,7 +95,7 @@ def measured(samples: Samples, rows: Rows, parts: dict[str, Part], alone: bool =
         kind = kind_of(one)
         if kind is None:
             continue
-        name = name or own_name(kind)
+        name = name or next(iter(parts))
         part = parts[name]
         for measure, values in _measures(one, rows, part, alone).items():
             plain = kind == "table" and len(samples.parts) == 1

@@ -81,9 +81,22 @@ class Compared:
         found = []
         for row in self.changed:
             one = row.found
-            numbers = {"psi": one.psi, "expected": one.psi_expected, "ks": one.ks, "p": row.p, "n": one.n, "m": one.m}
             detail = f"{row.column}: {row.why} ({row.verdict}; PSI {one.psi:.3f}, {one.psi_expected:.3f} by chance)"
-            found.append(Drift("drift", None, detail, column=row.column, size=row.verdict, **numbers))
+            found.append(
+                Drift(
+                    "drift",
+                    None,
+                    detail,
+                    column=row.column,
+                    psi=one.psi,
+                    expected=one.psi_expected,
+                    ks=one.ks,
+                    p=row.p,
+                    size=row.verdict,
+                    n=one.n,
+                    m=one.m,
+                )
+            )
         return found
 
     def written(self) -> dict[str, Any]:

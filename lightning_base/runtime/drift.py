@@ -101,12 +101,13 @@ class Reference:
         """What is measured of inputs, by the names of columns: NAME.MEASURE, and a table's columns as they are called.
 
         Args:
-            items: B inputs, each with all parts by name.
+            items: B inputs, each with all parts by name; of a table alone also its values by column.
         """
         found: dict[str, Values] = {}
         for name, part in self.parts.items():
             plain = part.kind == "table" and len(self.parts) == 1
-            for measure, values in part.values([item[name] for item in items]).items():
+            given = [item if plain and name not in item else item[name] for item in items]
+            for measure, values in part.values(given).items():
                 found[measure if plain else column_name(name, measure)] = values
         return found
 

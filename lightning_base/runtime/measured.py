@@ -41,7 +41,8 @@ class Part:
         """What is measured of B inputs, by name, each B numbers or categories.
 
         Args:
-            given: of tables mappings by column; images (C, H, W) or (H, W); sounds (T,); texts; arrays of any shape.
+            given: of tables mappings by column; images (C, H, W) or (H, W), or what has such `pixels`; sounds (T,);
+                texts, or lists of their words; arrays of any shape.
         """
         if self.kind == "table":
             return {
@@ -49,12 +50,14 @@ class Part:
                 for name, number in (self.columns or {}).items()
             }
         if self.kind == "image":
+            given = [getattr(one, "pixels", one) for one in given]
             grey = all(np.ndim(one) == 2 or len(one) < 3 for one in given)
             return _by_name([picture(one, self.full) for one in given], PICTURE[:2] if grey else PICTURE)
         if self.kind == "sound":
             return _by_name([sound(one, self.rate, self.full) for one in given], SOUND)
         if self.kind == "text":
-            return _by_name([text(one, self.known) for one in given], TEXT if self.known is not None else TEXT[:2])
+            texts = [one if isinstance(one, str) else " ".join(one) for one in given]
+            return _by_name([text(one, self.known) for one in texts], TEXT if self.known is not None else TEXT[:2])
         flat = [np.asarray(one, dtype=np.float64).ravel() for one in given]
         if flat and max(map(len, flat)) == min(map(len, flat)) <= WIDE:
             return {f"[{i}]": values for i, values in enumerate(np.stack(flat).T)}
