@@ -19,7 +19,7 @@ class Comparison:
     Attributes:
         n, m: new values, and those of training, missing ones included.
         psi: the population stability index over cells in which 5 values or more are expected; those beside them,
-            of rare and unseen values, are one cell.
+            of rare and unseen values, are one cell, and missing ones are another.
         psi_expected: what it is on average where nothing has changed.
         freedom: cells less one.
         ks: Kolmogorov's and Smirnov's distance at the training's quantiles; None of categories.
@@ -45,11 +45,23 @@ class Comparison:
     name: str = ""
 
 
-def psi_of(own: Counts, live: Counts) -> tuple[float, float]:
-    """The population stability index over cells, half a sample added to each, and its mean without a change."""
+def psi_of(own: Counts, live: Counts, gaps: tuple[float, float]) -> tuple[float, float, int]:
+    """The population stability index over cells, its mean without a change, and its degrees of freedom.
+
+    Half a value is added to each cell.
+
+    Args:
+        own: (k,) of training.
+        live: (k,) new ones.
+        gaps: missing values, which are a cell of their own where there are some.
+    """
+    if not own.sum() + gaps[0] or not live.sum() + gaps[1]:
+        return 0.0, 0.0, 1
+    if sum(gaps):
+        own, live = np.append(own, gaps[0]), np.append(live, gaps[1])
     k, m, n = len(own), own.sum(), live.sum()
     p, q = (own + 0.5) / (m + 0.5 * k), (live + 0.5) / (n + 0.5 * k)
-    return float(((q - p) * np.log(q / p)).sum()), (k - 1) * (1 / n + 1 / m)
+    return float(((q - p) * np.log(q / p)).sum()), (k - 1) * (1 / n + 1 / m), max(k - 1, 1)
 
 
 def homogeneity(own: Counts, live: Counts) -> float:

@@ -61,16 +61,15 @@ class Numbers:
         m, n = own.sum(), new.sum()
         gaps = float(self.counts[k + 1]), float(live[k + 1])
         chances = gaps_chance(gaps[0], m + gaps[0], gaps[1], n + gaps[1])
-        psi, expected, freedom, distance = 0.0, 0.0, 1, 0.0
+        cells, distance = (np.array([m]), np.array([n])), 0.0
         if m and n:
             shares = np.cumsum(own) / m
             cell = np.floor(CELLS * (shares - own / m / 2)).astype(np.int64)
             starts = np.flatnonzero(np.diff(cell, prepend=-1))
             cells = joined(np.add.reduceat(own, starts), np.add.reduceat(new, starts))
-            psi, expected = psi_of(*cells)
-            freedom = max(len(cells[0]) - 1, 1)
             distance = float(np.abs(shares - np.cumsum(new) / n).max())
             chances |= {"shape": homogeneity(*cells), "ks": kolmogorov(distance, int(n), int(m))}
+        psi, expected, freedom = psi_of(*cells, gaps)
         return Comparison(
             n=int(n + gaps[1]),
             m=int(m + gaps[0]),
@@ -120,7 +119,7 @@ class Categories:
         found = Counter(one for one in values if one is not None)
         all_names = sorted({*found, *names})
         once, twice = (0 if names else sum(count == i for count in found.values()) for i in (1, 2))
-        many = len(all_names) > NAMES
+        many = len(all_names) > NAMES and not names
         known = Known(map(hashed, all_names)) if many and len(all_names) <= MOST else None
         cells = () if many else tuple(all_names)
         empty = Categories(cells, np.zeros((HASHED if many else len(cells)) + 2), twice, known)
@@ -135,7 +134,7 @@ class Categories:
         for name, count in Counter(values).items():
             if name is None:
                 out[-2] += count
-            elif self.names or len(self.counts) == 2:
+            elif not self.is_hashed:
                 out[place.get(name, -1)] += count
             else:
                 out[hashed(name) % HASHED] += count
@@ -144,23 +143,26 @@ class Categories:
         return out
 
     @property
+    def is_hashed(self) -> bool:
+        """Whether cells are of hashes of names."""
+        return not self.names and len(self.counts) > 2
+
+    @property
     def tells_unseen(self) -> bool:
         """Whether unseen names can be told from those of training."""
-        return bool(self.names) or self.known is not None
+        return not self.is_hashed or self.known is not None
 
     def compared(self, live: Counts) -> Comparison:
         """New values, counted, beside those of training."""
         own, new, (m, once), (n, unseen) = self.counts[:-2], live[:-2], self._sums(self.counts), self._sums(live)
-        if self.names:
+        if not self.is_hashed:
             n += unseen
         gaps = float(self.counts[-2]), float(live[-2])
         chances = gaps_chance(gaps[0], m + gaps[0], gaps[1], n + gaps[1])
-        psi, expected, freedom = 0.0, 0.0, 1
+        whole = np.array([m]), np.array([n])
         if m and n:
             cells, rare = self._cells(own, new, unseen)
             whole = (np.append(cells[0], rare[0]), np.append(cells[1], rare[1])) if sum(rare) else cells
-            psi, expected = psi_of(*whole)
-            freedom = max(len(whole[0]) - 1, 1)
             if sum(rare) >= needed(*whole):
                 cells = whole
             elif sum(rare):
@@ -168,6 +170,7 @@ class Categories:
             chances["shape"] = homogeneity(*cells)
             if unseen / n > once / m:
                 chances["unseen"] = self._surprise(int(unseen), int(n), int(m))
+        psi, expected, freedom = psi_of(*whole, gaps)
         changed = int(np.argmax(np.abs(own / max(m, 1) - new / max(n, 1)))) if self.names and n and m else None
         return Comparison(
             n=int(n + gaps[1]),
@@ -204,7 +207,7 @@ class Categories:
         Small cells are joined with their neighbours where training has seen all names there are: else those that it has
         seen are rarer than they seem, and only together with unseen ones they are not.
         """
-        if not self.names:
+        if self.is_hashed:
             return joined(own, new), (0.0, 0.0)
         least = needed(own, np.append(new, unseen))
         large = own + new >= least

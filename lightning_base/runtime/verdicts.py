@@ -34,7 +34,7 @@ class Row:
         p: the chance of such a difference without a change, corrected for all tests of all columns (Holm 1979).
         told_from: the PSI from which a change is told, at this number of values.
         verdict: "steady"; "slight", "moderate" or "large" where a change is told; "too few" where even a large one
-            might not be; "unsure" where it may come from how the reference was made.
+            might not be; "unsure" where a slight one may come from how the reference was made.
         why: what the verdict rests on, in words.
     """
 
@@ -61,12 +61,12 @@ def rows_of(compared: Sequence[tuple[str, str, Column, Comparison, str]], level:
         compared: side, name, column, comparison, and why it is inexact or "".
         level: the chance that there is a false one among them.
     """
-    raw = [min(1.0, len(one.chances) * min(one.chances.values(), default=1.0)) for *_, one, _ in compared]
+    raw = [min(1.0, max(len(one.chances), 1) * min(one.chances.values(), default=1.0)) for *_, one, _ in compared]
     rows = []
     for (side, name, column, one, inexact), p in zip(compared, holm(raw), strict=True):
         told_from = told(one, level / (len(compared) * max(len(one.chances), 1)))
         verdict, why = verdict_of(one, p, told_from, level)
-        if inexact and verdict in CHANGED:
+        if inexact and verdict == "slight":
             verdict, why = "unsure", f"{why}; {inexact}"
         rows.append(Row(side, name, column.kind, one, p, told_from, verdict, why))
     return sorted(rows, key=lambda row: (row.p > level, -(row.found.psi - row.found.psi_expected), row.column))
@@ -74,14 +74,15 @@ def rows_of(compared: Sequence[tuple[str, str, Column, Comparison, str]], level:
 
 def told(one: Comparison, chance: float) -> float:
     """The PSI that is exceeded with this chance where nothing has changed: that is chi-squared's (1/n + 1/m)."""
-    n, m = (one.n * (1 - one.missing[1]), one.m * (1 - one.missing[0]))
-    return (1 / n + 1 / m) * chi_squared_from(chance, one.freedom) if n >= 1 and m >= 1 else math.inf
+    return (1 / one.n + 1 / one.m) * chi_squared_from(chance, one.freedom) if one.n and one.m else math.inf
 
 
 def verdict_of(one: Comparison, p: float, told_from: float, level: float) -> tuple[str, str]:
     """The verdict on a column, and what it rests on."""
     if not one.m:
         return "too few", "training has no value"
+    if not one.n:
+        return "too few", "no value yet"
     if p <= level:
         chance = max(min(one.chances.values()), 1e-4)
         said = [word for test, word in TESTS.items() if one.chances.get(test, 1.0) <= chance]
