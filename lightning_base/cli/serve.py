@@ -14,7 +14,8 @@ from lightning_base.errors import ConfigError, one_line
 from lightning_base.serving.settings import MIB, Settings
 
 if TYPE_CHECKING:
-    from lightning_base.serving.logs import Format
+    from lightning_base.serving.logs import Format, Log
+    from lightning_base.serving.recording import Recording
 
 KEY = "LIGHTNING_BASE_API_KEY"
 
@@ -27,11 +28,13 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_args(list(arguments))
     settings = _settings(options)
+    _demand_log(options)
     try:
         from lightning_base.serving.app import Application
         from lightning_base.serving.loading import load
         from lightning_base.serving.logs import Log
         from lightning_base.serving.server import bind, run
+        from lightning_base.serving.watching import Watching
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"serve: {error.name} is not installed; pip install 'lightning-base[serve]' brings what it needs"
@@ -42,9 +45,18 @@ def main(arguments: Sequence[str]) -> int:
         read = partial(load, threads=options.threads)
         models = [(path, read(path)) for path in paths]
         log = Log(_format(options.log_format))
-        return run(Application(models, settings, log, read), listening)
+        watching = Watching(options.watch_window) if options.watch_window else None
+        kept = [] if options.log_predictions is None else [_recording(options, log).begin]
+        return run(Application(models, settings, log, read, kept, watching), listening)
     finally:
         listening.close()
+
+
+def _recording(options: argparse.Namespace, log: "Log") -> "Recording":
+    """What keeps answers, as the options say."""
+    from lightning_base.serving.recording import Recording, store_of
+
+    return Recording(store_of(Path(options.log_predictions)), options.log_share, options.log_inputs, log)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,8 +113,21 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--drain", type=_number("--drain"), default=defaults.drain, help="seconds of answering new requests at the end")
     add("--grace", type=_number("--grace"), default=defaults.grace, help="seconds for accepted requests after that")
+    add(
+        *("--watch-window",), type=_whole("--watch-window", 0), default=4096,
+        help="answers that are held against training together, for /metrics and /models/NAME/drift; 0: none are",
+    )  # fmt: skip
+    add("--log-predictions", metavar="PATH", help="keeps answers: a .sqlite file, or a folder for Parquet files")
+    add("--log-share", type=_share, default=1.0, help="of requests whose answers are kept, chosen by their ids")
+    add("--log-inputs", action="store_true", help="keeps what was asked beside the answers: it may be personal data")
     add("--log-format", choices=("json", "text"), help="of the log on standard error; text on a terminal, else json")
     return parser
+
+
+def _demand_log(options: argparse.Namespace) -> None:
+    """Refuses options of a log of predictions without one."""
+    if options.log_predictions is None and (options.log_inputs or options.log_share != 1.0):
+        raise ConfigError("--log-inputs, --log-share: need --log-predictions, which says where answers are kept")
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -173,6 +198,14 @@ def _number(name: str, above: bool = False) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def _share(text: str) -> float:
+    """Reads a share, above 0 and up to 1."""
+    value = _number("--log-share", above=True)(text)
+    if value > 1:
+        raise ConfigError(f"--log-share: {text!r} is no share; give a number above 0, up to 1")
+    return value
 
 
 def _size(text: str) -> int:

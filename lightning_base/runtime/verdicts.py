@@ -32,7 +32,7 @@ class Row:
         kind: "number" or "category".
         found: the comparison.
         p: the chance of such a difference without a change, corrected for all tests of all columns (Holm 1979).
-        told_from: the PSI from which a change is told, at this number of values.
+        told_from: the PSI from which a change is told, at this number of values; infinite where there are none.
         verdict: "steady"; "slight", "moderate" or "large" where a change is told; "too few" where even a large one
             might not be; "unsure" where a slight one may come from how the reference was made.
         why: what the verdict rests on, in words.
@@ -48,10 +48,10 @@ class Row:
     why: str
 
     def written(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        found = asdict(self.found)
-        own = {key: getattr(self, key) for key in ("side", "column", "kind", "verdict", "why", "p", "told_from")}
-        return own | found
+        """As JSON holds it; what is not finite is null."""
+        own = {key: getattr(self, key) for key in ("side", "column", "kind", "verdict", "why", "p")}
+        told_from = self.told_from if math.isfinite(self.told_from) else None
+        return own | {"told_from": told_from} | asdict(self.found)
 
 
 def rows_of(compared: Sequence[tuple[str, str, Column, Comparison, str]], level: float = LEVEL) -> list[Row]:

@@ -33,6 +33,7 @@ from lightning_base.serving.settings import Settings
 from lightning_base.serving.state import State
 from lightning_base.serving.static import Folder
 from lightning_base.serving.streaming import Streaming
+from lightning_base.serving.watching import Watching, as_text
 
 Load = Callable[[Path], Answering]
 
@@ -46,6 +47,7 @@ class Application:
         log: is told of each request.
         load: loads a folder's model anew, where new versions are looked for.
         observers: make what looks at inputs and answers after they were sent.
+        watching: one of these, whose report `/models/NAME/drift` is; None where nothing is watched.
 
     Attributes:
         asgi: what a server runs.
@@ -62,10 +64,12 @@ class Application:
         log: Log,
         load: Load | None = None,
         observers: Sequence[MakeObserver] = (),
+        watching: Watching | None = None,
     ) -> None:
         self._models, self.settings, self.log = list(models), settings, log
         check(self._models, settings.default)
-        self._load, self._makers = load, observers
+        self._load, self._watching = load, watching
+        self._makers = [*observers, *([] if watching is None else [watching.begin])]
         self.state, self.metrics = State(), Metrics()
         self._page, self._docs = Folder("page"), Folder("docs")
         self.catalogue: Catalogue | None = None
@@ -130,6 +134,8 @@ class Application:
             ("/docs/{path:path}", self._docs_file),
             ("/openapi.json", self._openapi),
             ("/models", self._list),
+            ("/models/{name}/drift", self._drift),
+            ("/models/{name}/versions/{version}/drift", self._drift),
             ("/metrics", self._metrics),
             ("/health", self._health),
             ("/ready", self._ready),
@@ -163,8 +169,20 @@ class Application:
     async def _list(self, _: Request) -> Response:
         return _json({"models": await asyncio.to_thread(all_described, self._catalogue())})
 
+    async def _drift(self, request: Request) -> Response:
+        served = self._catalogue().find(request.path_params["name"], request.path_params.get("version"))
+        call = call_of(request.scope)
+        call.model, call.name = served.label, served.model.name
+        if self._watching is None:
+            raise Refused(404, "nothing is watched here")
+        found = await asyncio.to_thread(self._watching.described, served.model)
+        if "text/plain" in request.headers.get("accept", "").lower():
+            return Response(as_text(found), media_type="text/plain; charset=utf-8")
+        return _json(found)
+
     async def _metrics(self, _: Request) -> Response:
-        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        text = await asyncio.to_thread(self.metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _health(self, _: Request) -> Response:
         return _json({"status": "alive"})

@@ -29,11 +29,13 @@ class Place:
         is_left: nobody waits for the answer any more; what has not begun is not computed.
         batch: inputs of the largest batch that it was computed in.
         group: its inputs, once they are read.
+        request: the request's id.
     """
 
     is_left: bool = False
     batch: int = 0
     group: "Group | None" = None
+    request: str = ""
 
 
 @dataclass(eq=False)
@@ -105,15 +107,15 @@ class Batcher:
         """Requests that have a place."""
         return len(self._held)
 
-    def enter(self) -> Place:
-        """A place for a request; `leave` gives it back.
+    def enter(self, request: str = "") -> Place:
+        """A place for a request of this id; `leave` gives it back.
 
         Raises:
             Refused: 503, where all are taken.
         """
         if len(self._held) >= self._settings.queue:
             raise Refused(503, "too many requests at once; try again", retry=1)
-        place = Place()
+        place = Place(request=request)
         self._held.add(place)
         self._note()
         return place
@@ -163,6 +165,10 @@ class Batcher:
             return await group.done
         finally:
             self.leave(place)
+
+    def wrote(self, item: Item, text: str, request: str) -> None:
+        """Tells observers of a text that was streamed; threads may call it."""
+        self._observers.seen(self.model, [item], [{"pred": text}], request)
 
     async def close(self) -> None:
         """Ends the tasks; what is queued is not computed."""
@@ -239,7 +245,7 @@ class Batcher:
                 group.fault = group.fault or outcome
             else:
                 group.answers[one.start : one.start + len(outcome)] = outcome
-                self._observers.seen(self.model, one.items, outcome)
+                self._observers.seen(self.model, one.items, outcome, group.place.request, one.start)
             self._end(group)
 
     def _end(self, group: Group) -> None:

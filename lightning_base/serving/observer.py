@@ -17,14 +17,25 @@ MOST = 256  # batches that wait to be looked at; more are counted and left out
 class Observer(Protocol):
     """Looks at what was answered; for drift, and for a log of predictions."""
 
-    def seen(self, model: Answering, items: Sequence[Item], answers: Sequence[Answer]) -> None:
-        """Takes a batch, in a thread that all observers share."""
+    def seen(
+        self, model: Answering, items: Sequence[Item], answers: Sequence[Answer], request: str = "", start: int = 0
+    ) -> None:
+        """Takes inputs of one request, in a thread that all observers share.
+
+        Args:
+            model: that answered.
+            items: its inputs.
+            answers: to these.
+            request: the request's id.
+            start: the place of the first of these inputs in the request.
+        """
 
     def close(self) -> None:
         """Writes what is left."""
 
 
 MakeObserver: TypeAlias = Callable[[CollectorRegistry], Observer]
+Batch: TypeAlias = tuple[Answering, Sequence[Item], Sequence[Answer], str, int]
 
 
 class Observers:
@@ -33,17 +44,19 @@ class Observers:
     def __init__(self, makers: Sequence[MakeObserver], metrics: Metrics, log: Log) -> None:
         self._observers = [make(metrics.registry) for make in makers]
         self._metrics, self._log = metrics, log
-        self._batches: queue.Queue[tuple[Answering, Sequence[Item], Sequence[Answer]] | None] = queue.Queue(MOST)
+        self._batches: queue.Queue[Batch | None] = queue.Queue(MOST)
         self._thread = threading.Thread(target=self._look, name="observers", daemon=True)
         if self._observers:
             self._thread.start()
 
-    def seen(self, model: Answering, items: Sequence[Item], answers: Sequence[Answer]) -> None:
+    def seen(
+        self, model: Answering, items: Sequence[Item], answers: Sequence[Answer], request: str = "", start: int = 0
+    ) -> None:
         """Adds a batch; never waits."""
         if not self._observers:
             return
         try:
-            self._batches.put_nowait((model, items, answers))
+            self._batches.put_nowait((model, items, answers, request, start))
         except queue.Full:
             self._metrics.unobserved.inc()
 

@@ -115,6 +115,9 @@ def _of_model(place: str, model: Answering, key: str, settings: Settings) -> dic
         f"{place}/predict": _post(f"The answer to one input: {label}", single, {JSON: {"schema": answer}}),
         f"{place}/predict/batch": _post(f"The answers to several inputs{rows}: {label}", batch, answers),
     }
+    if place:
+        report = {JSON: {"schema": {"type": "object"}}, "text/plain": {"schema": {"type": "string"}}}
+        found[f"{place}/drift"] = _get(f"What is asked and answered beside training: {label}", report, (404,))
     if model.streams:
         events = {"text/event-stream": {"schema": {"type": "string"}}}
         found[f"{place}/predict/stream"] = _post(f"A text, piece by piece: {label}", single, events)

@@ -104,7 +104,7 @@ class Predicting:
             return items
 
         try:
-            place = served.batcher.enter()
+            place = served.batcher.enter(call.id)
         except Refused:
             share.release()
             raise

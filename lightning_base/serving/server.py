@@ -30,9 +30,9 @@ def bind(host: str, port: int) -> socket.socket:
         ConfigError: where the address is in use, not this machine's, or not allowed.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
     except (OSError, UnicodeError) as error:
         raise ConfigError(
             f"--host: {host!r} is no address of this machine; 127.0.0.1 is, and 0.0.0.0 for all"

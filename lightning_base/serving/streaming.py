@@ -45,7 +45,7 @@ class Streaming:
             raise Refused(404, f"{served.model.name} does not write piece by piece; ask …/predict")
         with served.used():
             body, share = await self._predicting.body(request, served, is_batch=False)
-            place = self._enter(served, share)
+            place = self._enter(served, share, call)
             writing = Writing(served, place, share, self._computers, call, self._predicting.settings.timeout)
             writing.start(body)
             gone = asyncio.ensure_future(is_gone(request))
@@ -67,9 +67,9 @@ class Streaming:
         events = self._events(writing, (kind, value), call)
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
-    def _enter(self, served: Served, share: Share) -> Place:
+    def _enter(self, served: Served, share: Share, call: Call) -> Place:
         try:
-            return served.batcher.enter()
+            return served.batcher.enter(call.id)
         except Refused:
             share.release()
             raise
@@ -159,13 +159,15 @@ class Writing:
 
     def _write(self, model: Answering, item: Item) -> None:
         """Hands on pieces until there are no more, or nobody wants them."""
-        pieces = iter(model.stream(item))
+        pieces, written = iter(model.stream(item)), list[str]()
         try:
             for piece in pieces:
                 if self._stopped.is_set():
                     return
+                written.append(piece)
                 self._loop.call_soon_threadsafe(self._pieces.put_nowait, ("piece", piece))
         finally:
             if (close := getattr(pieces, "close", None)) is not None:
                 close()
         self._loop.call_soon_threadsafe(self._pieces.put_nowait, ("done", None))
+        self._served.batcher.wrote(item, "".join(written), self._call.id)
