@@ -12,7 +12,7 @@ Counts: TypeAlias = npt.NDArray[np.float64]
 LEAST = 5.0  # samples that a cell must let expect, or it is taken together with others
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """New values beside those of training.
 
@@ -26,6 +26,7 @@ class Comparison:
         chances: by test, how probable a difference of this size is where nothing has changed.
         missing: shares of missing values in training and now.
         unseen: the share of unseen categories to be expected, and now; None of numbers.
+        surprise: the index over the two cells of seen and unseen categories, above its mean without a change.
         beyond: the share of values below the least or above the greatest of training; None of categories.
         typical: means of numbers, or the shares of the category whose share has changed most, in training and now.
         name: of that category.
@@ -40,9 +41,15 @@ class Comparison:
     chances: dict[str, float]
     missing: tuple[float, float]
     unseen: tuple[float, float] | None
+    surprise: float
     beyond: float | None
     typical: tuple[float, float] | None
     name: str = ""
+
+    @property
+    def size(self) -> float:
+        """How much more has changed than chance lets expect: of the index, or of its part that is unseen categories."""
+        return max(self.psi - self.psi_expected, self.surprise)
 
 
 def psi_of(own: Counts, live: Counts, gaps: tuple[float, float]) -> tuple[float, float, int]:
@@ -59,7 +66,7 @@ def psi_of(own: Counts, live: Counts, gaps: tuple[float, float]) -> tuple[float,
         return 0.0, 0.0, 1
     if sum(gaps):
         own, live = np.append(own, gaps[0]), np.append(live, gaps[1])
-    k, m, n = len(own), own.sum(), live.sum()
+    k, m, n = len(own), float(own.sum()), float(live.sum())
     p, q = (own + 0.5) / (m + 0.5 * k), (live + 0.5) / (n + 0.5 * k)
     return float(((q - p) * np.log(q / p)).sum()), (k - 1) * (1 / n + 1 / m), max(k - 1, 1)
 

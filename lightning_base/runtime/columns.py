@@ -35,7 +35,7 @@ class Numbers:
         values = np.asarray(values, dtype=np.float64)
         finite = np.sort(values[np.isfinite(values)])
         if len(finite):
-            places = np.ceil(np.arange(0, EDGES + 1) / EDGES * len(finite)).astype(np.int64) - 1
+            places = (np.arange(EDGES + 1) * len(finite) + EDGES - 1) // EDGES - 1
             edges = np.unique(finite[np.maximum(places, 0)])
         else:
             edges = np.zeros(1)
@@ -58,7 +58,7 @@ class Numbers:
         """New values, counted, beside those of training."""
         k = len(self.edges)
         own, new = self.counts[: k + 1], live[: k + 1]
-        m, n = own.sum(), new.sum()
+        m, n = float(own.sum()), float(new.sum())
         gaps = float(self.counts[k + 1]), float(live[k + 1])
         chances = gaps_chance(gaps[0], m + gaps[0], gaps[1], n + gaps[1])
         cells, distance = (np.array([m]), np.array([n])), 0.0
@@ -80,6 +80,7 @@ class Numbers:
             chances=chances,
             missing=(gaps[0] / max(m + gaps[0], 1), gaps[1] / max(n + gaps[1], 1)),
             unseen=None,
+            surprise=0.0,
             beyond=float(live[k + 2] + live[k]) / max(float(n), 1),
             typical=(float(self.counts[k + 3] / m), float(live[k + 3] / n)) if m and n else None,
         )
@@ -154,7 +155,8 @@ class Categories:
 
     def compared(self, live: Counts) -> Comparison:
         """New values, counted, beside those of training."""
-        own, new, (m, once), (n, unseen) = self.counts[:-2], live[:-2], self._sums(self.counts), self._sums(live)
+        (m, once), (n, unseen) = self._sums(self.counts), self._sums(live)
+        own, new = self.counts[:-2], live[:-2]
         if not self.is_hashed:
             n += unseen
         gaps = float(self.counts[-2]), float(live[-2])
@@ -171,6 +173,10 @@ class Categories:
             if unseen / n > once / m:
                 chances["unseen"] = self._surprise(int(unseen), int(n), int(m))
         psi, expected, freedom = psi_of(*whole, gaps)
+        surprise = 0.0
+        if "unseen" in chances:
+            index, chance, _ = psi_of(np.array([m - once, once]), np.array([n - unseen, unseen]), (0.0, 0.0))
+            surprise = max(index - chance, 0.0)
         changed = int(np.argmax(np.abs(own / max(m, 1) - new / max(n, 1)))) if self.names and n and m else None
         return Comparison(
             n=int(n + gaps[1]),
@@ -182,6 +188,7 @@ class Categories:
             chances=chances,
             missing=(gaps[0] / max(m + gaps[0], 1), gaps[1] / max(n + gaps[1], 1)),
             unseen=(once / max(m, 1), unseen / max(n, 1)) if self.tells_unseen else None,
+            surprise=surprise,
             beyond=None,
             typical=None if changed is None else (float(own[changed] / m), float(new[changed] / n)),
             name="" if changed is None else self.names[changed],

@@ -175,7 +175,7 @@ class Watch:
 
     Args:
         reference: what they are held against.
-        window: how many answers are looked at together; the oldest eighth of them is forgotten at once.
+        window: how many answers are looked at together, up to a quarter more: the oldest are forgotten by eighths.
     """
 
     BLOCKS = 8
@@ -183,7 +183,7 @@ class Watch:
     def __init__(self, reference: Reference, window: int = 4096) -> None:
         self.reference, self.size = reference, max(window // self.BLOCKS, 1)
         self._lock = threading.Lock()
-        self._blocks: deque[_Block] = deque(maxlen=self.BLOCKS + 1)  # full ones, and one that is being filled
+        self._blocks: deque[_Block] = deque()  # full ones, and one that is being filled
         self.total = self.unmeasured = 0
         self.fault = ""  # the last one, in words that show no input
 
@@ -220,6 +220,8 @@ class Watch:
         with self._lock:
             if not self._blocks or self._blocks[-1].n >= self.size:
                 self._blocks.append(_Block({}, {}))
+                while sum(one.n for one in self._blocks) - self._blocks[0].n >= self.BLOCKS * self.size:
+                    self._blocks.popleft()
             block = self._blocks[-1]
             block.n += n
             self.total += n

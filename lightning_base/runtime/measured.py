@@ -46,7 +46,7 @@ class Part:
         """
         if self.kind == "table":
             return {
-                name: numbers([row.get(name) for row in given]) if number else names([row.get(name) for row in given])
+                name: numbers([row[name] for row in given]) if number else names([row[name] for row in given])
                 for name, number in (self.columns or {}).items()
             }
         if self.kind == "image":

@@ -69,7 +69,7 @@ def rows_of(compared: Sequence[tuple[str, str, Column, Comparison, str]], level:
         if inexact and verdict == "slight":
             verdict, why = "unsure", f"{why}; {inexact}"
         rows.append(Row(side, name, column.kind, one, p, told_from, verdict, why))
-    return sorted(rows, key=lambda row: (row.p > level, -(row.found.psi - row.found.psi_expected), row.column))
+    return sorted(rows, key=lambda row: (row.p > level, -row.found.size, row.column))
 
 
 def told(one: Comparison, chance: float) -> float:
@@ -86,8 +86,7 @@ def verdict_of(one: Comparison, p: float, told_from: float, level: float) -> tup
     if p <= level:
         chance = max(min(one.chances.values()), 1e-4)
         said = [word for test, word in TESTS.items() if one.chances.get(test, 1.0) <= chance]
-        excess = one.psi - one.psi_expected
-        return next(word for size, word in SIZES if excess >= size), f"{', '.join(said)} differ"
+        return next(word for size, word in SIZES if one.size >= size), f"{', '.join(said)} differ"
     if told_from > SEEN:
         per = told_from / (1 / max(one.n, 1) + 1 / one.m)  # chi-squared
         room = SEEN / per - 1 / one.m
