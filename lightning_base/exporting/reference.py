@@ -1,6 +1,7 @@
 """The reference that an exported model's use is held against: how its training role, and held-out answers, look."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,56 +9,64 @@ import numpy as np
 import pandas as pd
 
 from lightning_base.auditing.distribution import DECODED, columns_of, drawn, measured, parts_of
+from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.results.fold_result import PREDICTIONS
 from lightning_base.results.summary import SUMMARY, read_oof, read_summary
 from lightning_base.results.tables import read_table
 from lightning_base.runtime.columns import Categories
 from lightning_base.runtime.drift import Reference, Side
 from lightning_base.runtime.measured import LABELS, answered
+from lightning_base.runtime.readers import Reader
 from lightning_base.splitters.split import WHOLE
-from lightning_base.training.run import Run
+from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.language_model import LanguageModel
 
 SHRUNK = "an ensemble answers new inputs less surely than its members, one by one, answered held-out ones"
 
 
-def reference_of(run: Run, folds: Sequence[int], home: Path, kinds: Mapping[str, str]) -> Reference | None:
+def reference_of(
+    task: BaseModule, data: BaseDataModule, folds: Sequence[int], home: Path, readers: Mapping[str, Reader]
+) -> Reference | None:
     """How the training role's inputs, and the answers to held-out samples, are distributed.
 
     Args:
-        run: one that predicts, with a member's checkpoint loaded: its task knows the classes, its data can be read.
+        task: of a member, which knows the classes.
+        data: of a member, which reads the pool.
         folds: those that the members of the model were trained as; WHOLE of a refit.
         home: the directory that is exported: of a cross-validation, of a fit or a fold, or of a refit.
-        kinds: of the exported model's inputs, by their names, as `Answering.kinds`.
+        readers: of the exported model's inputs, by their names.
 
     Returns:
-        What reference.json is to hold, as `.written()` gives it; None where inputs are items of somebody's own dataset,
-        which nothing here can measure.
+        What reference.json is to hold, as `.written()` gives it; None where nothing can be compared: items of
+        somebody's own dataset, and what a language model writes on from, which is no block of its training's text.
 
     Raises:
         UserError: where the data or the held-out predictions cannot be read.
     """
-    data = run.datamodule
+    if isinstance(task, LanguageModel):
+        return None
     pool, split = data.samples("pool"), data.folds
     trained = [split.whole.train if fold == WHOLE else split.folds[fold].train for fold in folds]
     train = np.unique(np.concatenate(trained))
     rows = drawn(pool, train)
-    parts = parts_of(data, pool, rows, next(iter(kinds)) if len(kinds) == 1 else None)
+    parts = parts_of(data, pool, rows, next(iter(readers)) if len(readers) == 1 else None)
+    parts = {name: replace(part, longest=getattr(readers[name], "longest", None)) for name, part in parts.items()}
     if not parts:
         return None
     some = "" if len(rows) == len(train) else f", of which {len(rows):,} were drawn"
     said = f"{len(train):,} samples that trained{some}"
     inputs = Side(said, columns_of(measured(pool, rows, parts, alone=True)))
-    classes = tuple(map(str, getattr(run.model, "classes", ()) or ()))
-    return Reference(parts, inputs, held_out_of(run, home, len(folds) > 1), classes)
+    classes = tuple(map(str, getattr(task, "classes", ()) or ()))
+    return Reference(parts, inputs, held_out_of(classes, home, len(folds) > 1), classes)
 
 
-def held_out_of(run: Run, home: Path, ensemble: bool) -> Side | None:
+def held_out_of(classes: Sequence[str], home: Path, ensemble: bool) -> Side | None:
     """How answers to held-out samples are distributed; None where there are none, or they are of another kind.
 
     A model is surer of the samples that it was trained on, so that those would show drift where there is none.
 
     Args:
-        run: whose task knows what the columns of predictions mean.
+        classes: that predictions name.
         home: the directory of the cross-validation, the fit, the fold or the refit.
         ensemble: whether several models answer together.
     """
@@ -73,7 +82,6 @@ def held_out_of(run: Run, home: Path, ensemble: bool) -> Side | None:
         table = table[table["repeat"] == table["repeat"].min()]
     if len(table) > DECODED:
         table = table.sample(DECODED, random_state=0)
-    classes = [str(name) for name in getattr(run.model, "classes", ()) or ()]
     answers = answers_of(table, classes)
     if answers is None:
         return None

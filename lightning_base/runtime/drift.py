@@ -16,7 +16,7 @@ from .errors import ExportError
 from .measured import Part, Values, answered
 from .verdicts import CHANGED, LEVEL, Row, rows_of
 
-FORMAT = 1
+REFERENCE, FORMAT = "reference.json", 1
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class Part:
         known: words of training's texts.
         full: what full scale is: white of images, the loudest of sounds.
         rate: of sounds, values a second.
+        longest: of sounds, values that a model takes at most, and that are measured.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Part:
     known: Known | None = None
     full: float = 1.0
     rate: float = 1.0
+    longest: int | None = None
 
     def values(self, given: Sequence[Any]) -> dict[str, Values]:
         """What is measured of B inputs, by name, each B numbers or categories.
@@ -54,7 +56,7 @@ class Part:
             grey = all(np.ndim(one) == 2 or len(one) < 3 for one in given)
             return _by_name([picture(one, self.full) for one in given], PICTURE[:2] if grey else PICTURE)
         if self.kind == "sound":
-            return _by_name([sound(one, self.rate, self.full) for one in given], SOUND)
+            return _by_name([sound(one[: self.longest], self.rate, self.full) for one in given], SOUND)
         if self.kind == "text":
             texts = [one if isinstance(one, str) else " ".join(one) for one in given]
             return _by_name([text(one, self.known) for one in texts], TEXT if self.known is not None else TEXT[:2])
@@ -68,13 +70,14 @@ class Part:
         more: dict[str, Any] = {} if self.columns is None else {"columns": dict(self.columns)}
         if self.known is not None:
             more["known"] = self.known.written()
-        return {"kind": self.kind, "full": self.full, "rate": self.rate, **more}
+        return {"kind": self.kind, "full": self.full, "rate": self.rate, "longest": self.longest, **more}
 
     @staticmethod
     def read(content: Mapping[str, Any]) -> "Part":
         """What `written` gave."""
         known = Known.read(content["known"]) if "known" in content else None
-        return Part(content["kind"], content.get("columns"), known, content["full"], content["rate"])
+        own = (content[name] for name in ("full", "rate", "longest"))
+        return Part(content["kind"], content.get("columns"), known, *own)
 
 
 def _by_name(rows: Sequence[Sequence[float]], of: Sequence[str]) -> dict[str, Values]:

@@ -11,12 +11,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from lightning_base.runtime.answering import Answer, Answering, Item
-from lightning_base.runtime.drift import Reference, Report, Watch
+from lightning_base.runtime.drift import REFERENCE, Reference, Report, Watch
 from lightning_base.runtime.errors import ExportError
 from lightning_base.runtime.verdicts import CHANGED
 from lightning_base.serving.metrics import PREFIX
 
-REFERENCE = "reference.json"
 WINDOW = 4096  # answers that are looked at together
 COLUMNS = 200  # most columns of a model that are metrics
 VERSIONS = 8  # most models that are watched at once: of more, those that were asked least lately are forgotten
