@@ -181,6 +181,7 @@ class Application:
         return _json(found)
 
     async def _metrics(self, _: Request) -> Response:
+        self._catalogue().gauge()
         text = await asyncio.to_thread(self.metrics.text)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -23,6 +23,7 @@ ERROR = {
     "required": ["error", "field"],
     "additionalProperties": False,
 }
+EVENTS = 'server-sent events: `data: {"text": …}` a piece, then `event: done` or `event: error`'
 REFUSALS = {
     400: "The body, or the request, is malformed",
     401: "No API key, or a wrong one",
@@ -119,7 +120,7 @@ def _of_model(place: str, model: Answering, key: str, settings: Settings) -> dic
         report = {JSON: {"schema": {"type": "object"}}, "text/plain": {"schema": {"type": "string"}}}
         found[f"{place}/drift"] = _get(f"What is asked and answered beside training: {label}", report, (404,))
     if model.streams:
-        events = {"text/event-stream": {"schema": {"type": "string"}}}
+        events = {"text/event-stream": {"schema": {"description": EVENTS}}}
         found[f"{place}/predict/stream"] = _post(f"A text, piece by piece: {label}", single, events)
     return found
 
