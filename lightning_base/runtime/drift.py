@@ -5,18 +5,20 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from .cells import Comparison
+from .cells import Comparison, Counts
 from .columns import Categories, Column, Numbers, column_of
 from .errors import ExportError
 from .measured import Part, Values, answered
 from .verdicts import CHANGED, LEVEL, Row, rows_of
 
 REFERENCE, FORMAT = "reference.json", 1
+TOGETHER = 64  # inputs that are counted at a time, which takes little longer than to count one
+Cells: TypeAlias = dict[str, Counts]
+Pair: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,8 @@ def column_name(part: str, measure: str) -> str:
 class _Block:
     """Some answers one after another, counted."""
 
-    inputs: dict[str, npt.NDArray[np.float64]]
-    predictions: dict[str, npt.NDArray[np.float64]]
+    inputs: Cells
+    predictions: Cells
     n: int = 0
     began: float = field(default_factory=time.time)
 
@@ -171,7 +173,7 @@ class Report:
 class Watch:
     """Counts inputs and answers in the cells of a reference, those of the last answers; threads may share it.
 
-    Its memory does not grow: a few hundred numbers a column and block.
+    Its memory does not grow: a few hundred numbers a column and block, and the last inputs that wait to be counted.
 
     Args:
         reference: what they are held against.
@@ -184,39 +186,52 @@ class Watch:
         self.reference, self.size = reference, max(window // self.BLOCKS, 1)
         self._lock = threading.Lock()
         self._blocks: deque[_Block] = deque()  # full ones, and one that is being filled
+        self._waiting: list[Pair] = []
         self.total = self.unmeasured = 0
         self.fault = ""  # the last one, in words that show no input
 
     def take(self, items: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Counts inputs, and what they were answered with; what cannot be measured is counted as that.
+        """Takes inputs, and what they were answered with; some at a time are counted, the last ones by `report`.
 
         Args:
             items: as `Answering.run` takes them.
             answers: as it gives them, one each; () where predictions are not looked at.
         """
-        for start in range(0, len(items), self.size):
-            some, said = items[start : start + self.size], answers[start : start + self.size]
+        said: Sequence[Mapping[str, Any] | None] = answers or [None] * len(items)
+        some = list(zip(items, said, strict=True))
+        with self._lock:
+            self.total += len(some)
+            self._waiting += some
+            if len(self._waiting) < TOGETHER:
+                return
+            some, self._waiting = self._waiting, []
+        self._count(some)
+
+    def _count(self, some: list[Pair]) -> None:
+        """Counts inputs and answers; what cannot be measured is counted as that."""
+        most = max(min(TOGETHER, self.size), 1)
+        for start in range(0, len(some), most):
+            part = some[start : start + most]
             try:
-                counted = self._counted(some, said)
+                counted = self._counted(part)
             except Exception as error:  # whatever is odd about an input: watching fails no answer
+                if len(part) > 1:
+                    for one in part:
+                        self._count([one])
+                    continue
                 with self._lock:
-                    self.total += len(some)
-                    self.unmeasured += len(some)
+                    self.unmeasured += 1
                     self.fault = type(error).__name__
-                continue
-            self._add(*counted, len(some))
+            else:
+                self._add(*counted, len(part))
 
-    def _counted(
-        self, items: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]]
-    ) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, npt.NDArray[np.float64]]]:
-        ref = self.reference
-        inputs = count(ref.inputs, ref.measured(items))
-        held = ref.predictions
-        return inputs, {} if held is None or not answers else count(held, answered(answers, ref.classes))
+    def _counted(self, some: list[Pair]) -> tuple[Cells, Cells]:
+        ref, held = self.reference, self.reference.predictions
+        inputs = count(ref.inputs, ref.measured([item for item, _ in some]))
+        said = [answer for _, answer in some if answer is not None]
+        return inputs, {} if held is None or not said else count(held, answered(said, ref.classes))
 
-    def _add(
-        self, inputs: Mapping[str, npt.NDArray[np.float64]], predictions: Mapping[str, npt.NDArray[np.float64]], n: int
-    ) -> None:
+    def _add(self, inputs: Cells, predictions: Cells, n: int) -> None:
         with self._lock:
             if not self._blocks or self._blocks[-1].n >= self.size:
                 self._blocks.append(_Block({}, {}))
@@ -224,7 +239,6 @@ class Watch:
                     self._blocks.popleft()
             block = self._blocks[-1]
             block.n += n
-            self.total += n
             for kept, new in ((block.inputs, inputs), (block.predictions, predictions)):
                 for name, counts in new.items():
                     kept[name] = kept[name] + counts if name in kept else counts
@@ -239,6 +253,9 @@ class Watch:
             level: the chance that some column is called changed though none is.
         """
         ref = self.reference
+        with self._lock:
+            some, self._waiting = self._waiting, []
+        self._count(some)
         with self._lock:
             blocks = [_Block(dict(b.inputs), dict(b.predictions), b.n, b.began) for b in self._blocks]
             total, unmeasured = self.total, self.unmeasured
@@ -257,7 +274,7 @@ class Watch:
         return Report(n, total, unmeasured, since, rows_of(compared, level), shares, of)
 
 
-def count(side: Side, values: Mapping[str, Values]) -> dict[str, npt.NDArray[np.float64]]:
+def count(side: Side, values: Mapping[str, Values]) -> Cells:
     """Counts of values in the cells of the columns that these are of.
 
     Raises:
