@@ -197,7 +197,7 @@ class Watch:
             items: as `Answering.run` takes them.
             answers: as it gives them, one each; () where predictions are not looked at.
         """
-        said: Sequence[Mapping[str, Any] | None] = answers or [None] * len(items)
+        said: list[Mapping[str, Any] | None] = [*answers] or [None for _ in items]
         some = list(zip(items, said, strict=True))
         with self._lock:
             self.total += len(some)
