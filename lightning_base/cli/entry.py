@@ -13,7 +13,7 @@ from lightning_base.verbs.words import given, only_directory, with_saved_config,
 
 VERBS = {
     "prepare": "fetch what the data declares, clean it, pack it, split it, and show what was found",
-    "audit": "look for leaks between training, held-out and test samples; --show draws samples, --labels ranks labels",
+    "audit": "look for leaks between the samples; --show draws them, --labels ranks labels, --live compares new ones",
     "fit": "train on fold 0 of data.split, and score it on the samples held out",
     "validate": "score a checkpoint on the samples its fold held out",
     "test": "score a checkpoint, or the ensemble of a crossval directory, on the sealed test samples",

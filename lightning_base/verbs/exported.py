@@ -16,8 +16,10 @@ from lightning_base.exporting import folder as folders
 from lightning_base.exporting.examples import json_of
 from lightning_base.exporting.members import Member
 from lightning_base.exporting.precision import Precision, reduce
+from lightning_base.exporting.reference import reference_of
 from lightning_base.folds.search import tuned
 from lightning_base.runtime.command import EXAMPLES
+from lightning_base.runtime.drift import REFERENCE
 from lightning_base.runtime.errors import InputError
 from lightning_base.runtime.model import load
 from lightning_base.samples.payload import Rows
@@ -131,6 +133,9 @@ def export(
             more = (str(lost),)
         manifest["checks"] = done.as_json()
         folders.write_plain(folder / EXAMPLES, examples(inputs, model, items))
+        held_against = reference_of(first.task, first.data, folds, home, inputs.readers)
+        if held_against is not None:
+            folders.write_plain(folder / REFERENCE, held_against.written())
         folders.write_plain(folder / "schema.json", {"input": model.schema, "answer": model.answer_schema})
         write_text(
             folder / "card.md", card.card(first, home, manifest | {"version": "see manifest.json"}, inputs.kinds, folds)

@@ -293,6 +293,7 @@ def audit(
     name: str | None = None,
     show: str | Path | None = None,
     labels: str | Path | None = None,
+    live: Any = None,
     verbose: bool = False,
 ) -> list[Leak]:
     """Looks for leaks between training, held-out and test samples; none are found in clean data.
@@ -305,16 +306,21 @@ def audit(
         show: a PNG to draw training samples into, before and after augmentation.
         labels: a classifier's finished crossval directory, whose labels are ranked by how clearly its held-out
             predictions contradict them; leaks are not looked for then. Needs cleanlab.
+        live: new samples that are compared with the training role, column by column: a path, as `predict` reads it, or
+            samples in memory, as `predict` takes them; leaks are not looked for then. Each column that differs by more
+            than chance is a `Drift` among what is returned; all numbers are in `runs/<name>/audit/live.json`.
         verbose: print what the command line prints.
 
     Raises:
-        UserError: for data that cannot be read; AuditError for leaks where the config has `audit: fail`.
+        UserError: for data that cannot be read; AuditError for leaks, or new samples that differ, where the config has
+            `audit: fail`.
     """
     from lightning_base.verbs import inspect, running
 
     with running.guarded(verbose):
         experiment = running.opened("audit", config, overrides, None, running.data_of(data), {}, name)
-        return inspect.audit(experiment, running.as_path(show, "show"), running.as_path(labels, "labels"))
+        show, labels = running.as_path(show, "show"), running.as_path(labels, "labels")
+        return inspect.audit(experiment, show, labels, live)
 
 
 def compare(

@@ -11,17 +11,21 @@ from rich.table import Table
 
 from lightning_base.auditing.audit import look_at_test, read_test_source
 from lightning_base.auditing.coverage import coverage, told
-from lightning_base.auditing.gate import find_leaks, findings, tell, write_split
+from lightning_base.auditing.gate import LeakWarning, find_leaks, findings, tell, write_split
+from lightning_base.auditing.live import compare, notes_of, table_of
 from lightning_base.auditing.pictures import draw_samples
 from lightning_base.auditing.report import Leak, counted
 from lightning_base.auditing.suspicions.look import looked_for
 from lightning_base.auditing.wrong_labels import audit_labels
 from lightning_base.data.datamodule import BaseDataModule
+from lightning_base.errors import AuditError
 from lightning_base.preprocess import Preprocess, Several, TablePreprocess
 from lightning_base.samples.payload import blocks
 from lightning_base.sources.schema import described as described_columns
 from lightning_base.sources.schema import rows_of, write_schema
-from lightning_base.tools.console import Level, console
+from lightning_base.tools.console import Level, console, level, warn
+from lightning_base.tools.files import write_json
+from lightning_base.tools.process import is_main
 from lightning_base.training.experiment import Experiment
 from lightning_base.training.run import build
 from lightning_base.verbs.results import Prepared
@@ -133,18 +137,21 @@ def count_table(found: pd.DataFrame) -> Table:
     return table
 
 
-def audit(experiment: Experiment, show: Path | None = None, labels: Path | None = None) -> list[Leak]:
-    """Looks for leaks, draws augmented samples where a picture is asked for, or ranks labels.
+def audit(experiment: Experiment, show: Path | None = None, labels: Path | None = None, live: Any = None) -> list[Leak]:
+    """Looks for leaks, draws augmented samples where a picture is asked for, ranks labels, or compares new samples.
 
     Args:
         experiment: whose data.
         show: a picture to draw.
         labels: a classifier's finished crossval directory, whose labels are ranked; leaks are not looked for then.
+        live: new samples, a path or in memory, that are compared with the training role; leaks are not looked for then.
 
     Raises:
-        AuditError: for leaks, where `audit` is "fail".
+        AuditError: for leaks, or new samples that differ, where `audit` is "fail".
     """
     data = open_data(experiment, "audit")
+    if live is not None:
+        return audit_live(experiment, data, live)
     if labels is not None:
         audit_labels(data, labels)
         if show is None:
@@ -164,3 +171,36 @@ def audit(experiment: Experiment, show: Path | None = None, labels: Path | None 
     out.print(looked_for([found for found in (pool, test) if found is not None]), soft_wrap=True, markup=False)
     tell(experiment.audit, leaks, Level.QUIET)
     return leaks
+
+
+def audit_live(experiment: Experiment, data: BaseDataModule, live: Any) -> list[Leak]:
+    """Compares new samples with the training role; writes live.json into `runs/<name>/audit`.
+
+    Raises:
+        UserError: where they cannot be read; AuditError where they differ, and `audit` is "fail".
+    """
+    found, path, out = compare(data, live), experiment.root / "audit" / "live.json", console(Level.QUIET)
+    write_json(path, found.written())
+    out.print(table_of(found))
+    for line in notes_of(found):
+        out.print(line, soft_wrap=True, markup=False, highlight=False)
+    changed, drifts = found.changed, found.drifts
+    names = ", ".join(row.column for row in changed)
+    n = counted(len(changed), "column differs", "columns differ")
+    total = counted(len(found.rows), "column", "columns")
+    few = sum(row.verdict == "too few" for row in found.rows)
+    untold = f"; of {few} too few samples to tell" if few else ""
+    out.print(
+        f"{n} from the training role, of {total}{f': {names}' if changed else ''}{untold}\nresults: {path}",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
+    if changed and experiment.audit == "fail":
+        raise AuditError(
+            f"audit: {found.origin}: {n} from the training role ({names}); look into it, or set audit: warn"
+        )
+    if level() == Level.SILENT and is_main() and experiment.audit != "off":
+        for drift in drifts:
+            warn(f"audit: {drift.detail}", LeakWarning)
+    return list(drifts)

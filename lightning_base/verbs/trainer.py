@@ -85,12 +85,15 @@ class Trainer(pl.Trainer):
         datamodule: LightningDataModule,
         show: str | None = None,
         labels: str | None = None,
+        live: str | None = None,
     ) -> None:
         """Look for leaks between training, held-out and test samples; with --audit fail, leaks give exit status 1.
 
         Args:
             show: a PNG to draw training samples into, before and after augmentation.
             labels: a classifier's finished crossval directory: look for wrong labels there instead; needs cleanlab.
+            live: a file or folder of new samples, as data.predict names them: compare them with the training role
+                instead, column by column; with --audit fail, a column that differs gives exit status 1.
         """
         raise NotImplementedError("audit is a verb of the command line: lightning_base.verbs.inspect does the work")
 

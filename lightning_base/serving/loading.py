@@ -1,0 +1,52 @@
+"""Models loaded from exported folders, and checked by the examples that are in them."""
+
+from pathlib import Path
+from typing import cast
+
+from lightning_base.errors import ArtefactError, ConfigError, near_file
+from lightning_base.runtime.answering import Answering
+from lightning_base.runtime.command import tolerance_of, verified
+from lightning_base.runtime.errors import ExportError, InputError
+from lightning_base.runtime.model import Model
+from lightning_base.runtime.model import load as load_folder
+
+
+def load(path: Path, threads: int | None = None) -> Answering:
+    """An exported folder's model, which gives the answers that its examples expect.
+
+    Args:
+        path: the folder, or a link to it.
+        threads: of one computation; by default what ONNX Runtime takes.
+
+    Raises:
+        ConfigError: for a folder that is not there.
+        ArtefactError: for one that is no export, has been changed, or answers otherwise than it should.
+    """
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "is not there"
+        raise ConfigError(
+            f"serve: {path} {what}; name a folder that `lightning-base export` has made{near_file(str(path))}"
+        )
+    try:
+        model = load_folder(path.resolve(), threads=threads)
+    except ExportError as error:
+        raise ArtefactError(f"serve: {path}: {error}") from error
+    check_examples(path, model)
+    return cast(Answering, model)
+
+
+def check_examples(path: Path, model: Model) -> None:
+    """Demands that a model answers its examples as it did when it was exported.
+
+    Raises:
+        ArtefactError: where it does not.
+    """
+    try:
+        worst, _ = verified(model)
+    except (ExportError, InputError) as error:
+        raise ArtefactError(f"serve: {path}: its examples cannot be answered: {error}") from error
+    if not worst <= (limit := tolerance_of(model)):
+        raise ArtefactError(
+            f"serve: {path}: an example's answer differs by {worst:.2g} from that of the export, where {limit:g} is "
+            "allowed; export again"
+        )
