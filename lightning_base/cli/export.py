@@ -22,6 +22,7 @@ def main(arguments: Sequence[str]) -> None:
         samples=options.samples,
         overwrite=options.overwrite == "true",
         precision=options.precision,
+        format=options.format,
         verbose=True,
     )
 
@@ -42,6 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="FOLDER", help="the folder to write; by default `export` beside the run's")
     parser.add_argument("--samples", type=int, default=100, help="real samples that are compared; default 100")
     parser.add_argument("--overwrite", choices=["true", "false"], default="false", help="replace an exported folder")
+    parser.add_argument(
+        "--format",
+        choices=["onnx", "torch", "compiled", "safetensors"],
+        default="onnx",
+        help="what is written: an ONNX graph, which needs no torch to answer; a program of torch.export; one that "
+        "AOTInductor has compiled for this kind of machine; or the weights alone",
+    )
     parser.add_argument(
         "--precision",
         choices=["float32", "float16", "int8", "int8-static"],

@@ -11,6 +11,15 @@ from lightning_base.results.summary import SUMMARY, read_summary
 from lightning_base.splitters.split import WHOLE
 
 FILL = "*to be filled in*"
+RUN = (
+    "## Run it",
+    "```bash",
+    "pip install -r requirements.txt",
+    "python predict.py input.json     # or a file, or rows.csv",
+    "python verify.py                 # answers the examples, and compares",
+    "```",
+    "",
+)
 
 
 def scores_of(home: Path) -> tuple[list[str], list[str]]:
@@ -111,10 +120,7 @@ def card(
         *said,
         "The sealed test samples were not read for this card.",
         "",
-        "## Checked when exported",
-        f"On {checked['n']} real samples the exported model's answers differ from the run's by at most "
-        f"{checked['largest']:.2g} ({checked['agreeing']} of {checked['n']} the same prediction), and by at most "
-        f"{checked['alone']:.2g} between an answer alone and one in a batch with others.",
+        *(_checked(checked) if checked else []),
         *(_loss(manifest["loss"]) if manifest.get("loss") else []),
         "",
         "## Limits",
@@ -123,15 +129,18 @@ def card(
         "- An answer's probability is the model's, not a promise; the scores say how far it can be relied on.",
         f"- {FILL}: who may be harmed by a wrong answer, and what is done about it.",
         "",
-        "## Run it",
-        "```bash",
-        "pip install -r requirements.txt",
-        "python predict.py input.json     # or a file, or rows.csv",
-        "python verify.py                 # answers the examples, and compares",
-        "```",
-        "",
+        *(RUN if checked else []),
     ]
     return "\n".join(lines)
+
+
+def _checked(one: Mapping[str, Any]) -> list[str]:
+    return [
+        "## Checked when exported",
+        f"On {one['n']} real samples the exported model's answers differ from the run's by at most "
+        f"{one['largest']:.2g} ({one['agreeing']} of {one['n']} the same prediction), and by at most "
+        f"{one['alone']:.2g} between an answer alone and one in a batch with others.",
+    ]
 
 
 def _loss(loss: Mapping[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ from runtime.command import {name}  # noqa: E402
 
 raise SystemExit({name}(Path(__file__).resolve().parent))
 '''
+OF_TORCH = ("program.py", "recurrent.py")
 NEEDED = {"image": ["pillow>=11"], "sound": ["soundfile>=0.13", "soxr>=0.5"]}  # by kind of input
 
 
@@ -57,14 +58,17 @@ def placed(out: Path, overwrite: bool) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def write_runtime(folder: Path, kinds: Mapping[str, str]) -> None:
+def write_runtime(folder: Path, kinds: Mapping[str, str], ending: str = ".onnx") -> None:
     """Writes the runtime, predict.py, verify.py and requirements.txt."""
     (folder / "runtime").mkdir()
     for path in sorted(RUNTIME.glob("*.py")):
+        if ending == ".onnx" and path.name in OF_TORCH:
+            continue
         shutil.copyfile(path, folder / "runtime" / path.name)
     for name, what in (("predict", "Answers"), ("verify", "Holds the answers to known")):
         write_text(folder / f"{name}.py", PREDICT.format(name=name, what=what))
-    needed = ["numpy>=2.1", "onnxruntime>=1.24"]
+    engine = "onnxruntime>=1.24" if ending == ".onnx" else f"torch=={version('torch')}"
+    needed = ["numpy>=2.1", engine]
     needed += [one for kind in sorted({*kinds.values()}) for one in NEEDED.get(kind, [])]
     if any(folder.glob("tokenizer-*.json")):
         needed.append("tokenizers>=0.21")

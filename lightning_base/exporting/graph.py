@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_base.errors import ConfigError, one_line
-from lightning_base.exporting.recurrent import translation, with_operators
 from lightning_base.preprocess.base import Preprocess
+from lightning_base.runtime.program import COMPILED, NAMES
+from lightning_base.runtime.recurrent import translation, with_operators
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, stacked
 from lightning_base.tasks.base import BaseModule
@@ -21,6 +23,7 @@ from lightning_base.tasks.detection import Detection
 
 Named = dict[str, Tensor]
 LENGTHS = "_lengths"
+ONNX = ".onnx"
 
 
 class Whole(nn.Module):
@@ -98,7 +101,7 @@ def dynamic(given: Named, ragged: Sequence[str]) -> dict[str, dict[int, Any]]:
 
 
 def export(module: nn.Module, given: Named, axes: Mapping[str, Any], outputs: Sequence[str], path: Path) -> None:
-    """Writes a module of named tensors as an ONNX graph.
+    """Writes a module of named tensors as an ONNX graph, or a program of torch's where the path ends in .pt2.
 
     Args:
         module: takes the dictionary, and gives one.
@@ -114,6 +117,9 @@ def export(module: nn.Module, given: Named, axes: Mapping[str, Any], outputs: Se
     with hushed(), contextlib.ExitStack() as held:
         try:
             held.callback(with_operators(flat))
+            if path.suffix == ".pt2":
+                _program(flat, given, axes, path)
+                return
             program = torch.onnx.export(
                 flat,
                 tuple(given.values()),
@@ -132,6 +138,17 @@ def export(module: nn.Module, given: Named, axes: Mapping[str, Any], outputs: Se
                 f"export: {_networks(module)} cannot be made a graph ({one_line(error)[:400]}); export it with "
                 "--format safetensors, which needs this package to answer"
             ) from error
+
+
+def _program(flat: "_Flat", given: Named, axes: Mapping[str, Any], path: Path) -> None:
+    shapes = (tuple(axes[name] for name in given),)
+    program = torch.export.export(flat, tuple(given.values()), dynamic_shapes=shapes)
+    if path.name.endswith(COMPILED):
+        torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+    else:
+        torch.export.save(program, str(path))
+    names = {"inputs": list(given), "outputs": flat.outputs}
+    path.with_name(path.name + NAMES).write_text(json.dumps(names), encoding="utf-8")
 
 
 class _Flat(nn.Module):

@@ -13,7 +13,7 @@ from lightning_base.exporting.answer import answer_of
 from lightning_base.exporting.encoders import encoders_of
 from lightning_base.exporting.examples import raw_of
 from lightning_base.exporting.folder import write_plain
-from lightning_base.exporting.graph import Named, Whole, dynamic, export
+from lightning_base.exporting.graph import ONNX, Named, Whole, dynamic, export
 from lightning_base.exporting.members import Member
 from lightning_base.exporting.writing import export_language_model, export_translation
 from lightning_base.runtime.files import ImageReader
@@ -83,14 +83,17 @@ def _names(inputs: Inputs, n: int) -> list[list[str]]:
     return [list(inputs.readers) for _ in range(n)]
 
 
-def write_graphs(members: Sequence[Member], inputs: Inputs, items: Sequence[Encoded], folder: Path) -> dict[str, str]:
-    """Writes the ONNX graphs; the files by the graphs' names.
+def write_graphs(
+    members: Sequence[Member], inputs: Inputs, items: Sequence[Encoded], folder: Path, ending: str = ONNX
+) -> dict[str, str]:
+    """Writes the graphs; the files by the graphs' names.
 
     Args:
         members: of the ensemble, or the only one.
         inputs: what encodes what is asked.
         items: real samples, two at least, by which torch traces.
         folder: of the export.
+        ending: of the files: .onnx, .pt2 or .aoti.pt2.
 
     Raises:
         ConfigError: for what no graph can be made of.
@@ -105,16 +108,16 @@ def write_graphs(members: Sequence[Member], inputs: Inputs, items: Sequence[Enco
         if isinstance(task, LanguageModel):
             example: Tensor = torch.full((2, 9), 4, dtype=torch.int64)
             example[:, 0] = 2
-            return export_language_model(task, folder, example)
+            return export_language_model(task, folder, example, ending)
         given = tensors(inputs.feeds(items[:2]))
         named = {name: inputs.named(0, name) for name in inputs.readers}
-        return export_translation(task, members[0].preprocess, named, given, inputs.ragged, folder)
+        return export_translation(task, members[0].preprocess, named, given, inputs.ragged, folder, ending)
     whole = whole_of(members, inputs)
     given = tensors(inputs.feeds(_longest(items)))
     with torch.no_grad():
         outputs = list(whole(given))
-    export(whole, given, dynamic(given, inputs.ragged), outputs, folder / "model.onnx")
-    return {"model": "model.onnx"}
+    export(whole, given, dynamic(given, inputs.ragged), outputs, folder / f"model{ending}")
+    return {"model": f"model{ending}"}
 
 
 def _longest(items: Sequence[Encoded]) -> list[Encoded]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_base.exporting.graph import Named, batch_of, dynamic, export
+from lightning_base.exporting.graph import ONNX, Named, batch_of, dynamic, export
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.runtime.decoding import NEW, STATE
 from lightning_base.tasks.language_model import LanguageModel
@@ -67,9 +67,15 @@ def states(state: Any) -> Named:
 
 
 def export_translation(
-    task: Translation, preprocess: Preprocess, named: Mapping[str, str], given: Named, ragged: list[str], folder: Path
+    task: Translation,
+    preprocess: Preprocess,
+    named: Mapping[str, str],
+    given: Named,
+    ragged: list[str],
+    folder: Path,
+    ending: str = ONNX,
 ) -> dict[str, str]:
-    """Writes start.onnx and next.onnx; the files by the graphs' names.
+    """Writes the graphs start and next; the files by the graphs' names.
 
     Args:
         task: in evaluation mode.
@@ -78,14 +84,15 @@ def export_translation(
         given: an example of what the graph is given, B of 2 or more.
         ragged: inputs of any length.
         folder: of the export.
+        ending: of the files: .onnx, .pt2 or .aoti.pt2.
     """
     source = _Source(task, preprocess, named).eval()
     with torch.no_grad():
         state = source(given)
-    export(source, given, dynamic(given, ragged), list(state), folder / "start.onnx")
+    export(source, given, dynamic(given, ragged), list(state), folder / f"start{ending}")
     long = {name for name, value in state.items() if any(_grows(source, given, ragged, name, value))}
-    _export_next(task.network, state, long, folder)
-    return {"start": "start.onnx", "next": "next.onnx"}
+    _export_next(task.network, state, long, folder, ending)
+    return {"start": f"start{ending}", "next": f"next{ending}"}
 
 
 def _grows(source: nn.Module, given: Named, ragged: list[str], name: str, value: Tensor) -> list[bool]:
@@ -99,12 +106,13 @@ def _grows(source: nn.Module, given: Named, ragged: list[str], name: str, value:
     return [a != b for a, b in zip(value.shape, other.shape, strict=True)]
 
 
-def export_language_model(task: LanguageModel, folder: Path, example: Tensor) -> dict[str, str]:
-    """Writes start.onnx, and next.onnx where the network keeps a state (`start` and `next`); the files by name.
+def export_language_model(task: LanguageModel, folder: Path, example: Tensor, ending: str = ONNX) -> dict[str, str]:
+    """Writes the graph start, and next where the network keeps a state (`start` and `next`); the files by name.
 
     Args:
         task: in evaluation mode.
         folder: of the export.
+        ending: of the files: .onnx, .pt2 or .aoti.pt2.
         example: tokens (B, T), the begin in front, all of one length.
     """
     network: Any = task.network
@@ -112,15 +120,15 @@ def export_language_model(task: LanguageModel, folder: Path, example: Tensor) ->
     prompt, given = _Prompt(network, keeps).eval(), {"x": example}
     with torch.no_grad():
         found = prompt(given)
-    export(prompt, given, dynamic(given, ["x"]), list(found), folder / "start.onnx")
+    export(prompt, given, dynamic(given, ["x"]), list(found), folder / f"start{ending}")
     if not keeps:
-        return {"start": "start.onnx"}
+        return {"start": f"start{ending}"}
     state = {name: value for name, value in found.items() if name.startswith(STATE)}
-    _export_next(network, state, set(state), folder)
-    return {"start": "start.onnx", "next": "next.onnx"}
+    _export_next(network, state, set(state), folder, ending)
+    return {"start": f"start{ending}", "next": f"next{ending}"}
 
 
-def _export_next(network: Any, state: Named, long: set[str], folder: Path) -> None:
+def _export_next(network: Any, state: Named, long: set[str], folder: Path, ending: str) -> None:
     tokens = torch.full((len(next(iter(state.values()))),), 4, dtype=torch.int64)
     given, alone = {"tokens": tokens, **state}, list(state) == [f"{STATE}all"]
     every = _Next(network, list(state), alone).eval()
@@ -137,7 +145,7 @@ def _export_next(network: Any, state: Named, long: set[str], folder: Path) -> No
         moving = [i for i, (a, b) in enumerate(zip(value.shape, grown.shape, strict=True)) if i and a != b]
         axes[name] = {0: auto, **dict.fromkeys(moving or ([1] if name in long and value.ndim > 1 else []), auto)}
     outputs = ["logits", *(f"{NEW}{name}" for name in changing)]
-    export(step, given, axes, outputs, folder / "next.onnx")
+    export(step, given, axes, outputs, folder / f"next{ending}")
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

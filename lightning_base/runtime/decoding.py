@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .graphs import Graph
 from .tokens import BEGIN, END
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -23,7 +22,7 @@ class Writer:
         next: takes tokens (B,) and a state, gives logits (B, V) and what has changed of the state.
     """
 
-    def __init__(self, start: Graph, next: Graph | None) -> None:
+    def __init__(self, start: Any, next: Any) -> None:
         self.start_graph, self.next_graph = start, next
 
     def start(self, feeds: Mapping[str, Array]) -> tuple[Array | None, State]:

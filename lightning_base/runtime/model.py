@@ -8,7 +8,6 @@ from .answering import Answer
 from .answers import answers_of, schema_of
 from .errors import ExportError, InputError
 from .folder import read_json, read_manifest
-from .graphs import Graph
 from .inputs import Encoded, Inputs
 from .writing import Writes, WritingOptions
 
@@ -36,7 +35,7 @@ class Model:
         options = WritingOptions(settings) if self.streams else None
         self.inputs = Inputs.of(read_json(folder / PREPROCESSING), folder, options)
         self.kinds, self.schema, self.answer_schema = self.inputs.kinds, self.inputs.schema, schema_of(settings)
-        self.graphs = {name: Graph(folder / file, threads, device) for name, file in manifest["graphs"].items()}
+        self.graphs = {name: _opened(folder / file, threads, device) for name, file in manifest["graphs"].items()}
         self._writer = Writes(settings, self.graphs, folder, self.inputs.members[0]) if self.task in WRITE else None
 
     def read(self, given: object) -> Encoded:
@@ -88,6 +87,17 @@ class Model:
         return self._writer.stream(item)
 
 
+def _opened(path: Path, threads: int | None, device: str) -> Any:
+    """A graph of onnxruntime's, or a program of torch's."""
+    if path.suffix == ".pt2":
+        from .program import Program
+
+        return Program(path, threads)
+    from .graphs import Graph
+
+    return Graph(path, threads, device)
+
+
 def load(folder: Path, threads: int | None = None, device: str = "cpu", verify: bool = True) -> Model:
     """The model of an exported folder.
 
@@ -101,7 +111,7 @@ def load(folder: Path, threads: int | None = None, device: str = "cpu", verify: 
         ExportError: where it holds none, or has been changed.
     """
     manifest = read_manifest(folder, verify)
-    if "graphs" not in manifest:
+    if not manifest.get("graphs"):
         raise ExportError(
             f"{folder}: was exported as {manifest.get('precision')}, without an ONNX graph to answer with"
         )

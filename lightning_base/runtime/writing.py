@@ -10,7 +10,6 @@ import numpy.typing as npt
 from .decoding import Writer, beam_search, uniforms, written
 from .encoders import Encoder, Pieces
 from .errors import InputError
-from .graphs import Graph
 from .hashing import hashed
 from .tokens import BEGIN, END, PADDING, UNKNOWN, Tokens
 
@@ -78,7 +77,7 @@ class Writes:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], graphs: Mapping[str, Graph], folder: Path, encoders: Mapping[str, Encoder]
+        self, settings: Mapping[str, Any], graphs: Mapping[str, Any], folder: Path, encoders: Mapping[str, Encoder]
     ) -> None:
         self.settings = settings
         self.writer = Writer(graphs["start"], graphs.get("next"))

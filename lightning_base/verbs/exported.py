@@ -1,10 +1,10 @@
 """The verb export: a run's checkpoints loaded, made graphs, checked, and written as a folder that stands alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,17 @@ from lightning_base.errors import ConfigError, DataError
 from lightning_base.exporting import card, check, expected, loss, onnx
 from lightning_base.exporting import folder as folders
 from lightning_base.exporting.examples import json_of
+from lightning_base.exporting.graph import ONNX
 from lightning_base.exporting.members import Member
 from lightning_base.exporting.precision import Precision, reduce
 from lightning_base.exporting.reference import reference_of
+from lightning_base.exporting.weights import write_weights
 from lightning_base.folds.search import tuned
 from lightning_base.runtime.command import EXAMPLES
 from lightning_base.runtime.drift import REFERENCE
 from lightning_base.runtime.errors import InputError
-from lightning_base.runtime.model import load
+from lightning_base.runtime.model import Model, load
+from lightning_base.runtime.program import COMPILED
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import WHOLE
@@ -33,6 +36,8 @@ from lightning_base.training.experiment import Experiment
 from lightning_base.verbs.paths import demand_code_of_run, demand_fold_of_folder, members_of, read_stamp
 from lightning_base.verbs.scoring import open_scored
 
+Format: TypeAlias = Literal["onnx", "torch", "compiled", "safetensors"]
+ENDINGS = {"onnx": ONNX, "torch": ".pt2", "compiled": COMPILED}
 WRITTEN = 8  # samples that are compared where texts are written token by token
 MOST_EXAMPLE = 400_000  # bytes of examples.json's inputs together
 SHOWN = 8  # examples, at most
@@ -45,25 +50,29 @@ class Exported:
     Attributes:
         directory: where it stands.
         name, version: of the model; the version is a hash of what the folder holds.
-        checked: how far its answers are from the run's own.
+        checked: how far its answers are from the run's own; None of weights alone.
+        more: what is said beside.
     """
 
     directory: Path
     name: str
     version: str
-    checked: check.Check
+    checked: check.Check | None
     more: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         one = self.checked
         files = [path.stat().st_size for path in self.directory.rglob("*") if path.is_file()]
-        lines = [
-            f"{self.name} {self.version}: {folders.readable(files)}",
-            f"checked on {one.n} real samples: largest difference from the run {one.largest:.2g}, "
-            f"{one.agreeing} of {one.n} with the same prediction; alone or among others {one.alone:.2g}",
-            *self.more,
-            f"results: {self.directory}",
-        ]
+        told = (
+            []
+            if one is None
+            else [
+                f"checked on {one.n} real samples: largest difference from the run {one.largest:.2g}, "
+                f"{one.agreeing} of {one.n} with the same prediction; alone or among others {one.alone:.2g}"
+            ]
+        )
+        head = f"{self.name} {self.version}: {folders.readable(files)}"
+        lines = [head, *told, *self.more, f"results: {self.directory}"]
         return "\n".join(lines)
 
     def load(self) -> Any:
@@ -78,6 +87,7 @@ def export(
     n: int = 100,
     overwrite: bool = False,
     precision: Precision = "float32",
+    format: Format = "onnx",
 ) -> Exported:
     """Exports a run.
 
@@ -88,69 +98,121 @@ def export(
         n: how many real samples are compared.
         overwrite: replace an exported folder that is there.
         precision: of the graph; what a lower one costs is measured on held-out samples.
+        format: "onnx"; "torch", a program of torch.export; "compiled", one that AOTInductor has compiled for this kind
+            of machine; "safetensors", the weights alone.
 
     Raises:
         UserError: where the path names none, no graph can be made, or it does not answer as the run does.
     """
     demand_choice(precision, Precision, "precision")
+    demand_choice(format, Format, "format")
+    if precision != "float32" and format != "onnx":
+        raise ConfigError(f"precision: {precision} is of format onnx alone; leave one of them out")
     paths, home = members_of(path, "export")
     demand_code_of_run(experiment, home, "predict")
     out = out or (home.parent / "export" if home.name in ("crossval", "fit") else home / "export")
     with ExitStack() as held, torch.no_grad():
         folder = held.enter_context(folders.placed(out, overwrite))
         members, folds = opened(experiment, paths, n)
-        first = members[0]
-        onnx.write_preprocessing(members, folder)
-        answer = onnx.answer_settings(first, folder)
-        inputs = onnx.read_inputs(folder, answer)
-        rows, ids = sampled(first.pool, n, onnx.writes(answer)), first.predictions.samples.table["id"].tolist()
-        items = items_read(first, inputs, rows, ids)
-        graphs = onnx.write_graphs(members, inputs, items, folder)
-        manifest = folders.begun(experiment.name, answer, graphs, precision)
-        pool = first.pool
-        manifest["source"] = {
-            "folds": ["all" if fold == WHOLE else fold for fold in folds],
-            "data": pool.fingerprint,
-            "split": first.data.folds.hash,
-            "samples": len(pool),
-            "network": type(first.task.network).__name__,
-        }
-        folders.write_runtime(folder, inputs.kinds)
-        wanted = expected.expected_answers(members, answer, items)
-        folders.write_plain(folder / EXAMPLES, [])
-        model = load_written(folder, manifest)
-        done = check.compare(model, items, wanted)
-        check.demand_equal(done, precise=True)
-        more: tuple[str, ...] = ()
-        if precision != "float32":
-            if onnx.writes(answer):
-                raise ConfigError(f"export: what {precision} costs is not measured of texts; leave --precision out")
-            lost = loss.measured(members, precision, folder)
-            fed = loss.calibrating(members, inputs, model.graphs["model"]) if precision == "int8-static" else []
-            reduce(folder / "model.onnx", precision, fed)
-            model = load_written(folder, manifest)
-            done, manifest["loss"] = check.compare(model, items, wanted), lost.as_json()
-            more = (str(lost),)
-        manifest["checks"] = done.as_json()
-        folders.write_plain(folder / EXAMPLES, examples(inputs, model, items))
-        held_against = reference_of(first.task, first.data, folds, home, inputs.readers)
-        if held_against is not None:
-            folders.write_plain(folder / REFERENCE, held_against.written())
-        folders.write_plain(folder / "schema.json", {"input": model.schema, "answer": model.answer_schema})
-        write_text(
-            folder / "card.md", card.card(first, home, manifest | {"version": "see manifest.json"}, inputs.kinds, folds)
-        )
-        whole = folders.sealed(folder, manifest)
+        made = Made(experiment.name, home, folder, members, folds)
+        if format == "safetensors":
+            done, more = None, with_weights(made)
+        else:
+            done, more = with_graphs(made, n, precision, ENDINGS[format])
+        experiment.save(folder / "config.yaml")
+        whole = folders.sealed(folder, made.manifest)
     found = Exported(out, whole["name"], whole["version"], done, more)
     console(Level.QUIET).print(str(found), soft_wrap=True)
     return found
 
 
-def load_written(folder: Path, manifest: dict[str, Any]) -> Any:
-    """The model of a folder that is being written."""
-    from lightning_base.runtime.model import Model
+@dataclass
+class Made:
+    """An export that is being made.
 
-    return Model(folder, manifest)
+    Attributes:
+        name: of the experiment.
+        home: the run's directory.
+        folder: that is written.
+        members: of the model.
+        folds: that they were trained as.
+        manifest: as far as it is known.
+    """
+
+    name: str
+    home: Path
+    folder: Path
+    members: Sequence[Member]
+    folds: Sequence[int]
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def begin(self, answer: dict[str, Any], graphs: dict[str, str], precision: str) -> None:
+        """Takes what is known before anything is checked."""
+        first = self.members[0]
+        self.manifest = folders.begun(self.name, answer, graphs, precision)
+        self.manifest["source"] = {
+            "folds": ["all" if fold == WHOLE else fold for fold in self.folds],
+            "data": first.pool.fingerprint,
+            "split": first.data.folds.hash,
+            "samples": len(first.pool),
+            "network": type(first.task.network).__name__,
+        }
+
+    def write_card(self, kinds: Mapping[str, str]) -> None:
+        """Writes card.md."""
+        told = self.manifest | {"version": "see manifest.json"}
+        write_text(self.folder / "card.md", card.card(self.members[0], self.home, told, kinds, self.folds))
+
+
+def with_weights(made: Made) -> tuple[str, ...]:
+    """Writes the weights, the preprocessing and the card; what is to be said."""
+    first = made.members[0]
+    answer: dict[str, Any] = {"kind": "other"}
+    kinds = dict[str, str]()
+    try:
+        onnx.write_preprocessing(made.members, made.folder)
+        answer = onnx.answer_settings(first, made.folder)
+        kinds = onnx.read_inputs(made.folder, answer).kinds
+    except ConfigError as error:  # weights need no reader
+        console().print(f"! {error}")
+    made.begin(answer, {}, "float32")
+    made.manifest["weights"] = write_weights(made.members, made.folds, made.folder)
+    made.manifest["checks"] = None
+    made.write_card(kinds)
+    return ("weights alone: nothing here answers; `model.init_from` and other code take them",)
+
+
+def with_graphs(made: Made, n: int, precision: Precision, ending: str) -> tuple[check.Check, tuple[str, ...]]:
+    """Writes all that answering needs, and holds it against the run; how far they are apart, and what is to be said."""
+    folder, members, first = made.folder, made.members, made.members[0]
+    onnx.write_preprocessing(members, folder)
+    answer = onnx.answer_settings(first, folder)
+    if precision != "float32" and onnx.writes(answer):
+        raise ConfigError(f"export: what {precision} costs is not measured of texts; leave --precision out")
+    inputs = onnx.read_inputs(folder, answer)
+    rows, ids = sampled(first.pool, n, onnx.writes(answer)), first.predictions.samples.table["id"].tolist()
+    items = items_read(first, inputs, rows, ids)
+    made.begin(answer, onnx.write_graphs(members, inputs, items, folder, ending), precision)
+    folders.write_runtime(folder, inputs.kinds, ending)
+    wanted = expected.expected_answers(members, answer, items)
+    model = Model(folder, made.manifest)
+    done = check.compare(model, items, wanted)
+    check.demand_equal(done, precise=True)
+    more: tuple[str, ...] = ()
+    if precision != "float32":
+        lost = loss.measured(members, precision, folder)
+        fed = loss.calibrating(members, inputs, model.graphs["model"]) if precision == "int8-static" else []
+        reduce(folder / "model.onnx", precision, fed)
+        model = Model(folder, made.manifest)
+        done, made.manifest["loss"], more = check.compare(model, items, wanted), lost.as_json(), (str(lost),)
+    made.manifest["checks"] = done.as_json()
+    folders.write_plain(folder / EXAMPLES, examples(inputs, model, items))
+    held_against = reference_of(first.task, first.data, made.folds, made.home, inputs.readers)
+    if held_against is not None:
+        folders.write_plain(folder / REFERENCE, held_against.written())
+    folders.write_plain(folder / "schema.json", {"input": model.schema, "answer": model.answer_schema})
+    made.write_card(inputs.kinds)
+    return done, more
 
 
 def sampled(pool: Samples, n: int, writes: bool) -> Rows:

@@ -361,6 +361,7 @@ def export(
     samples: int = 100,
     overwrite: bool = False,
     precision: Literal["float32", "float16", "int8", "int8-static"] = "float32",
+    format: Literal["onnx", "torch", "compiled", "safetensors"] = "onnx",
     verbose: bool = False,
 ) -> Exported:
     """Makes a run stand alone: a folder that answers without torch and this package, checked against the run.
@@ -373,6 +374,8 @@ def export(
         samples: how many real samples are compared.
         overwrite: replace an exported folder that is there.
         precision: of the graph; what a lower one costs is measured on held-out samples, and told.
+        format: "onnx"; "torch", a program of torch.export; "compiled", one that AOTInductor has compiled for this kind
+            of machine; "safetensors", the weights alone.
         verbose: print what the command line prints.
 
     Raises:
@@ -384,7 +387,9 @@ def export(
     with running.guarded(verbose, RUN):
         running.flags(overwrite=overwrite)
         experiment, path = running.reopened("predict", run, config, overrides)
-        return exported.export(experiment, path, None if out is None else Path(out), samples, overwrite, precision)
+        return exported.export(
+            experiment, path, None if out is None else Path(out), samples, overwrite, precision, format
+        )
 
 
 def load(directory: str | Path) -> CrossValidation | Fitted:
