@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from lightning_base.errors import ConfigError, ProcessFailed, near_file, one_line
+from lightning_base.serving.bench.processes import KEY
+from lightning_base.serving.settings import Settings
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import replace, to_json
+from lightning_base.verbs.words import given
 
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 MOST = 500  # clients: what select() can watch
-KEY = "LIGHTNING_BASE_API_KEY"
+OURS = ("--host", "--port", "--api-key-file")  # options of serve that are set here
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -44,15 +47,16 @@ def main(arguments: Sequence[str]) -> None:
         rates=options.rate,
         timeout=options.timeout,
         starts=options.starts,
-        largest=largest(serves),
+        largest=_largest(serves),
+        threads=_last(serves, "--threads"),
         options=tuple(serves),
         headers={"Authorization": f"Bearer {key}"} if key and is_url else {},
     )
     progress = console(Level.NORMAL)
     say = progress.print
     if is_url:
-        given = from_file(Path(options.inputs)) if options.inputs else None
-        found = measure_url(options.target, given, plan, say)
+        inputs = from_file(Path(options.inputs)) if options.inputs else None
+        found = measure_url(options.target, inputs, plan, say)
     else:
         found = measure_export(Path(options.target), plan, say)
     out = console(Level.QUIET)
@@ -67,11 +71,15 @@ def main(arguments: Sequence[str]) -> None:
         raise ProcessFailed("bench: not one request was answered; the column of errors says how they ended", 1)
 
 
-def largest(serves: Sequence[str]) -> int:
-    """Inputs of a batch at most, as the server has it."""
-    from lightning_base.serving.settings import Settings
+def _largest(serves: Sequence[str]) -> int:
+    """Inputs of a batch at most, as the server takes it from its options."""
+    return _last(serves, "--max-batch") or Settings().max_batch
 
-    return Settings().max_batch
+
+def _last(serves: Sequence[str], name: str) -> int | None:
+    """What an option of serve says at last; serve itself refuses what is no number."""
+    words = given(serves, name)
+    return int(words[-1]) if words and words[-1].isascii() and words[-1].isdigit() else None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -158,6 +166,8 @@ def _demand(options: argparse.Namespace, is_url: bool, serves: Sequence[str]) ->
     for name in ("inputs", "api_key"):
         if getattr(options, name):
             raise ConfigError(f"--{name.replace('_', '-')}: is for a URL; an export is asked its own examples")
+    if taken := [name for name in OURS if given(serves, name)]:
+        raise ConfigError(f"bench: {taken[0]} is set by bench; leave it out of what stands behind --")
     folder = Path(options.target)
     if not folder.is_dir():
         raise ConfigError(

@@ -22,7 +22,7 @@ def measure(job: BareJob) -> BareSeen:
     """Loads the model, answers once, then in a loop."""
     given = examples(Path(job.folder))
     inputs, answers = given.inputs, given.answers
-    model = load(Path(job.folder))
+    model = load(Path(job.folder), threads=job.threads)
     model.run([model.read(inputs[0])])
     seen = BareSeen(time.monotonic(), resident(os.getpid())[0])
     seen.steps = [loop(model, inputs, answers, batch, job) for batch in job.batches]

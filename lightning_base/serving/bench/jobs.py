@@ -73,12 +73,14 @@ class BareJob:
         batches: how many inputs are answered together; none: the first answer alone is waited for.
         warmup: seconds before those that count, for each of them.
         seconds: of computing that count, for each of them.
+        threads: of one computation; None for as many as there are cores.
     """
 
     folder: str
     batches: tuple[int, ...]
     warmup: float
     seconds: float
+    threads: int | None = None
 
 
 @dataclass

@@ -48,6 +48,7 @@ class Plan:
         timeout: seconds after which a client gives up.
         starts: how often start-up is measured.
         largest: inputs of the bare model's largest batch.
+        threads: of one computation of the bare model, as of the server's; None for as many as there are cores.
         options: of `serve`.
         headers: of each request.
     """
@@ -59,6 +60,7 @@ class Plan:
     timeout: float
     starts: int
     largest: int
+    threads: int | None = None
     options: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -94,15 +96,15 @@ def measure_export(folder: Path, plan: Plan, say: Say) -> Measured:
     """
     machine, given = here(SERVES), examples(folder)
     first = json.dumps(given.inputs[0])
-    say(f"the bare model in a loop, batches of {', '.join(map(str, plan.batches))}")
-    seen, _ = run_bare(BareJob(str(folder), plan.batches, plan.warmup, plan.seconds))
-    bare = tuple(bare_step(step) for step in seen.steps)
     say(f"start-up, {plan.starts} times")
     bare_starts, starts = [], []
     for _ in range(plan.starts):
-        bare_starts.append(run_bare(BareJob(str(folder), (), 0, 0))[1])
+        bare_starts.append(run_bare(BareJob(str(folder), (), 0, 0, plan.threads))[1])
         with serving(folder, plan.options, first) as server:
             starts.append(server.started)
+    say(f"the bare model in a loop, batches of {', '.join(map(str, plan.batches))}")
+    seen, _ = run_bare(BareJob(str(folder), plan.batches, plan.warmup, plan.seconds, plan.threads))
+    bare = tuple(bare_step(step) for step in seen.steps)
     with ExitStack() as stack:
         batched = stack.enter_context(serving(folder, plan.options, first))
         loaded = resident(batched.pid)[0]
