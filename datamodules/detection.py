@@ -12,9 +12,10 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Ragged, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError
+from lightning_base.runtime.pictures import Mode, Range, Size
 from lightning_base.sources.annotations import Annotations, Box, problem, read_coco, read_voc
 from lightning_base.sources.image_pack import Pack, pack_images
-from lightning_base.sources.images import Mode, Range, Reading, Size
+from lightning_base.sources.images import Reading
 from lightning_base.sources.listing import check_inside, unread
 from lightning_base.sources.upright import drawn_on, turned
 

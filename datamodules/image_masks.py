@@ -11,11 +11,12 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError
+from lightning_base.runtime.formats import SUFFIXES
+from lightning_base.runtime.pictures import Mode, Range, Size
 from lightning_base.samples.samples import findings_table
-from lightning_base.sources.formats import SUFFIXES
 from lightning_base.sources.image_labels import by_pattern
 from lightning_base.sources.image_pack import Pack, pack_images
-from lightning_base.sources.images import Mode, Range, Reading, Size
+from lightning_base.sources.images import Reading
 from lightning_base.sources.listing import list_files
 from lightning_base.sources.masks import Coding, pack_masks
 from lightning_base.sources.patterns import compile_pattern
