@@ -4,8 +4,8 @@ python benchmarks/serving.py [EXPORT [SECONDS [ROUNDS]]]    (by default 5 s and 
 
 All three read inputs and run the graph with the export's own runtime, so that what differs is the server. They run at
 once, idle but for the one that is asked; rounds are interleaved, and medians of answers a second and of p50 and p99 are
-shown, with ratios to ours, and beside them the bare model in a loop. The clients are those of `lightning-base bench`, in
-a process of their own; each answer is held against the export's example, and a wrong one ends the benchmark.
+shown, with ratios to ours, and beside them the bare model in a loop. Clients are those of `lightning-base bench`, in a
+process of their own; each answer is held against the export's example, and a wrong one ends the benchmark.
 
 Without EXPORT, configs/cifar10_fast.yaml is trained for one epoch on ../shared/data/cifar10.tar.gz, and exported.
 """
