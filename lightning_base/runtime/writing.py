@@ -18,6 +18,55 @@ MOST_NEW = 4096
 Feeds = Callable[[Sequence[Any]], dict[str, npt.NDArray[Any]]]
 
 
+class WritingOptions:
+    """What a language model's input may say beside its text.
+
+    Args:
+        settings: of manifest.json's `answer`, whose values are the defaults.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.settings = settings
+
+    @property
+    def schemas(self) -> dict[str, Any]:
+        """The options of a language model's input, as JSON Schemas."""
+        s = self.settings
+        return {
+            "id": {
+                "type": "string",
+                "maxLength": 1000,
+                "description": "what is drawn is drawn by it; the text by default",
+            },
+            "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "default": s["draw_seed"]},
+            "new": {"type": "integer", "minimum": 1, "maximum": MOST_NEW, "default": s["new"]},
+            "temperature": {"type": "number", "minimum": 0, "maximum": 100, "default": s["temperature"]},
+            "top_k": {"type": ["integer", "null"], "minimum": 1, "default": s["top_k"]},
+        }
+
+    def take(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Takes the options out of an input.
+
+        Raises:
+            InputError: naming one that is out of its range.
+        """
+        found: dict[str, Any] = {}
+        for name, schema in self.schemas.items():
+            value = given.pop(name, schema.get("default"))
+            if value is None and (name == "id" or "null" in schema["type"]):
+                found[name] = None
+                continue
+            if name == "id":
+                if not isinstance(value, str) or len(value) > schema["maxLength"]:
+                    raise InputError(name, f"takes a text of at most {schema['maxLength']} characters")
+            elif isinstance(value, bool) or not isinstance(value, int if "integer" in schema["type"] else int | float):
+                raise InputError(name, f"takes a {'whole number' if 'integer' in schema['type'] else 'number'}")
+            elif not schema["minimum"] <= value <= schema.get("maximum", math.inf):
+                raise InputError(name, f"is not from {schema['minimum']} to {schema.get('maximum', 'any')}")
+            found[name] = value
+        return found
+
+
 class Writes:
     """What writes a text for each input.
 
@@ -42,44 +91,6 @@ class Writes:
             (pieces,) = encoders.values()
             assert isinstance(pieces, Pieces)
             self.tokens = pieces.tokens
-
-    @property
-    def option_schemas(self) -> dict[str, Any]:
-        """The options of a language model's input, as JSON Schemas."""
-        s = self.settings
-        return {
-            "id": {
-                "type": "string",
-                "maxLength": 1000,
-                "description": "what is drawn is drawn by it; the text by default",
-            },
-            "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "default": s["draw_seed"]},
-            "new": {"type": "integer", "minimum": 1, "maximum": MOST_NEW, "default": s["new"]},
-            "temperature": {"type": "number", "minimum": 0, "maximum": 100, "default": s["temperature"]},
-            "top_k": {"type": ["integer", "null"], "minimum": 1, "default": s["top_k"]},
-        }
-
-    def options(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Takes the options out of an input.
-
-        Raises:
-            InputError: naming one that is out of its range.
-        """
-        found: dict[str, Any] = {}
-        for name, schema in self.option_schemas.items():
-            value = given.pop(name, schema.get("default"))
-            if value is None and (name == "id" or "null" in schema["type"]):
-                found[name] = None
-                continue
-            if name == "id":
-                if not isinstance(value, str) or len(value) > schema["maxLength"]:
-                    raise InputError(name, f"takes a text of at most {schema['maxLength']} characters")
-            elif isinstance(value, bool) or not isinstance(value, int if "integer" in schema["type"] else int | float):
-                raise InputError(name, f"takes a {'whole number' if 'integer' in schema['type'] else 'number'}")
-            elif not schema["minimum"] <= value <= schema.get("maximum", math.inf):
-                raise InputError(name, f"is not from {schema['minimum']} to {schema.get('maximum', 'any')}")
-            found[name] = value
-        return found
 
     def run(self, items: Sequence[Any], feeds: Feeds) -> list[dict[str, Any]]:
         """The texts, as `pred`."""

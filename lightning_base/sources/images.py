@@ -14,10 +14,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from lightning_base.errors import ConfigError, DataError, one_line
+from lightning_base.runtime.files import ImageReader
 from lightning_base.runtime.formats import DICOM, NIFTI, MissingLibrary, check_pixels, open_image
 from lightning_base.runtime.pictures import Mode, PixelForm, Range, Size, convert, own_limits, to_pixels, values_of
 from lightning_base.runtime.pixels import Frame, frames_in, pillow_frames, upright_size
 from lightning_base.samples.payload import content_hash
+from lightning_base.samples.samples import Samples
 from lightning_base.sources import medical
 
 Frames: TypeAlias = Literal["first", "all"]
@@ -229,6 +231,13 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return one_line(error) or type(error).__name__
+
+
+def image_reader(reading: Reading, samples: Samples) -> ImageReader:
+    """What reads a new image as these samples (N, C, H, W) are."""
+    _, _, height, width = samples.inputs.shape
+    form = Form(reading, (height, width), samples.inputs.dtype != np.uint8).pixels
+    return ImageReader(form.mode, (height, width), form.deep, form.limits, form.clip)
 
 
 class ImageFiles:
