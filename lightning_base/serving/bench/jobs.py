@@ -21,6 +21,7 @@ class Job:
         seconds: that count.
         rate: requests a second on average, in an open loop; None for a closed one.
         timeout: seconds after which a client gives up.
+        pid: of the server, where it is a process of this machine that is to be watched.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Job:
     seconds: float
     rate: float | None = None
     timeout: float = 30.0
+    pid: int | None = None
 
 
 @dataclass
@@ -50,7 +52,8 @@ class Seen:
         first_wrong: the first of them: which input, what came, what was expected.
         late: in an open loop, seconds by which the client itself was late to begin a request.
         seconds: that count.
-        processor: seconds of a processor that the clients took meanwhile.
+        processor: cores that the clients took meanwhile.
+        server: cores that the server took; None where it is not watched.
     """
 
     times: list[float] = field(default_factory=list)
@@ -62,6 +65,7 @@ class Seen:
     late: list[float] = field(default_factory=list)
     seconds: float = 0.0
     processor: float = 0.0
+    server: float | None = None
 
 
 @dataclass(frozen=True)

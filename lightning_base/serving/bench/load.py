@@ -17,6 +17,7 @@ from itertools import count
 
 from lightning_base.serving.bench.answers import same
 from lightning_base.serving.bench.jobs import Job, Seen
+from lightning_base.serving.bench.usage import processor
 from lightning_base.serving.bench.wire import Address, Client, Reply, request
 
 PAUSE = 0.05  # seconds a client waits where the server cannot be reached
@@ -51,11 +52,21 @@ class Load:
         return self.seen
 
     async def _processor(self) -> None:
+        """Notes what clients and server take in the seconds that count."""
         await asyncio.sleep(self.begin - time.perf_counter())
-        since, began = time.process_time(), time.perf_counter()
+        began, own, its = time.perf_counter(), time.process_time(), self._servers()
         await asyncio.sleep(self.end - time.perf_counter())
-        share = (time.process_time() - since) / (time.perf_counter() - began)
-        self.seen.processor = share * self.job.seconds
+        span = time.perf_counter() - began
+        self.seen.processor = (time.process_time() - own) / span
+        if its is not None:
+            self.seen.server = ((self._servers() or its) - its) / span
+
+    def _servers(self) -> float | None:
+        """Seconds of processors that the server has taken; None where it is not watched, or has ended."""
+        try:
+            return None if self.job.pid is None else processor(self.job.pid)
+        except OSError:
+            return None
 
     async def _closed(self, client: Client) -> None:
         while (now := time.perf_counter()) < self.end:

@@ -14,7 +14,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.serving.bench.inputs import Inputs, examples
 from lightning_base.serving.bench.jobs import BareJob, BareTimes, Job
 from lightning_base.serving.bench.latency import latency
-from lightning_base.serving.bench.notes import notes
+from lightning_base.serving.bench.notes import count, notes
 from lightning_base.serving.bench.processes import Server, run_bare, run_load, serving
 from lightning_base.serving.bench.results import (
     BATCHED,
@@ -29,7 +29,7 @@ from lightning_base.serving.bench.results import (
     Sweep,
 )
 from lightning_base.serving.bench.target import Target, alone, described, reach, target
-from lightning_base.serving.bench.usage import cores, processor, resident
+from lightning_base.serving.bench.usage import cores, resident
 from lightning_base.serving.bench.wire import Address
 
 SERVES = ("onnxruntime", "numpy", "fastapi", "uvicorn")
@@ -99,9 +99,9 @@ def measure_export(folder: Path, plan: Plan, say: Say) -> Measured:
     say(f"start-up, {plan.starts} times")
     bare_starts, starts = [], []
     for _ in range(plan.starts):
-        bare_starts.append(run_bare(BareJob(str(folder), (), 0, 0, plan.threads))[1])
         with serving(folder, plan.options, first) as server:
             starts.append(server.started)
+        bare_starts.append(run_bare(BareJob(str(folder), (), 0, 0, plan.threads))[1])
     say(f"the bare model in a loop, batches of {', '.join(map(str, plan.batches))}")
     seen, _ = run_bare(BareJob(str(folder), plan.batches, plan.warmup, plan.seconds, plan.threads))
     bare = tuple(bare_step(step) for step in seen.steps)
@@ -156,7 +156,7 @@ def under_load(asked: Sequence[Asked], plan: Plan, say: Say) -> tuple[Sweep, ...
     """Each thing under each load; what is compared runs one behind the other."""
     found: dict[str, list[Step]] = {one.name: [] for one in asked}
     for clients, rate in plan.points:
-        say(f"{clients} clients" if rate is None else f"{rate:g} requests a second")
+        say(f"load: {count(clients, 'client')}" if rate is None else f"load: {rate:g} requests a second")
         for one in asked:
             found[one.name].append(step(one, clients, rate, plan))
     return tuple(Sweep(one.name, one.path, tuple(found[one.name])) for one in asked)
@@ -168,11 +168,9 @@ def step(asked: Asked, clients: int, rate: float | None, plan: Plan) -> Step:
     address = asked.address
     job = Job(
         *(address.host, address.port, address.tls, asked.path, bodies, asked.inputs.answers, dict(plan.headers)),
-        *(clients, plan.warmup, plan.seconds, rate, plan.timeout),
+        *(clients, plan.warmup, plan.seconds, rate, plan.timeout, asked.pid),
     )
-    before = None if asked.pid is None else processor(asked.pid)
     seen = run_load(job)
-    taken = None if asked.pid is None or before is None else processor(asked.pid) - before
     return Step(
         clients=clients,
         rate=rate,
@@ -183,8 +181,8 @@ def step(asked: Asked, clients: int, rate: float | None, plan: Plan) -> Step:
         wrong=seen.wrong,
         first_wrong=seen.first_wrong,
         late=latency(seen.late).p99,
-        client=seen.processor / seen.seconds,
-        server=None if taken is None else taken / (plan.seconds + plan.warmup),
+        client=seen.processor,
+        server=seen.server,
     )
 
 

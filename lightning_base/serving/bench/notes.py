@@ -16,7 +16,7 @@ def notes(found: Measured) -> tuple[str, ...]:
         *wrong(found),
         *busy(found),
         *(
-            f"{sweep.name}, {step.clients} clients: these took {step.client:.2f} of a core and may be what limits"
+            f"{sweep.name}, {count(step.clients, 'client')}: took {step.client:.2f} of a core and may be what limits"
             for sweep, step in steps
             if step.client > FULL
         ),
@@ -46,8 +46,8 @@ def wrong(found: Measured) -> list[str]:
                 first = one.first_wrong or {}
                 shown = ", ".join(f"{key} {json.dumps(value)[:80]}" for key, value in first.items())
                 said.append(
-                    f"WRONG: {sweep.name}, {one.clients} clients: {one.wrong:,} of {one.compared:,} answers are not "
-                    f"the expected ones; the first: {shown}"
+                    f"WRONG: {sweep.name}, {count(one.clients, 'client')}: {one.wrong:,} of {one.compared:,} answers are "
+                    f"not the expected ones; the first: {shown}"
                 )
     return said
 
@@ -74,3 +74,8 @@ def loop(found: Measured) -> str:
         "closed loop: a client asks again when it has its answer, so that a server that stalls is asked less; --rate R "
         "asks R times a second whatever it does"
     )
+
+
+def count(n: int, what: str) -> str:
+    """`1 client`, `2 clients`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -88,7 +88,7 @@ def serving(folder: Path, options: Sequence[str], body: str) -> Iterator[Server]
     address = Address(LOCAL, free_port())
     command = [sys.executable, "-m", "lightning_base", "serve", str(folder), "--host", LOCAL]
     keyless = {name: value for name, value in os.environ.items() if name != KEY}
-    command += ["--port", str(address.port), *options]
+    command += ["--port", str(address.port), "--drain", "0", *options]
     with tempfile.TemporaryDirectory() as place:
         log = Path(place) / "log"
         with log.open("wb") as said:
@@ -108,7 +108,8 @@ def _wait(process: "subprocess.Popen[bytes]", address: Address, body: str, log: 
     until, last = time.monotonic() + STARTS, "it did not listen"
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise ProcessFailed(f"bench: serve ended: {last_line(log) or 'it said nothing'}", process.returncode or 1)
+            said = last_line(log).removeprefix("lightning-base: error: ")
+            raise ProcessFailed(f"bench: serve ended: {said or 'it said nothing'}", process.returncode or 1)
         try:
             status, came = ask(address, "/predict", body)
         except OSError:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lightning_base.serving.bench.latency import Latency
+from lightning_base.serving.bench.notes import count
 from lightning_base.serving.bench.results import Measured, Process, Ratios, Sweep
 
 MIB = 2**20
@@ -47,7 +48,8 @@ def bare(found: Measured) -> Table:
         ]
         for one in found.bare
     ]
-    headings = ["batch", "n", "p50 ms", "p95 ms", "p99 ms", "answers/s", "p50 ms, read too", "answers/s, read too"]
+    headings = ["batch", "n", "p50\nms", "p95\nms", "p99\nms", "answers\n/s"]
+    headings += ["read too,\np50 ms", "read too,\nanswers/s"]
     return table(
         "the bare model in a loop: a batch from the model's inputs to answers; read too: from JSON values",
         headings,
@@ -125,8 +127,3 @@ def milliseconds(value: float | None) -> str:
 def rate(value: float) -> str:
     """Three digits at least."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def count(n: int, what: str) -> str:
-    """`1 client`, `2 clients`."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
