@@ -46,8 +46,8 @@ def wrong(found: Measured) -> list[str]:
                 first = one.first_wrong or {}
                 shown = ", ".join(f"{key} {json.dumps(value)[:80]}" for key, value in first.items())
                 said.append(
-                    f"WRONG: {sweep.name}, {count(one.clients, 'client')}: {one.wrong:,} of {one.compared:,} answers are "
-                    f"not the expected ones; the first: {shown}"
+                    f"WRONG: {sweep.name}, {count(one.clients, 'client')}: {one.wrong:,} of {one.compared:,} answers "
+                    f"are not the expected ones; the first: {shown}"
                 )
     return said
 
