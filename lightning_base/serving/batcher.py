@@ -92,6 +92,7 @@ class Batcher:
     ) -> None:
         self.model, self._settings, self._computers = model, settings, computers
         self._metrics, self._observers = metrics, observers
+        self._gauges = metrics.waiting.labels(model.name), metrics.held.labels(model.name)
         self._groups: deque[Group] = deque()
         self._waiting = 0  # inputs in the queue
         self._held: set[Place] = set()
@@ -135,12 +136,13 @@ class Batcher:
                 self._filled.clear()
             self._end(group)
 
-    async def answer(self, place: Place, read: Callable[[], Sequence[Item]]) -> list[Answer]:
+    async def answer(self, place: Place, read: Callable[[], Sequence[Item]], is_quick: bool) -> list[Answer]:
         """The answers to what a request gives, in its order; the place is given back when nothing is computed any more.
 
         Args:
             place: from `enter`.
-            read: reads the inputs; called in a thread.
+            read: reads the inputs.
+            is_quick: so fast that a thread for it would take longer.
 
         Raises:
             Refused, InputError: for inputs that cannot be answered.
@@ -148,7 +150,10 @@ class Batcher:
         """
         try:
             loop = asyncio.get_running_loop()
-            items = await loop.run_in_executor(self._computers.reading, lambda: [] if place.is_left else read())
+            if is_quick:
+                items = read()
+            else:
+                items = await loop.run_in_executor(self._computers.reading, lambda: [] if place.is_left else read())
             if place.is_left:
                 raise Gone
             if not items:
@@ -173,8 +178,8 @@ class Batcher:
                 await worker
 
     def _note(self) -> None:
-        self._metrics.waiting.labels(self.model.name).set(self._waiting)
-        self._metrics.held.labels(self.model.name).set(len(self._held))
+        self._gauges[0].set(self._waiting)
+        self._gauges[1].set(len(self._held))
 
     async def _work(self) -> None:
         """Computes batches, one after another."""

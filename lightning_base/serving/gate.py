@@ -8,7 +8,7 @@ import secrets
 from hashlib import sha256
 from time import perf_counter
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lightning_base.serving.budget import Rate
@@ -23,15 +23,15 @@ OPEN = ("/", "/health", "/ready", "/docs")  # no key: they tell nothing of the m
 OPEN_FOLDERS = ("/page/", "/docs/")
 UNCOUNTED = ("/health", "/ready", "/metrics")  # no rate: those who watch ask often
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-SAFE = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cache-Control": "no-store",
-}
+SAFE = [  # of answers that do not say otherwise
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"cache-control", b"no-store"),
+]
 LINGER_SECONDS, LINGER_BYTES = 2.0, 64 * 2**20  # how much is still read of a request that was refused
 
 
@@ -109,10 +109,10 @@ class Gate:
         """Counts an answered request, and writes its line."""
         status = wire.status or 499
         seconds = perf_counter() - call.started
-        labels = (call.route, call.name)
-        self.metrics.requests.labels(*labels, str(status)).inc()
+        count, histogram = self.metrics.of_route(call.route, call.name, status)
+        count.inc()
         if not call.is_stream:
-            self.metrics.seconds.labels(*labels).observe(seconds)
+            histogram.observe(seconds)
         if status in (429, 503, 504):
             reason = {429: "rate", 504: "timeout"}.get(status, "stopping" if self.state.is_stopping else "load")
             self.metrics.rejected.labels(reason).inc()
@@ -158,12 +158,13 @@ class Wire:
         """Sends a part of the answer; the end of it is kept back while the request is still coming."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            for name, value in SAFE.items():
-                headers.setdefault(name, value)
-            headers["X-Request-ID"] = self._call.id
+            headers = list(message.get("headers", ()))
+            there = {name for name, _ in headers}
+            headers += [one for one in SAFE if one[0] not in there]
+            headers.append((b"x-request-id", self._call.id.encode()))
             if self._state.is_stopping or self._has_body:
-                headers["Connection"] = "close"
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
         elif message["type"] == "http.response.body" and not message.get("more_body") and self._has_body:
             self._ending = {"type": "http.response.body", "body": b"", "more_body": False}
             message = {**message, "more_body": True}

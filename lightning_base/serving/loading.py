@@ -1,6 +1,7 @@
 """Models loaded from exported folders, and checked by the examples that are in them."""
 
 from pathlib import Path
+from typing import cast
 
 from lightning_base.errors import ArtefactError, ConfigError, near_file
 from lightning_base.runtime.answering import Answering
@@ -29,7 +30,7 @@ def load(path: Path, threads: int | None = None) -> Answering:
     from lightning_base.runtime.model import load as load_folder
 
     try:
-        model: Answering = load_folder(path.resolve(), threads=threads)
+        model = cast(Answering, load_folder(path.resolve(), threads=threads))
     except ExportError as error:
         raise ArtefactError(f"serve: {path}: {error}") from error
     check_examples(model)

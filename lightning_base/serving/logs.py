@@ -5,14 +5,17 @@ Lines are written by a thread of their own: standard error may be a pipe that no
 
 import json
 import logging
-import queue
 import sys
 import threading
 import traceback
+from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
+from time import time
 from typing import Any, Literal, TextIO, TypeAlias
 
 Format: TypeAlias = Literal["json", "text"]
+SECONDS = 0.1  # between two writes
 MOST = 10_000  # lines that wait to be written; more are counted and left out
 
 
@@ -26,17 +29,17 @@ class Log:
 
     def __init__(self, format: Format = "json", file: TextIO | None = None) -> None:
         self.format, self._file = format, file or sys.stderr
-        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue(MOST)
+        self._lines: deque[dict[str, Any]] = deque()
         self._lost = 0
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
     def say(self, level: str, event: str, **more: Any) -> None:
         """Adds a line; never waits."""
-        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "event": event, **more}
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
+        if len(self._lines) < MOST:
+            self._lines.append({"time": time(), "level": level, "event": event, **more})
+        else:
             self._lost += 1
 
     def fault(self, event: str, error: BaseException, **more: Any) -> None:
@@ -46,21 +49,25 @@ class Log:
 
     def close(self) -> None:
         """Writes what there is, for two seconds at most."""
-        try:
-            self._lines.put(None, timeout=1)
-        except queue.Full:
-            return
+        self._closed.set()
         self._thread.join(2)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            if self._lost:
-                line["lost"], self._lost = self._lost, 0
-            try:
-                self._file.write((json.dumps(line) if self.format == "json" else text(line)) + "\n")
-                self._file.flush()
-            except (OSError, ValueError):  # closed, or a full disk: answers go on
-                continue
+        """Writes what has come since the last time, again and again: a thread that each line woke would slow them."""
+        while True:
+            is_last = self._closed.wait(SECONDS)
+            if lines := [self._lines.popleft() for _ in range(len(self._lines))]:
+                if self._lost:
+                    lines[-1]["lost"], self._lost = self._lost, 0
+                with suppress(OSError, ValueError):  # closed, or a full disk: answers go on
+                    self._file.write("".join(self._line(line) + "\n" for line in lines))
+                    self._file.flush()
+            if is_last:
+                return
+
+    def _line(self, line: dict[str, Any]) -> str:
+        line["time"] = datetime.fromtimestamp(line["time"], UTC).isoformat(timespec="milliseconds")
+        return json.dumps(line) if self.format == "json" else text(line)
 
 
 def text(line: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Metrics: what Prometheus is told, in a registry of this server's own."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -49,6 +51,11 @@ class Metrics:
         self.unobserved = Counter(
             f"{PREFIX}unobserved_batches", "Batches that observers had no time for", registry=registry
         )
+
+    @cache  # noqa: B019 - one to a server; what a label's counter is takes as long to find as to count
+    def of_route(self, route: str, model: str, status: int) -> tuple[Counter, Histogram]:
+        """The counter and the histogram of requests of one kind."""
+        return self.requests.labels(route, model, str(status)), self.seconds.labels(route, model)
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""

@@ -14,7 +14,7 @@ from lightning_base.serving.budget import Memory, Share
 from lightning_base.serving.call import Call, call_of
 from lightning_base.serving.catalogue import Catalogue, Served
 from lightning_base.serving.logs import Log
-from lightning_base.serving.reading import Body, check_type, read_batch, read_one
+from lightning_base.serving.reading import Body, check_type, is_quick, read_batch, read_one
 from lightning_base.serving.refused import Gone, Refused, cannot_answer
 from lightning_base.serving.rows import as_csv
 from lightning_base.serving.settings import Settings
@@ -39,7 +39,8 @@ class Predicting:
         served, call = self.find(request)
         with served.used():
             body, share = await self.body(request, served, is_batch=False)
-            answers = await self.answers(request, served, call, share, lambda: read_one(served.model, body))
+            quick = is_quick(served.model, body)
+            answers = await self.answers(request, served, call, share, lambda: read_one(served.model, body), quick)
             return Response(_json(answers[0]), headers=_headers(served), media_type="application/json")
 
     async def batch(self, request: Request) -> Response:
@@ -85,7 +86,13 @@ class Predicting:
             raise
 
     async def answers(
-        self, request: Request, served: Served, call: Call, share: Share, read: Callable[[], list[Item]]
+        self,
+        request: Request,
+        served: Served,
+        call: Call,
+        share: Share,
+        read: Callable[[], list[Item]],
+        is_quick: bool = False,
     ) -> list[Answer]:
         """The answers to what a request sends.
 
@@ -108,7 +115,7 @@ class Predicting:
         except Refused:
             share.release()
             raise
-        work = asyncio.ensure_future(served.batcher.answer(place, counted))
+        work = asyncio.ensure_future(served.batcher.answer(place, counted, is_quick))
         work.add_done_callback(_ignore)
         work.add_done_callback(lambda _: share.release())
         gone = asyncio.ensure_future(is_gone(request))

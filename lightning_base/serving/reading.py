@@ -11,6 +11,7 @@ from lightning_base.runtime.errors import InputError
 from lightning_base.serving.refused import Refused
 
 VALUES = 1_000_000  # of a JSON body: commas and brackets, counted before it is parsed
+QUICK = 4096  # bytes
 SURROGATE = re.compile("[\ud800-\udfff]")
 FILES = {"image": "image/", "sound": "audio/", "text": "text/plain"}  # by a model's kind, what its files are sent as
 ANY = "application/octet-stream"
@@ -62,6 +63,12 @@ def media_types(model: Answering, is_batch: bool) -> list[str]:
         return ["application/json"]
     named = FILES[kind] + "*" if FILES[kind].endswith("/") else FILES[kind]
     return ["application/json", "multipart/form-data", named, ANY]
+
+
+def is_quick(model: Answering, body: Body) -> bool:
+    """Whether reading one input takes less than handing it to a thread: a table's row, or a few numbers."""
+    is_small = body.type == "application/json" and len(body.content) <= QUICK
+    return is_small and all(kind in ("table", "array") for kind in model.kinds.values())
 
 
 def read_one(model: Answering, body: Body) -> list[Item]:

@@ -11,16 +11,14 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lightning_base.errors import ConfigError
 from lightning_base.serving.app import Application
 from lightning_base.serving.logs import Handler
-from lightning_base.serving.refused import said
+from lightning_base.serving.protocol import Protocol
 
 BACKLOG = 2048
 KEEP_ALIVE = 60  # seconds in which a client may ask again on its connection
-STRAY = 0.5  # seconds that a connection without a request is still given at the end
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -30,14 +28,14 @@ def bind(host: str, port: int) -> socket.socket:
         ConfigError: where the address is in use, not this machine's, or not allowed.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
     except (OSError, UnicodeError) as error:
         raise ConfigError(
             f"--host: {host!r} is no address of this machine; 127.0.0.1 is, and 0.0.0.0 for all"
         ) from error
-    made = socket.socket(family, kind)
+    made = socket.socket(family, kind, protocol)  # asyncio sends small parts at once on sockets that say TCP alone
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
@@ -51,84 +49,6 @@ def bind(host: str, port: int) -> socket.socket:
         raise ConfigError(f"--host: {host!r} cannot be listened at: {error.strerror}") from error
     made.setblocking(False)
     return made
-
-
-class Protocol(H11Protocol):
-    """HTTP/1.1 for clients that may be slow: a head must have come in time, and what is sent be taken in time.
-
-    uvicorn times connections between requests alone.
-    """
-
-    read_timeout = 20.0
-    write_timeout = 30.0
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._head: asyncio.TimerHandle | None = None
-        self._taken: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has connected."""
-        super().connection_made(transport)
-        self._head = self.loop.call_later(self.read_timeout, self._late)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended."""
-        for timer in (self._head, self._taken):
-            if timer is not None:
-                timer.cancel()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes have come; those of a head that is not whole must be followed by the others in time."""
-        super().data_received(data)
-        is_asked = self.cycle is not None and not self.cycle.response_complete
-        if is_asked and self._head is not None:
-            self._head.cancel()
-            self._head = None
-        elif not is_asked and self._head is None and not self.transport.is_closing():
-            self._head = self.loop.call_later(self.read_timeout, self._late)
-
-    def pause_writing(self) -> None:
-        """The client does not take what it is sent."""
-        super().pause_writing()
-        self._taken = self.loop.call_later(self.write_timeout, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """It does again."""
-        super().resume_writing()
-        if self._taken is not None:
-            self._taken.cancel()
-            self._taken = None
-
-    def timeout_keep_alive_handler(self) -> None:
-        """A connection on which nothing is asked any more is closed; at last whether or not its client listens."""
-        super().timeout_keep_alive_handler()
-        self.loop.call_later(self.write_timeout, self.transport.abort)
-
-    def send_400_response(self, msg: str) -> None:
-        """Tells a client that what it sent is no HTTP, in the form that all errors have."""
-        self._tell(b"400 Bad Request", "this is no HTTP request that can be read")
-
-    def shutdown(self) -> None:
-        """The server ends: a connection on which nothing has been asked yet is given a moment."""
-        if self.cycle is None and not self.transport.is_closing():
-            self.loop.call_later(STRAY, super().shutdown)
-        else:
-            super().shutdown()
-
-    def _late(self) -> None:
-        self._head = None
-        self._tell(b"408 Request Timeout", f"no request came within {self.read_timeout:g} s")
-
-    def _tell(self, status: bytes, message: str) -> None:
-        if self.transport.is_closing():
-            return
-        body = said(message)
-        head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % (status, len(body)) + body)
-        self.transport.close()
-        self.loop.call_later(self.write_timeout, self.transport.abort)
 
 
 class Server(uvicorn.Server):
