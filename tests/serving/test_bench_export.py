@@ -1,12 +1,16 @@
 """Claims about bench on an exported folder: the bare model, start-up, memory, what serving costs and batching gives."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lightning_base.cli.entry import main
+from lightning_base.serving.bench.jobs import Job, Seen
+from lightning_base.serving.bench.processes import run_load
 from tests.support.small_export import write
 
 QUICK = ("--seconds", "0.5", "--warmup", "0.1", "--starts", "2", "--out", "b.json")
@@ -111,4 +115,21 @@ def test_a_folder_that_is_no_export_and_one_that_was_changed_are_one_line(
     assert bench("export", *QUICK) == 2
     error = capsys.readouterr().err
     assert "model.onnx: is not as it was exported" in error
+    assert error.count("\n") == 1
+
+
+def test_a_server_that_dies_under_load_is_told_in_one_line(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def killing(job: Job) -> Seen:
+        if job.pid is not None:
+            os.kill(job.pid, signal.SIGKILL)
+        return run_load(job)
+
+    write(work / "export")
+    monkeypatch.setattr("lightning_base.serving.bench.measure.run_load", killing)
+    words = ("--seconds", "0.2", "--warmup", "0.1", "--starts", "1", "--concurrency", "2", "--", "--max-batch", "1")
+    assert bench("export", *words) == 1
+    error = capsys.readouterr().err
+    assert "serve ended under load" in error
     assert error.count("\n") == 1

@@ -15,7 +15,7 @@ from lightning_base.serving.bench.inputs import Inputs, examples
 from lightning_base.serving.bench.jobs import BareJob, BareTimes, Job
 from lightning_base.serving.bench.latency import latency
 from lightning_base.serving.bench.notes import count, notes
-from lightning_base.serving.bench.processes import Server, run_bare, run_load, serving
+from lightning_base.serving.bench.processes import Server, held, run_bare, run_load, serving
 from lightning_base.serving.bench.results import (
     BATCHED,
     EMPTY,
@@ -29,7 +29,7 @@ from lightning_base.serving.bench.results import (
     Sweep,
 )
 from lightning_base.serving.bench.target import Target, alone, described, reach, target
-from lightning_base.serving.bench.usage import cores, resident
+from lightning_base.serving.bench.usage import cores
 from lightning_base.serving.bench.wire import Address
 
 SERVES = ("onnxruntime", "numpy", "fastapi", "uvicorn")
@@ -107,12 +107,12 @@ def measure_export(folder: Path, plan: Plan, say: Say) -> Measured:
     bare = tuple(bare_step(step) for step in seen.steps)
     with ExitStack() as stack:
         batched = stack.enter_context(serving(folder, plan.options, first))
-        loaded = resident(batched.pid)[0]
+        loaded = held(batched)[0]
         single = stack.enter_context(serving(folder, (*plan.options, "--max-batch", "1"), first))
         asked = [of(BATCHED, batched, given), of(SINGLE, single, given), of(EMPTY, batched, None)]
         said = described(target(f"http://{batched.address.authority}"), {}) or {}
         sweeps = under_load(asked, plan, say)
-        most = resident(batched.pid)[1]
+        most = held(batched)[1]
     processes = (
         Process("bare model", tuple(bare_starts), seen.loaded, seen.most),
         Process("served", tuple(starts), loaded, most),

@@ -16,6 +16,7 @@ from typing import Any
 from lightning_base.errors import ProcessFailed
 from lightning_base.serving.bench.ask import ask
 from lightning_base.serving.bench.jobs import BareJob, BareSeen, BareTimes, Job, Seen
+from lightning_base.serving.bench.usage import resident
 from lightning_base.serving.bench.wire import Address
 from lightning_base.tools.files import last_line
 
@@ -101,6 +102,18 @@ def serving(folder: Path, options: Sequence[str], body: str) -> Iterator[Server]
             yield Server(process.pid, address, time.monotonic() - began)
         finally:
             end(process)
+
+
+def held(server: Server) -> tuple[int, int]:
+    """Bytes that a server holds, and the most that it has held.
+
+    Raises:
+        ProcessFailed: where it has ended.
+    """
+    try:
+        return resident(server.pid)
+    except OSError as error:
+        raise ProcessFailed("bench: serve ended under load; `lightning-base serve` alone shows its log", 1) from error
 
 
 def _wait(process: "subprocess.Popen[bytes]", address: Address, body: str, log: Path) -> None:
