@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lightning_base.cli.entry import main
-from lightning_base.serving.bench.jobs import Job, Seen
+from lightning_base.serving.bench.bare import measure
+from lightning_base.serving.bench.jobs import BareJob, Job, Seen
 from lightning_base.serving.bench.processes import run_load
 from tests.support.small_export import write
 
@@ -64,22 +65,18 @@ def test_an_export_is_measured_bare_and_served(
     assert "bare model" in Path("b.svg").read_text()
 
 
-@pytest.mark.slow
-def test_an_example_that_is_answered_otherwise_is_told_bare_and_served(
+def test_an_example_that_is_answered_otherwise_is_counted_bare_and_not_served(
     work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(work / "export", wrong=True)
-    assert bench("export", *QUICK, "--concurrency", "4", "--", "--max-batch", "4") == 1
-    all_ = found()
-    assert all(step["wrong"] > 0 for step in all_["bare"])
-    served, single, _ = (sweep["steps"][0] for sweep in all_["sweeps"])
-    for step in (served, single):
-        assert step["first_wrong"]["input"] == 5
-        assert abs(step["wrong"] - step["compared"] / 6) < 2  # one of six examples
-    out, error = capsys.readouterr()
-    assert "WRONG: the bare model in batches of 1 gave" in out
-    assert "WRONG: served, 4 clients:" in out
-    assert "were not the expected ones" in error
+    seen = measure(BareJob("export", (1, 4), 0, 0.05))
+    for step in seen.steps:
+        answers = step.batch * len(step.answering)
+        assert abs(step.wrong - answers / 6) < 2  # one of six examples
+    assert bench("export", *QUICK) == 2
+    error = capsys.readouterr().err
+    assert "bench: serve ended: serve: export: an example's answer differs" in error
+    assert error.count("\n") == 1
 
 
 MISTAKES = [
@@ -109,7 +106,7 @@ def test_a_folder_that_is_no_export_and_one_that_was_changed_are_one_line(
 ) -> None:
     (work / "empty").mkdir()
     assert bench("empty", *QUICK) == 2
-    assert "examples.json: cannot be read" in capsys.readouterr().err
+    assert "empty: is no exported folder" in capsys.readouterr().err
     write(work / "export")
     (work / "export" / "model.onnx").write_bytes(b"")
     assert bench("export", *QUICK) == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lightning_base.errors import ConfigError
-from lightning_base.serving.bench.answers import same
+from lightning_base.serving.bench.answers import same, slack_of
 from lightning_base.serving.bench.latency import latency
 from lightning_base.serving.bench.plot import Line, apart, bounds, steps_between
 from lightning_base.serving.bench.target import target
@@ -44,7 +44,7 @@ def test_of_no_times_nothing_is_said() -> None:
         ({"pred": "dog"}, {"pred": "cat"}, False),
         ({"pred": 1}, {"pred": 1.0}, True),
         ({"pred": 1}, {"pred": 2}, False),
-        ({"pred": 10000.5}, {"pred": 10001.0}, True),  # to 1e-4 of the value
+        ({"pred": 10000.5}, {"pred": 10001.0}, True),  # to 1e-4 of the largest value
         ({"pred": 10000}, {"pred": 10001}, False),  # whole numbers exactly
         ({"pred": True}, {"pred": 1}, False),
         ({"pred": float("nan")}, {"pred": 1.0}, False),
@@ -56,7 +56,16 @@ def test_of_no_times_nothing_is_said() -> None:
     ],
 )
 def test_answers_are_the_same_up_to_rounding_alone(answer: object, expected: object, alike: bool) -> None:
-    assert same(answer, expected) is alike
+    assert same(answer, expected, slack_of([expected], 1e-4)) is alike
+
+
+def test_boxes_are_the_same_in_any_order_and_other_boxes_are_not() -> None:
+    one = {"boxes": [[0, 0, 9.0, 9.0], [5.0, 5, 8, 8]], "scores": [0.9, 0.9], "labels": ["a", "a"], "size": [10, 20]}
+    other = {**one, "boxes": one["boxes"][::-1]}
+    moved = {**one, "boxes": [[0, 0, 9.0, 9.5], [5.0, 5, 8, 8]]}
+    assert same(one, other, 1e-4)
+    assert not same(one, moved, 1e-4)
+    assert not same({**one, "scores": ["?"]}, one, 1e-4)
 
 
 REPLIES = {

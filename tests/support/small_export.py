@@ -45,7 +45,7 @@ def write(folder: Path, name: str = "sums", wrong: bool = False, work: int = 0) 
         examples[-1]["answer"]["pred"] += 5e-4 * max(1.0, abs(examples[-1]["answer"]["pred"]))
     (folder / "examples.json").write_text(json.dumps(examples))
     files = {path.name: file_digest(path) for path in folder.iterdir()}
-    manifest: dict[str, Any] = {"format": FORMAT, "name": name, "version": "1a", "files": files}
+    manifest: dict[str, Any] = {"format": FORMAT, "name": name, "version": "1a", "precision": "float32", "files": files}
     manifest |= {"answer": {"kind": "regression", "names": None}, "graphs": {"model": "model.onnx"}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

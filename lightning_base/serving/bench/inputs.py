@@ -6,32 +6,42 @@ from pathlib import Path
 from typing import Any
 
 from lightning_base.errors import ArtefactError, ConfigError, one_line
+from lightning_base.runtime.comparing import TOLERANCE
 
-EXAMPLES = "examples.json"
+EXAMPLES, MANIFEST = "examples.json", "manifest.json"
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs, and the answer that each is to get; None where that is not known."""
+    """What is asked.
+
+    Attributes:
+        inputs: one after another.
+        answers: that each is to get; None where that is not known.
+        tolerance: of numbers in answers.
+    """
 
     inputs: tuple[Any, ...]
     answers: tuple[Any, ...]
+    tolerance: float = TOLERANCE
 
 
 def examples(folder: Path) -> Inputs:
     """Those of an export.
 
     Raises:
-        ArtefactError: where it has none.
+        ArtefactError: where it has none, or no manifest.
     """
     path = folder / EXAMPLES
     try:
-        content = json.loads(path.read_text())
+        content, manifest = (json.loads(file.read_text()) for file in (path, folder / MANIFEST))
     except (OSError, ValueError, RecursionError) as error:
-        raise ArtefactError(f"{path}: cannot be read ({one_line(error)}); export the run again") from error
+        raise ArtefactError(f"{folder}: is no exported folder that can be read ({one_line(error)})") from error
     if not isinstance(content, list) or not content or not all(_is_pair(one) for one in content):
         raise ArtefactError(f"{path}: holds no list of examples with input and answer; export the run again")
-    return Inputs(tuple(one["input"] for one in content), tuple(one["answer"] for one in content))
+    is_exact = not isinstance(manifest, dict) or manifest.get("precision", "float32") == "float32"
+    tolerance = TOLERANCE if is_exact else 100 * TOLERANCE  # as `verify.py` of an export has it
+    return Inputs(tuple(one["input"] for one in content), tuple(one["answer"] for one in content), tolerance)
 
 
 def from_file(path: Path) -> Inputs:

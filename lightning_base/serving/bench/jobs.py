@@ -21,6 +21,7 @@ class Job:
         seconds: that count.
         rate: requests a second on average, in an open loop; None for a closed one.
         timeout: seconds after which a client gives up.
+        tolerance: of numbers in answers.
         pid: of the server, where it is a process of this machine that is to be watched.
     """
 
@@ -36,6 +37,7 @@ class Job:
     seconds: float
     rate: float | None = None
     timeout: float = 30.0
+    tolerance: float = 1e-4
     pid: int | None = None
 
 

@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict
 from itertools import count
 
-from lightning_base.serving.bench.answers import same
+from lightning_base.serving.bench.answers import same, slack_of
 from lightning_base.serving.bench.jobs import Job, Seen
 from lightning_base.serving.bench.usage import processor
 from lightning_base.serving.bench.wire import Address, Client, Reply, request
@@ -33,6 +33,7 @@ class Load:
         self.requests = [request(address, job.path, body.encode(), job.headers) for body in job.bodies]
         self.requests = self.requests or [request(address, job.path, None, job.headers)]
         self.expected = list(job.expected) or [None] * len(self.requests)
+        self.slack = slack_of(self.expected, job.tolerance)
         self.right: list[set[bytes]] = [set() for _ in self.requests]
         self.clients = [Client(address, job.timeout) for _ in range(job.concurrency)]
         self.turn = count()
@@ -137,7 +138,7 @@ class Load:
             answer = json.loads(body)
         except ValueError:
             answer = body[:200].decode(errors="replace")
-        if same(answer, self.expected[i]):
+        if same(answer, self.expected[i], self.slack):
             if len(self.right[i]) < SEEN:
                 self.right[i].add(body)
             return

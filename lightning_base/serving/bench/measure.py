@@ -168,7 +168,7 @@ def step(asked: Asked, clients: int, rate: float | None, plan: Plan) -> Step:
     address = asked.address
     job = Job(
         *(address.host, address.port, address.tls, asked.path, bodies, asked.inputs.answers, dict(plan.headers)),
-        *(clients, plan.warmup, plan.seconds, rate, plan.timeout, asked.pid),
+        *(clients, plan.warmup, plan.seconds, rate, plan.timeout, asked.inputs.tolerance, asked.pid),
     )
     seen = run_load(job)
     return Step(

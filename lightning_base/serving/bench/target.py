@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -116,4 +116,4 @@ def alone(where: Target, inputs: Inputs, headers: Mapping[str, str]) -> Inputs:
             except ValueError:
                 answer = None  # no JSON: nothing to hold later answers against
         answers.append(answer)
-    return Inputs(inputs.inputs, tuple(answers))
+    return replace(inputs, answers=tuple(answers))
