@@ -57,7 +57,11 @@ def svg(found: Measured) -> str:
     where, steps = xs(main), range(len(main.steps))
     left = [Line(name, colour, tuple((where[i], of(i)) for i in steps)) for name, colour, of in percentiles]
     right = [
-        Line(sweep.name, colour, tuple(zip(xs(sweep), (step.per_second for step in sweep.steps), strict=True)))
+        Line(
+            sweep.name.removeprefix("served "),
+            colour,
+            tuple(zip(xs(sweep), (step.per_second for step in sweep.steps), strict=True)),
+        )
         for sweep, colour in zip(found.sweeps, "abd" if len(found.sweeps) > 2 else "ad", strict=False)
     ]
     if found.bare:
