@@ -3,8 +3,6 @@
 import asyncio
 import io
 import json
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,10 +16,8 @@ import pytest
 from lightning_base.serving.app import Application
 from lightning_base.serving.logs import Log
 from lightning_base.serving.settings import Settings
-from tests.helpers import environment
 from tests.support.answering import Fake
-
-ROW = {"age": 30, "job": "clerk"}
+from tests.support.clients import Process
 
 
 @dataclass
@@ -68,41 +64,6 @@ def run(claim: Callable[[], Any]) -> None:
     asyncio.run(limited())
 
 
-class Process:
-    """A server as a process of its own, of the models in tests/support/served.py.
-
-    Attributes:
-        url, port: where it answers.
-    """
-
-    def __init__(self, folder: Path, **options: Any) -> None:
-        self.log = folder / "log"
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.served", json.dumps(options)],
-                stdout=subprocess.PIPE, stderr=log, text=True, env=environment(OMP_NUM_THREADS="1"),
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert "http://" in line, self.log.read_text()
-        self.url = line.split()[-1]
-        self.port = int(self.url.rpartition(":")[2])
-
-    def lines(self) -> list[dict[str, Any]]:
-        """What it has logged."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-    def memory(self) -> int:
-        """Bytes it holds."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
-
-    def end(self) -> int:
-        """Tells it to end; the exit status."""
-        self.process.terminate()
-        return self.process.wait(60)
-
-
 @pytest.fixture
 def process(work: Path) -> Iterator[Callable[..., Process]]:
     """Starts servers, which end with the test."""
@@ -114,11 +75,7 @@ def process(work: Path) -> Iterator[Callable[..., Process]]:
 
     yield start
     for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait(10)
-        if one.process.stdout is not None:
-            one.process.stdout.close()
+        one.close()
 
 
 async def until(is_so: Callable[[], bool], seconds: float = 10) -> None:

@@ -8,8 +8,9 @@ from lightning_base.errors import ConfigError
 from lightning_base.serving.app import Application
 from lightning_base.serving.logs import Log
 from lightning_base.serving.settings import Settings
-from tests.serving.conftest import ROW, run, serving
+from tests.serving.conftest import run, serving
 from tests.support.answering import Fake, Pictures, Writer, risk
+from tests.support.clients import ROW
 
 CSV = "age,job\n30,clerk\n120,none\n"
 JSON = {"Content-Type": "application/json"}

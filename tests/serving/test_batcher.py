@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from tests.serving.conftest import ROW, Asked, run, serving, until
+from tests.serving.conftest import Asked, run, serving, until
 from tests.support.answering import Fake, Pictures, risk
+from tests.support.clients import ROW
 
 
 def rows(count: int) -> list[dict[str, object]]:

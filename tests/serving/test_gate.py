@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.serving.conftest import ROW, run, serving
+from tests.serving.conftest import run, serving
+from tests.support.clients import ROW
 
 KEY = {"X-API-Key": "s3cret"}
 

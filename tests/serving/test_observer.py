@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter
 
 from lightning_base.runtime.answering import Answer, Answering, Item
-from tests.serving.conftest import ROW, run, serving
+from tests.serving.conftest import run, serving
 from tests.support.answering import risk
+from tests.support.clients import ROW
 
 
 class Kept:

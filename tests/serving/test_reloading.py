@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning_base.errors import ArtefactError
-from tests.serving.conftest import ROW, Asked, run, serving, until
+from tests.serving.conftest import Asked, run, serving, until
 from tests.support.answering import Fake, risk
+from tests.support.clients import ROW
 
 
 def put(link: Path, version: str) -> None:

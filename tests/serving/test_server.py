@@ -1,39 +1,16 @@
 """Claims about the server as a process: slow and hostile clients, an end that loses nothing, one that is bounded."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
-from tests.serving.conftest import ROW, Process, run
+from tests.serving.conftest import run
 from tests.support.answering import risk
+from tests.support.clients import HEAD, ROW, WHOLE, Load, Process, read_answer, send
 
 Start = Callable[..., Process]
-BODY = json.dumps(ROW).encode()
-HEAD = b"POST /predict HTTP/1.1\r\nHost: server\r\nContent-Type: application/json\r\n"
-WHOLE = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
-
-
-async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], Any]:
-    """Status, headers and JSON of an answer."""
-    lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
-    body = await reader.readexactly(int(headers["content-length"]))
-    return int(lines[0].split()[1]), headers, json.loads(body)
-
-
-async def send(port: int, data: bytes) -> tuple[int, dict[str, str], Any]:
-    """The answer to bytes on a connection of their own."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(data)
-    try:
-        return await read_answer(reader)
-    finally:
-        writer.close()
 
 
 def test_an_answer_is_not_held_back_by_the_network(process: Start) -> None:
@@ -115,44 +92,6 @@ def test_slow_clients_are_timed_out_and_hold_nobody_up(process: Start) -> None:
         assert time.perf_counter() - began < 4
 
     run(claim)
-
-
-@dataclass
-class Load:
-    """Clients that ask until the server is no more.
-
-    Attributes:
-        answered: statuses.
-        lost: requests that were sent and not answered.
-    """
-
-    port: int
-    answered: list[int] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    closed: int = 0
-
-    async def client(self, number: int) -> None:
-        """Asks with its own number again and again, and holds the answer against it."""
-        row = {"age": number, "job": "none"}
-        body = json.dumps(row).encode()
-        request = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                return  # it takes no more connections
-            try:
-                headers: dict[str, str] = {}
-                while headers.get("connection") != "close":
-                    writer.write(request)
-                    status, headers, said = await read_answer(reader)
-                    assert status != 200 or said == risk(row)
-                    self.answered.append(status)
-                self.closed += 1
-            except (OSError, asyncio.IncompleteReadError) as error:
-                self.lost.append(repr(error))
-            finally:
-                writer.close()
 
 
 def test_sigterm_under_load_loses_nothing(process: Start) -> None:

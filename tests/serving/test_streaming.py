@@ -4,8 +4,9 @@ import asyncio
 import json
 from collections.abc import Callable
 
-from tests.serving.conftest import Process, run, serving, until
+from tests.serving.conftest import run, serving, until
 from tests.support.answering import Writer
+from tests.support.clients import Process
 
 PATH = "/predict/stream"
 
