@@ -74,7 +74,7 @@ def test_many_inputs_are_answered_in_their_order_as_json_and_as_csv() -> None:
             assert table.headers["content-type"].startswith("text/csv")
             first, second = risk(rows[0]), risk(rows[1])
             assert table.text.splitlines() == [
-                "pred,prob.bad,prob.good,threshold",
+                "pred,prob_bad,prob_good,threshold",
                 f"{first['pred']},{first['prob']['bad']},{first['prob']['good']},0.5",
                 f"{second['pred']},{second['prob']['bad']},{second['prob']['good']},0.5",
             ]
