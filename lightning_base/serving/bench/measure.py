@@ -32,7 +32,7 @@ from lightning_base.serving.bench.target import Target, alone, described, reach,
 from lightning_base.serving.bench.usage import cores
 from lightning_base.serving.bench.wire import Address
 
-SERVES = ("onnxruntime", "numpy", "fastapi", "uvicorn")
+SERVES = ("onnxruntime", "numpy", "fastapi", "uvicorn", "httptools", "uvloop")
 Say = Callable[[str], None]
 
 
