@@ -14,6 +14,7 @@ OUTSIDE = {  # where a page stands in the checkout: where in the site
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
     "launch/README.md": "launch.md",
+    "launch/serve/README.md": "launch_serve.md",
     "lightning_base/data/README.md": "rooms/data.md",
     "lightning_base/folds/README.md": "rooms/folds.md",
     "lightning_base/folds/executors/vectorized/README.md": "rooms/vectorized.md",

@@ -1,11 +1,16 @@
 """Graphs: ONNX models run by onnxruntime on the CPU."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+# from 1.29 on onnxruntime tells its maker of each session, and keeps an id in the home folder (onnxruntime#27379)
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 import onnxruntime
 
 from .errors import ExportError
