@@ -1,0 +1,93 @@
+// What is typed: a text, or lists of numbers.
+import { FieldError } from "./fields.js";
+import { el, newId, svg } from "./dom.js";
+
+function written(input, label, props, read, beside, changed) {
+  const [id, wrong, hint] = [newId("text"), newId("wrong"), newId("hint")];
+  const error = el("p", { id: wrong, class: "wrong" });
+  const area = el("textarea", { id, "aria-describedby": `${hint} ${wrong}`, ...props });
+  const about = el("p", { id: hint, class: "hint" }, beside(""));
+  const quiet = () => {
+    error.textContent = "";
+    area.removeAttribute("aria-invalid");
+  };
+  const changes = () => {
+    quiet();
+    about.replaceChildren(beside(area.value));
+  };
+  area.addEventListener("input", () => {
+    changes();
+    changed();
+  });
+  const put = (text) => {
+    area.value = text;
+    changes();
+  };
+  const value = () => {
+    if (area.value.trim() === "") throw new FieldError(input.name, props["data-none"]);
+    return read(area.value);
+  };
+  return {
+    name: input.name, kind: input.kind, file: () => null, value, check: value, quiet, put,
+    element: el("div", { class: "field" }, el("label", { for: id }, label), area, about, error),
+    clear: () => put(""),
+    fail(path, message) {
+      if (path !== input.name && !path.startsWith(`${input.name}[`)) return null;
+      error.textContent = message;
+      area.setAttribute("aria-invalid", "true");
+      return area;
+    },
+  };
+}
+
+/** The control of a text; Control and Enter ask at once. */
+export function makeText(input, label, changed, model) {
+  const props = { rows: 6, "data-none": "A text is needed.", dir: "auto", enterkeyhint: "send" };
+  const count = (text) => (text ? `${[...text].length.toLocaleString("en")} characters` : "Ctrl + Enter answers");
+  const made = written(input, label, { ...props, spellcheck: model.task === "language_model" ? "false" : null }, (text) => text, count, changed);
+  return { ...made, fill: (text) => made.put(text ?? "") };
+}
+
+function shapeOf(value) {
+  const shape = [];
+  for (let here = value; Array.isArray(here); here = here[0]) shape.push(here.length);
+  return shape;
+}
+
+function lists(text) {
+  const plain = text.trim();
+  try {
+    return JSON.parse(plain.startsWith("[") ? plain : `[${plain}]`);
+  } catch {
+    return null;
+  }
+}
+
+/** Lines of what the numbers are over time; null where they are no series. */
+function drawn(value) {
+  const series = typeof value[0] === "number" ? [value] : Array.isArray(value[0]) && typeof value[0][0] === "number" ? value : null;
+  if (!series || series.length > 8 || !series.every((row) => Array.isArray(row) && row.length > 1)) return null;
+  const all = series.flat();
+  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const path = (row) => row.map((y, i) => `${i ? "L" : "M"}${(i / (row.length - 1)) * 400} ${58 - 54 * ((y - low) / (high - low || 1))}`);
+  const box = { class: "series", viewBox: "0 0 400 60", preserveAspectRatio: "none", "aria-hidden": "true" };
+  return svg("svg", box, series.map((row) => svg("path", { d: path(row).join("") })));
+}
+
+/** The control of an array: nested lists, as JSON. */
+export function makeArray(input, label, changed) {
+  const props = { rows: 6, "data-none": "Numbers are needed.", class: "code", spellcheck: "false" };
+  const read = (text) => {
+    const value = lists(text);
+    if (!value) throw new FieldError(input.name, "Not a list of numbers: write [1, 2.5, 3], of several rows [[1, 2], [3, 4]].");
+    return value;
+  };
+  const beside = (text) => {
+    const value = lists(text);
+    if (!text.trim()) return input.about || "Numbers with commas between them; of several rows [[1, 2], [3, 4]].";
+    if (!value) return "Not yet a list of numbers.";
+    return el("span", {}, `${shapeOf(value).join(" × ")} numbers`, drawn(value));
+  };
+  const made = written(input, label, props, read, beside, changed);
+  return { ...made, fill: (value) => made.put(value === null || value === undefined ? "" : JSON.stringify(value)) };
+}
