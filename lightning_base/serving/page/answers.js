@@ -48,6 +48,7 @@ function estimated({ pred }, model) {
     const pairs = Object.entries(pred);
     return { element: numbers(pairs, "Estimates"), said: pairs.map(([name, value]) => `${name} ${number(value)}`).join(", ") };
   }
+  if (typeof pred === "object") return other({ pred }, model, null, null);
   return { element: headline(number(pred), model.answer_schema?.properties?.pred?.title), said: number(pred) };
 }
 

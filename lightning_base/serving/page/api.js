@@ -1,10 +1,14 @@
 // The server, asked: models, answers, answers to many rows, and text as it is written.
 
-/** What the server refused, in its words; `field` names what it is about, `status` is 0 where nobody answered. */
+/**
+ * What the server refused, in its words.
+ *
+ * `field` names what it is about, `status` is 0 where nobody answered, `wait` the seconds after which to try again.
+ */
 export class ServerError extends Error {
-  constructor(message, status, field = null) {
+  constructor(message, status, field = null, wait = 0) {
     super(message);
-    [this.status, this.field] = [status, field];
+    [this.status, this.field, this.wait] = [status, field, wait];
   }
 }
 
@@ -25,9 +29,13 @@ async function refused(response) {
   } catch { /* not ours: a proxy's page, say */ }
   let message = (typeof told.error === "string" && told.error) || WORDS[response.status] ||
     `The server refused (status ${response.status}).`;
-  const wait = Number(response.headers.get("Retry-After"));
-  if (wait > 0) message += ` Try again in ${wait} s.`;
-  return new ServerError(message, response.status, typeof told.field === "string" ? told.field : null);
+  const field = typeof told.field === "string" ? told.field : null;
+  if (field && message.startsWith(`${field}: `)) message = message.slice(field.length + 2);
+  if (/^[a-z]/.test(message)) message = message[0].toUpperCase() + message.slice(1);
+  if (!/[.!?]$/.test(message)) message += ".";
+  const wait = Number(response.headers.get("Retry-After")) || 0;
+  if (wait) message += ` Try again in ${wait} s.`;
+  return new ServerError(message, response.status, field, wait);
 }
 
 /** The pieces of a stream of server-sent events: {event, data}. */
@@ -91,13 +99,11 @@ export class Server {
     return { answer, milliseconds: performance.now() - begun, by: response.headers.get("X-Model") };
   }
 
-  /** Answers to a CSV's rows, as CSV. */
+  /** Answers to a CSV's rows, as CSV; `file` is a text or a Blob. */
   async predictRows(model, file, signal) {
-    const begun = performance.now();
     const headers = { "Content-Type": "text/csv", Accept: "text/csv" };
     const response = await this.#fetch(this.#path(model, "predict/batch"), { method: "POST", signal, headers, body: file });
-    const text = await response.text();
-    return { text, milliseconds: performance.now() - begun, by: response.headers.get("X-Model") };
+    return { text: await response.text(), by: response.headers.get("X-Model") };
   }
 
   /** Pieces of text as they are written: {text}, and at the end {answer}. */

@@ -17,10 +17,14 @@ let current = null; // what is shown now: {model, inputs, controls, batch, runni
 /** Read aloud by screen readers. */
 const say = (text) => { find("status").textContent = text; };
 
-const LABELS = { image: "Picture", sound: "Sound", text: "Text", array: "Numbers" };
+const LABELS = { table: "Values", image: "Picture", sound: "Sound", text: "Text", array: "Numbers" };
+const USUAL = { table: "row", array: "x" }; // names of inputs that were given none; of the others their kind
 
-function makeControl(input, model, only, changed, arrived) {
-  const label = only ? LABELS[input.kind] ?? input.name : `${input.name}`;
+/** What an input is called. */
+const called = ({ kind, name }) => (name === (USUAL[kind] ?? kind) ? LABELS[kind] ?? name : name);
+
+function makeControl(input, model, changed, arrived) {
+  const label = called(input);
   switch (input.kind) {
     case "table": return makeRow(input, changed);
     case "image": return makePicture(input, label, changed, arrived);
@@ -174,16 +178,14 @@ function show(model) {
   };
   const only = inputs.length === 1;
   const arrived = () => { if (only) ask(state); };
-  state.controls = inputs.map((input) => makeControl(input, model, only, changed, arrived));
+  state.controls = inputs.map((input) => makeControl(input, model, changed, arrived));
   state.stop = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => state.running?.abort() }, "Stop");
   const fill = () => {
     state.controls.forEach((control, i) => control.fill(inputs[i].kind === "table" && !inputs[i].nested ? model.example : model.example[inputs[i].name]));
-    changed();
-    say("The example is filled in.");
-    if (state.controls.some((control) => control.take)) arrived();
+    ask(state);
   };
   const example = model.example
-    ? el("button", { type: "button", class: "quiet", onclick: fill }, only && ["image", "sound"].includes(inputs[0].kind) ? "Try an example" : "Fill in an example")
+    ? el("button", { type: "button", class: "quiet", onclick: fill }, "Try an example")
     : null;
   const clear = el("button", { type: "button", class: "quiet", onclick: () => {
     state.controls.forEach((control) => control.clear());
@@ -193,7 +195,7 @@ function show(model) {
   } }, "Clear");
   const submit = el("button", { type: "submit", class: "primary" }, model.task === "translation" ? "Translate" : model.streams ? "Write" : "Answer");
   const parts = state.controls.map((control, i) => {
-    const heading = !only && inputs[i].kind === "table" ? el("h3", {}, inputs[i].name) : null;
+    const heading = !only && ["table", "image", "sound"].includes(inputs[i].kind) ? el("h3", {}, called(inputs[i])) : null;
     return el("div", { class: "part" }, heading, control.element);
   });
   find("form").replaceChildren(...parts, el("div", { id: "failure", class: "wrong", role: "alert" }),

@@ -1,10 +1,72 @@
 // Many rows at once: a CSV in, a CSV of predictions out.
-import { read, write } from "./csv.js";
+import { read, records, write } from "./csv.js";
 import { dropPlace } from "./drop.js";
 import { el, newId, save, several, size } from "./dom.js";
 import { sayFailure } from "./failure.js";
 
 const LOOK = 10; // rows of the answers that are shown
+const PART = 500; // rows that are sent at once
+const TRIES = 5; // while the server is busy
+
+const pause = (seconds, signal) => new Promise((resolve, reject) => {
+  const left = () => reject(signal.reason);
+  const timer = setTimeout(() => {
+    signal.removeEventListener("abort", left);
+    resolve();
+  }, 1000 * seconds);
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    left();
+  }, { once: true });
+});
+
+async function patient(server, model, part, signal) {
+  for (let left = TRIES; ; left -= 1) {
+    try {
+      return await server.predictRows(model, part, signal);
+    } catch (reason) {
+      if (![429, 503].includes(reason.status) || !reason.wait || left <= 1) throw reason;
+      await pause(reason.wait, signal);
+    }
+  }
+}
+
+/**
+ * The predictions of a file as CSV. A small file is sent as it is; of a large one `PART` rows at a time, so that it may be
+ * longer than a server takes at once. `at(done, all)` is told how far it is.
+ */
+async function predictions(server, model, file, signal, at) {
+  let text;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch {
+    return patient(server, model, file, signal); // another encoding: the server knows several
+  }
+  const [header, ...rows] = records(text);
+  if (rows.length <= PART) return patient(server, model, file, signal);
+  const made = [];
+  let by = null;
+  for (let from = 0; from < rows.length; from += PART) {
+    at(from, rows.length);
+    const to = Math.min(from + PART, rows.length);
+    try {
+      const part = await patient(server, model, `${[header, ...rows.slice(from, to)].join("\n")}\n`, signal);
+      const [head, ...lines] = records(part.text);
+      if (lines.length !== to - from) throw new Error(`Of rows ${from + 1} to ${to} the server answered ${lines.length}.`);
+      if (by !== null && (part.by !== by || head !== made[0])) throw new Error("The model changed meanwhile; give the file again.");
+      if (by === null) made.push(head);
+      by = part.by ?? "";
+      made.push(...lines);
+    } catch (reason) {
+      if (reason.status !== 401 && reason.name !== "AbortError") {
+        reason.message = `In rows ${from + 1} to ${to}, counted from the first of them: ${reason.field ? `${reason.field}: ` : ""}${reason.message}`;
+        reason.field = null;
+      }
+      throw reason;
+    }
+  }
+  return { text: `${made.join("\n")}\n`, by };
+}
 
 function preview(rows) {
   const [header, ...lines] = rows;
@@ -40,10 +102,14 @@ export function makeBatch(server, model, inputs, say) {
     running = own;
     error.replaceChildren();
     const stop = el("button", { type: "button", class: "quiet", onclick: () => own.abort() }, "Stop");
-    result.replaceChildren(el("p", { class: "busy" }, `Answering ${file.name} (${size(file.size)}) …`), stop);
+    const progress = el("p", {}, `Answering ${file.name} (${size(file.size)}) …`);
+    result.replaceChildren(progress, stop);
+    const at = (done, all) => { progress.textContent = `Answering ${file.name}: ${several(done, "row")} of ${several(all, "row").split(" ")[0]} …`; };
+    const begun = performance.now();
     try {
-      const { text, milliseconds, by } = await server.predictRows(model, file, own.signal);
+      const { text, by } = await predictions(server, model, file, own.signal, at);
       if (running !== own) return;
+      const milliseconds = performance.now() - begun;
       const rows = read(text);
       const n = Math.max(0, rows.length - 1);
       const name = file.name.replace(/\.\w+$/, "");
@@ -68,5 +134,5 @@ export function makeBatch(server, model, inputs, say) {
   });
   const empty = el("button", { type: "button", class: "link", onclick: () => save(template(inputs, model.example), `${model.name}.csv`, "text/csv") },
     "Download a CSV to fill in");
-  return { element: el("div", {}, place.element, el("p", { class: "small" }, empty), error, result), stop: () => running?.abort() };
+  return { element: el("div", {}, place.element, el("p", { class: "small fill-in" }, empty), error, result), stop: () => running?.abort() };
 }

@@ -33,3 +33,18 @@ const cell = (value) => {
 
 /** A CSV of these rows. */
 export const write = (rows) => `${rows.map((row) => row.map(cell).join(",")).join("\n")}\n`;
+
+/** The lines of a CSV as they stand, a record each; line breaks within quotes end none. */
+export function records(text) {
+  const found = [];
+  let [from, quoted] = [text.charCodeAt(0) === 0xfeff ? 1 : 0, false];
+  for (let i = from; i <= text.length; i += 1) {
+    if (text[i] === '"') quoted = !quoted;
+    else if (i === text.length || (text[i] === "\n" && !quoted)) {
+      const record = text.slice(from, i).replace(/\r$/, "");
+      if (record !== "") found.push(record);
+      from = i + 1;
+    }
+  }
+  return found;
+}

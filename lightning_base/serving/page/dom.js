@@ -44,12 +44,12 @@ export function number(value) {
   return Math.abs(value) >= 1e9 || Math.abs(value) < 1e-4 ? value.toExponential(4) : SIX.format(value);
 }
 
-/** A share as a percentage that is never rounded to all or nothing. */
+/** A share as a percentage with one decimal; what is not all or nothing is not rounded to it. */
 export function percent(share) {
   const hundredths = share * 100;
-  if (share > 0 && hundredths < 0.1) return "< 0.1 %";
-  if (share < 1 && hundredths > 99.9) return "> 99.9 %";
-  return `${hundredths.toFixed(1)} %`;
+  if (share > 0 && hundredths < 0.05) return "< 0.1\u00a0%";
+  if (share < 1 && hundredths >= 99.95) return "> 99.9\u00a0%";
+  return `${hundredths.toFixed(1)}\u00a0%`;
 }
 
 /** A file's size in words. */

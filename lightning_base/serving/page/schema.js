@@ -86,7 +86,7 @@ function does(model) {
     case "detection": return n > 1 ? `it finds objects of ${n} kinds` : `it finds ${first ?? "objects"}`;
     case "translation": return "it translates";
     case "language_model": return "it writes on from there";
-    default: return "it answers";
+    default: return "see what it answers";
   }
 }
 

@@ -68,7 +68,7 @@ function drawn(value) {
   const series = typeof value[0] === "number" ? [value] : Array.isArray(value[0]) && typeof value[0][0] === "number" ? value : null;
   if (!series || series.length > 8 || !series.every((row) => Array.isArray(row) && row.length > 1)) return null;
   const all = series.flat();
-  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const [low, high] = all.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
   const path = (row) => row.map((y, i) => `${i ? "L" : "M"}${(i / (row.length - 1)) * 400} ${58 - 54 * ((y - low) / (high - low || 1))}`);
   const box = { class: "series", viewBox: "0 0 400 60", preserveAspectRatio: "none", "aria-hidden": "true" };
   return svg("svg", box, series.map((row) => svg("path", { d: path(row).join("") })));

@@ -1,0 +1,66 @@
+"""The system's chromium, driven by Playwright; a page of it, watched for what it complains of."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),  # a microphone that beeps
+]
+PATIENCE = 120_000  # ms: a busy machine is slow, and what does not come at all may take as long to fail
+expect.set_options(timeout=PATIENCE)
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """A browser; the test is skipped where this machine has none."""
+    if not shutil.which("chromium"):
+        pytest.skip("no chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Watched:
+    """A page, and what it has complained of.
+
+    Attributes:
+        page: the page.
+        complaints: errors and warnings of the console, exceptions, and requests to other servers.
+    """
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def watched(browser: Browser, url: str, **context: Any) -> Iterator[Watched]:
+    """A page in a fresh profile; leaving it fails where anything was complained of."""
+    opened = browser.new_context(permissions=["microphone"], accept_downloads=True, **context)
+    opened.set_default_timeout(PATIENCE)
+    page = opened.new_page()
+    seen = Watched(page)
+    page.on("console", lambda message: message.type in ("error", "warning") and seen.complaints.append(message.text))
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda request: request.url.startswith((url, "blob:", "data:")) or seen.complaints.append(f"asks {request.url}"),
+    )
+    try:
+        page.goto(url)
+        yield seen
+        assert not seen.complaints, seen.complaints
+    finally:
+        opened.close()
