@@ -15,7 +15,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),  # a microphone that beeps
 ]
-PATIENCE = 120_000  # ms: a busy machine is slow, and what does not come at all may take as long to fail
+PATIENCE = 8_000  # ms: a busy machine is slow
 expect.set_options(timeout=PATIENCE)
 
 

@@ -148,10 +148,10 @@ LOAN_EXAMPLE = {
 }
 
 
-def loan(given: Json) -> Json:
+def loan(given: Json, threshold: float = 0.3) -> Json:
     """A share of risk by age and amount; missing income and no house add to it."""
     risk = min(0.99, given["amount"] / 10000 + 0.1 * (given["income"] is None) + 0.1 * (not given["owner"]) + 1 / given["age"])
-    return {"pred": "bad" if risk > 0.3 else "good", "prob": {"good": 1 - risk, "bad": risk}, "threshold": 0.3, "positive": "bad"}
+    return {"pred": "bad" if risk > threshold else "good", "prob": {"good": 1 - risk, "bad": risk}, "threshold": threshold, "positive": "bad"}
 
 
 HOUSE = {
@@ -193,7 +193,7 @@ def models() -> list[Model]:
     }
     return [
         Model("loans", "binary", {"row": "table"}, LOAN, loan, LOAN_EXAMPLE, ["good", "bad"], version="2", default=True),
-        Model("loans", "binary", {"row": "table"}, LOAN, lambda row: {**loan(row), "threshold": 0.5}, LOAN_EXAMPLE, ["good", "bad"], version="1"),
+        Model("loans", "binary", {"row": "table"}, LOAN, lambda row: loan(row, 0.5), LOAN_EXAMPLE, ["good", "bad"], version="1"),
         Model("shades", "classification", {"image": "image"}, one("image"), shade, {"image": encoded(grey(100))}, SHADES),
         Model("tones", "classification", {"sound": "sound"}, one("sound"), tone, {"sound": base64.b64encode(beep(700)).decode()}, TONES),
         Model("cells", "detection", {"image": "image"}, one("image"), cells, None, CELLS),
@@ -251,6 +251,7 @@ class Served:
         refusals: errors that it gives to the next requests for answers, before it answers.
         gate: streams wait for it after their first piece.
         asked: paths of the requests for answers, in their order.
+        inputs: what was answered, in its order.
     """
 
     url: str = ""
@@ -259,6 +260,7 @@ class Served:
     refusals: list[Response] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
+    inputs: list[Json] = field(default_factory=list)
 
 
 def check(model: Model, given: object, before: str = "") -> None:
@@ -273,6 +275,7 @@ def check(model: Model, given: object, before: str = "") -> None:
 def answered(state: Served, model: Model, given: Json, before: str = "") -> Json:
     """The answer to one input."""
     check(model, given, before)
+    state.inputs.append(given)
     return model.answer(given)
 
 
@@ -323,10 +326,10 @@ def application(state: Served) -> FastAPI:
 
     async def read(model: Model, request: Request) -> Json:
         if request.headers["content-type"].startswith("multipart/"):
-            form = await request.form()
-            upload = form["file"]
-            assert not isinstance(upload, str)
-            return {next(iter(model.kinds)): encoded(await upload.read())}
+            async with request.form() as form:
+                upload = form["file"]
+                assert not isinstance(upload, str)
+                return {next(iter(model.kinds)): encoded(await upload.read())}
         given: Json = await request.json()
         return given
 

@@ -48,6 +48,7 @@ function estimated({ pred }, model) {
     const pairs = Object.entries(pred);
     return { element: numbers(pairs, "Estimates"), said: pairs.map(([name, value]) => `${name} ${number(value)}`).join(", ") };
   }
+  if (Array.isArray(pred) && pred.length === 1) return estimated({ pred: pred[0] }, model);
   if (typeof pred === "object") return other({ pred }, model, null, null);
   return { element: headline(number(pred), model.answer_schema?.properties?.pred?.title), said: number(pred) };
 }
@@ -96,6 +97,9 @@ export function answered(answer, model, picture, forget) {
     console.error(error);
     made = { element: el("p", { class: "muted" }, "This page cannot draw this answer; here it is as it came."), said: "The answer is shown as JSON" };
   }
-  const json = whole(answer);
-  return { ...made, element: el("div", {}, made.element, json) };
+  const notes = Array.isArray(answer.notes) && answer.notes.length
+    ? el("ul", { class: "notes", "aria-label": "Notes" }, answer.notes.map((note) => el("li", {}, String(note))))
+    : null;
+  const said = notes ? `${made.said}. ${answer.notes.join(". ")}` : made.said;
+  return { said, element: el("div", {}, made.element, notes, whole(answer)) };
 }

@@ -31,7 +31,6 @@ async function refused(response) {
     `The server refused (status ${response.status}).`;
   const field = typeof told.field === "string" ? told.field : null;
   if (field && message.startsWith(`${field}: `)) message = message.slice(field.length + 2);
-  if (/^[a-z]/.test(message)) message = message[0].toUpperCase() + message.slice(1);
   if (!/[.!?]$/.test(message)) message += ".";
   const wait = Number(response.headers.get("Retry-After")) || 0;
   if (wait) message += ` Try again in ${wait} s.`;

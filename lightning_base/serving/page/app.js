@@ -3,7 +3,7 @@ import { Server } from "./api.js";
 import { answered } from "./answers.js";
 import { makeBatch, takesRows } from "./batch.js";
 import { el, newId } from "./dom.js";
-import { sayFailure } from "./failure.js";
+import { capital, sayFailure } from "./failure.js";
 import { FieldError, makeRow } from "./fields.js";
 import { makePicture } from "./picture.js";
 import { about, inputs as inputsOf } from "./schema.js";
@@ -23,10 +23,26 @@ const USUAL = { table: "row", array: "x" }; // names of inputs that were given n
 /** What an input is called. */
 const called = ({ kind, name }) => (name === (USUAL[kind] ?? kind) ? LABELS[kind] ?? name : name);
 
+/** Settings that an input may say beside itself, folded away. */
+function makeOptions(input, changed) {
+  const row = makeRow(input, changed);
+  const element = el("details", { class: "options" }, el("summary", {}, "Settings"), row.element);
+  const fail = (path, message) => {
+    const found = row.fail(path, message);
+    if (found) element.open = true;
+    return found;
+  };
+  return { ...row, element, fail };
+}
+
+/** Whether an input's values stand at the top of what is sent, not under its name. */
+const isFlat = ({ kind, nested }) => (kind === "table" || kind === "options") && !nested;
+
 function makeControl(input, model, changed, arrived) {
   const label = called(input);
   switch (input.kind) {
     case "table": return makeRow(input, changed);
+    case "options": return makeOptions(input, changed);
     case "image": return makePicture(input, label, changed, arrived);
     case "sound": return makeSound(input, label, changed, arrived);
     case "text": return makeText(input, label, changed, model);
@@ -40,14 +56,14 @@ async function given({ inputs, controls }) {
   const made = {};
   const errors = [];
   for (const [i, control] of controls.entries()) {
-    const { kind, nested, name, required } = inputs[i];
+    const { name, required } = inputs[i];
     try {
       const value = await control.value();
-      if (kind === "table" && !nested) Object.assign(made, value);
+      if (isFlat(inputs[i])) Object.assign(made, value);
       else made[name] = value;
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
-      const left = kind !== "table" && !required && !control.file();
+      const left = !control.fields && !required && !control.file();
       if (!left) errors.push(error, ...(error.others ?? []));
     }
   }
@@ -61,7 +77,7 @@ function atField({ inputs, controls }, field, message) {
   for (const [i, control] of controls.entries()) {
     const { name, nested, kind } = inputs[i];
     const path = kind === "table" && nested && field.startsWith(`${name}.`) ? field.slice(name.length + 1) : field;
-    const found = control.fail(path, message);
+    const found = control.fail(path, capital(message));
     if (found) return found;
   }
   return null;
@@ -176,12 +192,12 @@ function show(model) {
   const changed = () => {
     if (!find("answer-body").querySelector(".hollow")) old(true);
   };
-  const only = inputs.length === 1;
+  const only = inputs.filter(({ kind }) => kind !== "options").length === 1;
   const arrived = () => { if (only) ask(state); };
   state.controls = inputs.map((input) => makeControl(input, model, changed, arrived));
   state.stop = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => state.running?.abort() }, "Stop");
   const fill = () => {
-    state.controls.forEach((control, i) => control.fill(inputs[i].kind === "table" && !inputs[i].nested ? model.example : model.example[inputs[i].name]));
+    state.controls.forEach((control, i) => control.fill(isFlat(inputs[i]) ? model.example : model.example[inputs[i].name]));
     ask(state);
   };
   const example = model.example

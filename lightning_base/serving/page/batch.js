@@ -31,6 +31,31 @@ async function patient(server, model, part, signal) {
   }
 }
 
+/** CSVs one below the other; a column that some do not have is empty there. */
+function joined(tables) {
+  const columns = [...new Set(tables.flatMap(([header]) => header))];
+  const rows = tables.flatMap(([header, ...lines]) => {
+    const places = columns.map((name) => header.indexOf(name));
+    return lines.map((line) => places.map((place) => (place < 0 ? "" : line[place])));
+  });
+  return write([columns, ...rows]);
+}
+
+/** What was refused of rows that were sent alone, told of the file that they are from. */
+function placed(reason, lines, from, to) {
+  const [, line, rest] = reason.field?.match(/^line (\d+)(.*)$/s) ?? [];
+  if (line !== undefined) {
+    const extra = lines[0].breaks;
+    let [at, i] = [extra, from];
+    while (i < to && at < line) at += lines[(i += 1)].breaks;
+    reason.field = `line ${lines[i].line}${rest}`;
+  } else if (reason.name !== "AbortError" && reason.status !== 401) {
+    reason.message = `in rows ${from + 1} to ${to}, counted from the first of them: ${reason.field ? `${reason.field}: ` : ""}${reason.message}`;
+    reason.field = null;
+  }
+  return reason;
+}
+
 /**
  * The predictions of a file as CSV. A small file is sent as it is; of a large one `PART` rows at a time, so that it may be
  * longer than a server takes at once. `at(done, all)` is told how far it is.
@@ -42,30 +67,27 @@ async function predictions(server, model, file, signal, at) {
   } catch {
     return patient(server, model, file, signal); // another encoding: the server knows several
   }
-  const [header, ...rows] = records(text);
-  if (rows.length <= PART) return patient(server, model, file, signal);
-  const made = [];
+  const lines = records(text);
+  const n = lines.length - 1;
+  if (n <= PART) return patient(server, model, file, signal);
+  const tables = [];
   let by = null;
-  for (let from = 0; from < rows.length; from += PART) {
-    at(from, rows.length);
-    const to = Math.min(from + PART, rows.length);
+  for (let from = 0; from < n; from += PART) {
+    at(from, n);
+    const to = Math.min(from + PART, n);
+    const part = [lines[0], ...lines.slice(from + 1, to + 1)].map((one) => `${one.text}\n`).join("");
     try {
-      const part = await patient(server, model, `${[header, ...rows.slice(from, to)].join("\n")}\n`, signal);
-      const [head, ...lines] = records(part.text);
-      if (lines.length !== to - from) throw new Error(`Of rows ${from + 1} to ${to} the server answered ${lines.length}.`);
-      if (by !== null && (part.by !== by || head !== made[0])) throw new Error("The model changed meanwhile; give the file again.");
-      if (by === null) made.push(head);
-      by = part.by ?? "";
-      made.push(...lines);
+      const made = await patient(server, model, part, signal);
+      const table = read(made.text);
+      if (table.length - 1 !== to - from) throw new Error(`the server answered ${table.length - 1} of them.`);
+      if (from && made.by !== by) throw new Error("the model changed meanwhile; give the file again.");
+      by = made.by;
+      tables.push(table);
     } catch (reason) {
-      if (reason.status !== 401 && reason.name !== "AbortError") {
-        reason.message = `In rows ${from + 1} to ${to}, counted from the first of them: ${reason.field ? `${reason.field}: ` : ""}${reason.message}`;
-        reason.field = null;
-      }
-      throw reason;
+      throw placed(reason, lines, from, to);
     }
   }
-  return { text: `${made.join("\n")}\n`, by };
+  return { text: joined(tables), by };
 }
 
 function preview(rows) {
@@ -78,16 +100,17 @@ function preview(rows) {
 
 /** The names of a CSV's columns, and an example of each. */
 function template(inputs, example) {
-  const columns = inputs.flatMap((input) => input.columns?.map((column) => column.name) ?? [input.name]);
-  const values = columns.map((name) => {
-    const nested = inputs.find((input) => input.nested && input.columns.some((column) => column.name === name));
-    return (nested ? example?.[nested.name] : example)?.[name];
-  });
-  return write(example ? [columns, values] : [columns]);
+  const given = inputs.filter(({ kind }) => kind !== "options");
+  const columns = given.flatMap((input) => input.columns?.map(({ name }) => name) ?? [input.name]);
+  const values = given[0].nested ? example?.[given[0].name] : example;
+  return write(values ? [columns, columns.map((name) => values[name])] : [columns]);
 }
 
-/** Whether rows of a CSV can be given to a model: where all its inputs are tables or texts. */
-export const takesRows = (model) => Object.values(model.kinds).every((kind) => kind === "table" || kind === "text");
+/** Whether rows of a CSV can be given to a model: of a table, and of texts alone. */
+export const takesRows = (model) => {
+  const kinds = Object.values(model.kinds);
+  return kinds.join() === "table" || kinds.every((kind) => kind === "text");
+};
 
 /** The panel. `server`, `model` and `inputs` as in app.js; `say` reads a sentence aloud. */
 export function makeBatch(server, model, inputs, say) {

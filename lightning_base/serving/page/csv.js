@@ -34,16 +34,23 @@ const cell = (value) => {
 /** A CSV of these rows. */
 export const write = (rows) => `${rows.map((row) => row.map(cell).join(",")).join("\n")}\n`;
 
-/** The lines of a CSV as they stand, a record each; line breaks within quotes end none. */
+/**
+ * The records of a CSV as they stand: {text, line, breaks}; line breaks within quotes end none.
+ *
+ * `line` is the number of the record's last line in the file, `breaks` how many lines it has.
+ */
 export function records(text) {
   const found = [];
-  let [from, quoted] = [text.charCodeAt(0) === 0xfeff ? 1 : 0, false];
+  let [from, quoted, line, breaks] = [text.charCodeAt(0) === 0xfeff ? 1 : 0, false, 0, 0];
   for (let i = from; i <= text.length; i += 1) {
     if (text[i] === '"') quoted = !quoted;
-    else if (i === text.length || (text[i] === "\n" && !quoted)) {
+    if (text[i] === "\n" || i === text.length) {
+      line += 1;
+      breaks += 1;
+      if (quoted && i < text.length) continue;
       const record = text.slice(from, i).replace(/\r$/, "");
-      if (record !== "") found.push(record);
-      from = i + 1;
+      if (record !== "") found.push({ text: record, line, breaks });
+      [from, breaks] = [i + 1, 0];
     }
   }
   return found;

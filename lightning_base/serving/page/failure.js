@@ -19,6 +19,9 @@ export function askKey(server, again, refusedBefore) {
   return form;
 }
 
+/** A sentence with a capital letter. */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** Says in `place` what a request met; where the server wants a key, asks for one and then calls `again`. */
 export function sayFailure(place, reason, server, again) {
   if (reason.status === 401) {
@@ -28,5 +31,5 @@ export function sayFailure(place, reason, server, again) {
     return;
   }
   if (reason.status === undefined) console.error(reason); // not of the server: a mistake of this page
-  place.textContent = reason.field ? `${reason.field}: ${reason.message}` : reason.message;
+  place.textContent = reason.field ? `${capital(reason.field)}: ${reason.message}` : capital(reason.message);
 }

@@ -11,13 +11,15 @@ export class FieldError extends Error {
 
 const HINTS = { integer: "a whole number", json: "JSON" };
 
+const FAR = 1e9;
+
 function range({ minimum: low, maximum: high, exclusiveMinimum: above, exclusiveMaximum: below }) {
-  if (low !== undefined && high !== undefined) return `${low} to ${high}`;
+  if (Math.abs(low) > FAR || Math.abs(high) > FAR) return ""; // what 32 bits hold, say: nothing to tell
   const parts = [
     low !== undefined && `at least ${low}`, above !== undefined && `above ${above}`,
     high !== undefined && `at most ${high}`, below !== undefined && `below ${below}`,
   ];
-  return parts.filter(Boolean).join(", ");
+  return low !== undefined && high !== undefined ? `${low} to ${high}` : parts.filter(Boolean).join(", ");
 }
 
 function numeric(text, column) {
@@ -30,7 +32,7 @@ function numeric(text, column) {
   if (Number.isInteger(value) && Math.abs(value) > Number.MAX_SAFE_INTEGER) throw new Error("Too large to be kept exactly.");
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = column;
   if (value < minimum || value > maximum || value <= exclusiveMinimum || value >= exclusiveMaximum) {
-    throw new Error(`Out of range: ${range(column)}.`);
+    throw new Error(`Out of range${range(column) ? `: ${range(column)}` : ""}.`);
   }
   return value;
 }
@@ -40,11 +42,10 @@ function parsed(text, column) {
   const trimmed = text.trim();
   switch (column.control) {
     case "number": case "integer": return numeric(trimmed, column);
-    case "loose": {
-      if (column.types.has("boolean") && /^(true|false)$/i.test(trimmed)) return trimmed.toLowerCase() === "true";
-      const value = Number(trimmed);
-      return trimmed !== "" && Number.isFinite(value) && String(value) === trimmed ? value : text;
-    }
+    case "loose": // as it is written: what "1.234" is, the server knows
+      if (column.types.has("string")) return text;
+      if (/^(true|false)$/i.test(trimmed)) return trimmed.toLowerCase() === "true";
+      return numeric(trimmed, column);
     case "json":
       try {
         return JSON.parse(trimmed);
@@ -55,12 +56,15 @@ function parsed(text, column) {
   }
 }
 
-const options = (column) => (column.control === "yes" ? [true, false] : column.choices);
+const options = (column) => (column.control === "yes" ? [true, false] : column.control === "known" ? column.known : column.choices);
 const named = (value) => (value === true ? "yes" : value === false ? "no" : String(value));
+
+const OTHER = "other";
 
 function selected(column, props) {
   const empty = el("option", { value: "" }, column.mayMiss ? "not given" : "choose …");
-  return el("select", props, empty, options(column).map((value, i) => el("option", { value: String(i) }, named(value))));
+  const other = column.control === "known" ? el("option", { value: OTHER }, "another value …") : null;
+  return el("select", props, empty, options(column).map((value, i) => el("option", { value: String(i) }, named(value))), other);
 }
 
 const TYPES = { date: "date", "date-time": "text", time: "time" };
@@ -71,10 +75,11 @@ function typed(column, props) {
   const input = el("input", {
     ...props, type: TYPES[column.control] ?? "text", autocomplete: "off", maxlength: column.maxLength,
     inputmode: column.control === "number" ? "decimal" : column.control === "integer" ? "numeric" : null,
-    placeholder: column.mayMiss ? "not given" : PLACEHOLDERS[column.control],
+    placeholder: column.default !== undefined && column.default !== null ? `${column.default}, if not given`
+      : column.mayMiss ? "not given" : PLACEHOLDERS[column.control],
   });
-  if (!column.suggestions) return input;
-  const list = el("datalist", { id: newId("list") }, column.suggestions.map((value) => el("option", { value })));
+  if (!column.known?.length) return input;
+  const list = el("datalist", { id: newId("list") }, column.known.map((value) => el("option", { value })));
   input.setAttribute("list", list.id);
   return [input, list];
 }
@@ -85,50 +90,63 @@ export function makeField(given, changed) {
   const [id, hint, wrong] = [newId("field"), newId("hint"), newId("wrong")];
   const about = [column.description, range(column) || (HINTS[column.control] ?? "")].filter(Boolean).join("; ");
   const props = { id, "aria-describedby": `${about ? `${hint} ` : ""}${wrong}`, "aria-required": column.mayMiss ? null : "true" };
+  const name = column.title ?? column.name;
   const fixed = Boolean(options(column));
   const made = [fixed ? selected(column, props) : typed(column, props)].flat();
   const input = made[0];
+  const another = column.control === "known"
+    ? el("input", { type: "text", hidden: true, autocomplete: "off", "aria-label": `${name}, another value`, "aria-describedby": wrong })
+    : null;
   const error = el("p", { id: wrong, class: "wrong" });
-  const label = [column.title ?? column.name, column.mayMiss ? el("span", { class: "muted small" }, " optional") : null];
-  const element = el("div", { class: "field" }, el("label", { for: id }, label), ...made,
+  const label = [name, column.mayMiss ? el("span", { class: "muted small" }, " optional") : null];
+  const element = el("div", { class: "field" }, el("label", { for: id }, label), ...made, another,
     about ? el("p", { id: hint, class: "hint" }, about) : null, error);
   const fail = (message) => {
     error.textContent = message;
-    if (message) input.setAttribute("aria-invalid", "true");
-    else input.removeAttribute("aria-invalid");
+    for (const one of [input, another]) {
+      if (message) one?.setAttribute("aria-invalid", "true");
+      else one?.removeAttribute("aria-invalid");
+    }
   };
-  input.addEventListener("input", () => {
+  const toggle = () => { if (another) another.hidden = input.value !== OTHER; };
+  let filled = null; // a value that was filled in, and how it looks: sent as it was while it looks so
+  element.addEventListener("input", () => {
+    toggle();
     fail("");
     changed();
   });
+  const missing = (message) => {
+    if (column.mayMiss) return column.required ? null : undefined;
+    throw new FieldError(column.name, message);
+  };
   return {
     name: column.name, element, fail, focus: () => input.focus(),
     /** The value; null where it is missing and may be, undefined where the property is to be left out. */
     value() {
-      const none = column.missing ? null : undefined;
-      if (fixed) {
-        if (input.value !== "") return options(column)[Number(input.value)];
-        if (column.mayMiss) return none;
-        throw new FieldError(column.name, "Choose one.");
-      }
+      if (fixed && input.value !== OTHER) return input.value === "" ? missing("Choose one.") : options(column)[Number(input.value)];
       if (input.validity.badInput) throw new FieldError(column.name, "Not a whole date.");
-      if (input.value.trim() === "") {
-        if (column.mayMiss) return none;
-        throw new FieldError(column.name, "A value is needed.");
-      }
+      const text = another ? another.value : input.value;
+      if (text.trim() === "") return missing("A value is needed.");
+      if (filled?.text === text) return filled.value;
       try {
-        return parsed(input.value, column);
+        return parsed(text, column);
       } catch (reason) {
         throw new FieldError(column.name, reason.message);
       }
     },
     fill(value) {
       fail("");
-      if (fixed) {
-        const at = options(column).findIndex((choice) => choice === value);
-        input.value = at < 0 ? "" : String(at);
-      } else if (value === null || value === undefined) input.value = "";
-      else input.value = typeof value === "object" ? JSON.stringify(value) : String(value);
+      const none = value === null || value === undefined;
+      const text = none ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+      filled = none ? null : { text, value };
+      const at = fixed && !none ? options(column).findIndex((choice) => (another ? String(choice) === text : choice === value)) : -1;
+      if (fixed) input.value = at >= 0 ? String(at) : another && !none ? OTHER : "";
+      else {
+        input.value = text;
+        if (input.value !== text) filled = null; // a date that the browser writes otherwise, or not at all
+      }
+      if (another) another.value = at < 0 ? text : "";
+      toggle();
     },
   };
 }
@@ -155,7 +173,7 @@ export function makeRow(input, changed) {
     return field;
   };
   return {
-    name: input.name, element: el("div", {}, finder, grid), file: () => null,
+    name: input.name, element: el("div", {}, finder, grid), fields, file: () => null,
     value() {
       const row = {};
       const errors = [];

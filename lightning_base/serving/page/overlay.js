@@ -1,5 +1,5 @@
 // What is drawn on the picture that was given: boxes with their labels, and masks.
-import { el, percent, several, svg } from "./dom.js";
+import { el, newId, percent, several, svg } from "./dom.js";
 import { shown } from "./picture.js";
 
 const COLOURS = 8;
@@ -75,10 +75,11 @@ export function detections(answer, file, forget) {
   const doubtful = found.some(({ score }) => score < 0.5);
   const begin = sure && doubtful ? 0.5 : 0;
   const n = show(begin);
-  const shownAt = el("output", {}, percent(begin));
+  const id = newId("certain");
+  const shownAt = el("output", { for: id }, percent(begin));
   const slider = doubtful && found.length > 1
-    ? el("label", { class: "slider" }, el("span", {}, "Show what is at least this certain: ", shownAt),
-      el("input", { type: "range", min: 0, max: 100, step: 1, value: 100 * begin, oninput: (event) => {
+    ? el("div", { class: "slider" }, el("p", {}, el("label", { for: id }, "Show what is at least this certain"), ": ", shownAt),
+      el("input", { id, type: "range", min: 0, max: 100, step: 1, value: 100 * begin, oninput: (event) => {
         shownAt.textContent = `${event.target.value}.0 %`;
         show(Number(event.target.value) / 100);
       } }))

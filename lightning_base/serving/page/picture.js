@@ -3,12 +3,18 @@ import { FieldError } from "./fields.js";
 import { base64, dropPlace, fromBase64 } from "./drop.js";
 import { el, newId, size } from "./dom.js";
 
+const SMALL = 192; // pixels to which smaller pictures are enlarged
+
 /** An image element of a file; `unreadable` is called where the browser cannot show it. */
 export function shown(file, alt, unreadable) {
   const url = URL.createObjectURL(file);
   const image = el("img", { alt, onerror: unreadable });
   image.addEventListener("load", () => {
-    if (Math.max(image.naturalWidth, image.naturalHeight) <= 160) image.classList.add("tiny");
+    const times = Math.floor(SMALL / Math.max(image.naturalWidth, image.naturalHeight));
+    if (times > 1) {
+      image.width = times * image.naturalWidth;
+      image.classList.add("tiny");
+    }
   });
   image.src = url;
   return { image, url };

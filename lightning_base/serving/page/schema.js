@@ -27,13 +27,17 @@ function facts(schema, root) {
     types, missing, choices: choices?.filter((value) => value !== null) ?? null,
     format: first("format"), minimum: first("minimum"), maximum: first("maximum"), maxLength: first("maxLength"),
     exclusiveMinimum: first("exclusiveMinimum"), exclusiveMaximum: first("exclusiveMaximum"),
-    title: here.title, description: here.description, suggestions: here.examples ?? null,
+    title: here.title, description: here.description, default: first("default"),
+    known: first("x-known") ?? here.examples ?? null,
   };
 }
 
+const LISTED = 100; // values that a list to choose from may have
+
 /** Which control a value gets. */
-function control({ types, choices, format }) {
+function control({ types, choices, format, known }) {
   if (choices) return "choice";
+  if (known?.length && types.has("string")) return known.length <= LISTED ? "known" : "string";
   if (types.has("array") || types.has("object")) return "json";
   if (types.has("boolean")) return types.size === 1 ? "yes" : "loose";
   if (types.has("string") && (types.has("number") || types.has("integer"))) return "loose";
@@ -51,8 +55,18 @@ function columns(schema, root, without = []) {
   });
 }
 
+/** The lengths of nested lists that a schema demands; null where it does not. */
+function shape(schema) {
+  const found = [];
+  for (let here = schema; here?.type === "array"; here = here.items) {
+    if (here.minItems === undefined || here.minItems !== here.maxItems) return null;
+    found.push(here.minItems);
+  }
+  return found;
+}
+
 /**
- * A model's inputs: [{name, kind, columns, nested, required}].
+ * A model's inputs: [{name, kind, columns, nested, required}], and last, of kind "options", what else an input may say.
  *
  * A table that is the only input has its columns at the top of the object; beside others, under its own name where the
  * schema has such a property, else at the top as well (`nested` says which).
@@ -61,15 +75,17 @@ export function inputs(model) {
   const root = model.schema ?? {};
   const names = Object.keys(model.kinds);
   const required = new Set(root.required ?? []);
-  return names.map((name) => {
+  const found = names.map((name) => {
     const kind = model.kinds[name];
     const own = resolved(root.properties?.[name], root);
-    const here = { name, kind, required: names.length === 1 || required.has(name), about: own.description ?? "" };
+    const here = { name, kind, required: names.length === 1 || required.has(name), about: own.description ?? "", shape: shape(own) };
     if (kind !== "table") return here;
     const nested = Boolean(own.properties) && (names.length > 1 || Object.keys(root.properties).length === 1);
     const others = names.filter((other) => other !== name);
     return { ...here, nested, columns: nested ? columns(own, root) : columns(root, root, others) };
   });
+  const options = found.some(({ columns: taken, nested }) => taken && !nested) ? [] : columns(root, root, names);
+  return options.length ? [...found, { name: "", kind: "options", columns: options, nested: false, required: false }] : found;
 }
 
 const GIVEN = { table: "a row of values", image: "a picture", sound: "a sound", text: "a text", array: "numbers" };

@@ -75,6 +75,7 @@ export function makeSound(input, label, changed, arrived) {
     accept: "audio/*,.wav,.flac,.ogg,.mp3,.aiff,.au", taken: take,
   });
   const heard = (seconds, level) => {
+    if (!recording) return; // the last of it comes after it was stopped
     words.textContent = `Stop (${time(seconds)})`;
     meter.firstChild.style.width = `${Math.round(100 * Math.min(1, level))}%`;
     if (seconds >= LONGEST) toggle();

@@ -19,6 +19,11 @@ function written(input, label, props, read, beside, changed) {
     changes();
     changed();
   });
+  area.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    area.form.requestSubmit();
+  });
   const put = (text) => {
     area.value = text;
     changes();
@@ -63,12 +68,35 @@ function lists(text) {
   }
 }
 
-/** Lines of what the numbers are over time; null where they are no series. */
+const bounds = (values) => values.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
+const isRow = (row) => Array.isArray(row) && row.length > 1 && row.every((x) => typeof x === "number");
+const isPlane = (rows) => Array.isArray(rows) && rows.length > 3 && rows.every((row) => isRow(row) && row.length === rows[0].length);
+
+/** The planes of what may be a picture: H×W, or 1 or 3 of them; null for other numbers. */
+function planes(value) {
+  if (isPlane(value) && value[0].length > 3 && value.length * value[0].length <= 1e6) return [value];
+  const fine = Array.isArray(value) && [1, 3].includes(value.length) && value.every(isPlane);
+  return fine && value.every((plane) => plane.length === value[0].length && plane[0].length === value[0][0].length) ? value : null;
+}
+
+/** A look at numbers: a picture of planes, lines of series; null of others. */
 function drawn(value) {
-  const series = typeof value[0] === "number" ? [value] : Array.isArray(value[0]) && typeof value[0][0] === "number" ? value : null;
-  if (!series || series.length > 8 || !series.every((row) => Array.isArray(row) && row.length > 1)) return null;
-  const all = series.flat();
-  const [low, high] = all.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
+  const found = planes(value);
+  if (found) {
+    const [height, width] = [found[0].length, found[0][0].length];
+    const [low, high] = bounds(found.flat(2));
+    const pixels = new ImageData(width, height);
+    for (let i = 0; i < height * width; i += 1) {
+      const at = (plane) => (255 * (plane[Math.floor(i / width)][i % width] - low)) / (high - low || 1);
+      pixels.data.set([at(found[0]), at(found[1 % found.length]), at(found[2 % found.length]), 255], 4 * i);
+    }
+    const canvas = el("canvas", { class: "plane", width, height, "aria-hidden": "true" });
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
+    return canvas;
+  }
+  const series = isRow(value) ? [value] : value;
+  if (series.length > 8 || !series.every(isRow)) return null;
+  const [low, high] = bounds(series.flat());
   const path = (row) => row.map((y, i) => `${i ? "L" : "M"}${(i / (row.length - 1)) * 400} ${58 - 54 * ((y - low) / (high - low || 1))}`);
   const box = { class: "series", viewBox: "0 0 400 60", preserveAspectRatio: "none", "aria-hidden": "true" };
   return svg("svg", box, series.map((row) => svg("path", { d: path(row).join("") })));
@@ -84,7 +112,8 @@ export function makeArray(input, label, changed) {
   };
   const beside = (text) => {
     const value = lists(text);
-    if (!text.trim()) return input.about || "Numbers with commas between them; of several rows [[1, 2], [3, 4]].";
+    const wanted = input.shape?.length ? `${input.shape.join(" × ")} numbers` : "Numbers";
+    if (!text.trim()) return [input.about, `${wanted}, with commas between them; of several rows [[1, 2], [3, 4]]`].filter(Boolean).join("; ");
     if (!value) return "Not yet a list of numbers.";
     return el("span", {}, `${shapeOf(value).join(" × ")} numbers`, drawn(value));
   };
