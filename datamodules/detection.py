@@ -12,9 +12,11 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Ragged, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError
+from lightning_base.runtime.pictures import Mode, Range, Size
+from lightning_base.runtime.readers import Reader
 from lightning_base.sources.annotations import Annotations, Box, problem, read_coco, read_voc
 from lightning_base.sources.image_pack import Pack, pack_images
-from lightning_base.sources.images import Mode, Range, Reading, Size
+from lightning_base.sources.images import Reading, image_reader
 from lightning_base.sources.listing import check_inside, unread
 from lightning_base.sources.upright import drawn_on, turned
 
@@ -73,6 +75,10 @@ class Detection(BaseDataModule):
         super().__post_init__()
         check_size(self.image_size)
         self._reading = Reading(self.mode, "first", self.range, self.window)
+
+    def readers(self) -> dict[str, Reader]:
+        """Images in the pool's size."""
+        return {"image": image_reader(self._reading, self.samples("pool"))}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

@@ -9,7 +9,7 @@ from lightning_base.data import BaseDataModule, Samples, Source, Targets, text_v
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess import Preprocess, Tokenizer
 from lightning_base.preprocess.tokenizer import Model
-from lightning_base.samples.marks import MOST, mark
+from lightning_base.runtime.marks import MOST, mark
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.dialogues import Dialogue, Keys, Said, read_dialogues

@@ -11,12 +11,14 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
+from lightning_base.runtime.formats import SUFFIXES
+from lightning_base.runtime.pictures import Mode, Range, Size
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.class_folders import demand_classes, list_parts, pool_parts
-from lightning_base.sources.formats import SUFFIXES
 from lightning_base.sources.image_labels import Labels, by_pattern, class_names, find_tables, read_labels
 from lightning_base.sources.image_pack import Pack, pack_images
-from lightning_base.sources.images import Frames, Mode, Range, Reading, Size
+from lightning_base.sources.images import Frames, Reading, image_reader
 from lightning_base.sources.label_pairs import Pairs
 from lightning_base.sources.listing import list_files, unread
 from lightning_base.sources.patterns import compile_pattern
@@ -119,6 +121,10 @@ class ImageFolder(BaseDataModule):
                     f"data.download: CIFAR-10 cannot be fetched into {self.root} ({one_line(error)}); put class "
                     f"folders or {CIFAR10_FOLDER} there by hand"
                 ) from error
+
+    def readers(self) -> dict[str, Reader]:
+        """Images in the pool's size."""
+        return {"image": image_reader(self._reading, self.samples("pool"))}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

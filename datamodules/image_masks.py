@@ -11,11 +11,13 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError
+from lightning_base.runtime.formats import SUFFIXES
+from lightning_base.runtime.pictures import Mode, Range, Size
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.samples import findings_table
-from lightning_base.sources.formats import SUFFIXES
 from lightning_base.sources.image_labels import by_pattern
 from lightning_base.sources.image_pack import Pack, pack_images
-from lightning_base.sources.images import Mode, Range, Reading, Size
+from lightning_base.sources.images import Reading, image_reader
 from lightning_base.sources.listing import list_files
 from lightning_base.sources.masks import Coding, pack_masks
 from lightning_base.sources.patterns import compile_pattern
@@ -81,6 +83,10 @@ class ImageMasks(BaseDataModule):
         self._pattern = None if self.pattern is None else compile_pattern(self.pattern, "group")
         if (self.test_images is None) != (self.test_masks is None):
             raise ConfigError("data.test_images: give both test_images and test_masks, or none")
+
+    def readers(self) -> dict[str, Reader]:
+        """Images in the pool's size."""
+        return {"image": image_reader(self._reading, self.samples("pool"))}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

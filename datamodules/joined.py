@@ -16,6 +16,7 @@ from lightning_base.data import BaseDataModule, Part, Samples, Several, Source
 from lightning_base.data.pool import Pool
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess import Preprocess
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import findings_table
 from lightning_base.samples.several import joint_content
@@ -93,6 +94,17 @@ class Joined(BaseDataModule):
             return self.parts[self.target].make_target_preprocess()
         made = [part.make_target_preprocess() for part in self.parts.values()]
         return next((one for one in made if one is not None), None)
+
+    def readers(self) -> dict[str, Reader]:
+        """What reads each part, as the part itself would."""
+        self._hold_pool()
+        assert isinstance(self.preprocess, preprocess.Several)
+        found = {}
+        for name, part in self.parts.items():
+            part.__dict__["preprocess"] = self.preprocess.parts[name]
+            part.__dict__["rows"] = lambda role: self.rows(role)
+            (found[name],) = part.readers().values()
+        return found
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

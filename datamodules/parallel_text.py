@@ -10,6 +10,7 @@ from lightning_base.data import BaseDataModule, Samples, Source, Targets, text_v
 from lightning_base.errors import ConfigError, DataError, NoSourceError, near_file
 from lightning_base.preprocess import Preprocess, Tokenizer
 from lightning_base.preprocess.tokenizer import Model
+from lightning_base.runtime.readers import Reader, TextReader
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.form import EXCEL, JSON_LINES, NA_VALUES, PARQUET, Format
@@ -128,6 +129,10 @@ class ParallelText(BaseDataModule):
     def make_target_preprocess(self) -> Preprocess:
         """A tokenizer of the training role's targets."""
         return Tokenizer(self.model, self.target_size, self.lower, self.min_count)
+
+    def readers(self) -> dict[str, Reader]:
+        """Texts."""
+        return {"text": TextReader()}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

@@ -11,6 +11,7 @@ from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess import Preprocess, Tokenizer
 from lightning_base.preprocess import Several as Each
 from lightning_base.preprocess.tokenizer import Model
+from lightning_base.runtime.readers import Reader, TextReader
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.json_files import read_json_files
 from lightning_base.sources.squad import read_squad
@@ -69,6 +70,10 @@ class Questions(BaseDataModule):
             "context": Tokenizer(*settings, begin=True, longest=self.max_context, places=True),
         }
         return Each(parts, together=("question", "context"))
+
+    def readers(self) -> dict[str, Reader]:
+        """A question and its context."""
+        return {"question": TextReader(), "context": TextReader()}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

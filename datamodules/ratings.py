@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lightning_base.data import BaseDataModule, Samples, Source
+from lightning_base.data.readers import row_reader
 from lightning_base.errors import NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.columns import Layout
 from lightning_base.sources.form import Format, demand_separator
@@ -67,6 +69,11 @@ class Ratings(BaseDataModule):
         """(N,) the item of each rating: the trivial model takes its mean."""
         samples = self.samples("pool")
         return np.asarray(samples.inputs[np.arange(len(samples))])[:, 1]
+
+    def readers(self) -> dict[str, Reader]:
+        """Pairs of a user and an item."""
+        pair = (self.user, self.item)
+        return {"row": row_reader(self.samples("pool"), self.rows("train"), self.preprocess, needed=pair)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

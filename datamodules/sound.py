@@ -11,6 +11,8 @@ from lightning_base.data import BaseDataModule, Samples, Source
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess import Preprocess
 from lightning_base.preprocess.spectrogram import LogMel
+from lightning_base.runtime.files import SoundReader
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.payload import Ragged
 from lightning_base.sources.class_folders import (
     Listed,
@@ -75,6 +77,11 @@ class Sound(BaseDataModule):
     def make_preprocess(self) -> Preprocess:
         """Mel spectrograms, standardised."""
         return LogMel(self.sample_rate, self.seconds, self.mels, self.window, self.hop)
+
+    def readers(self) -> dict[str, Reader]:
+        """Sounds of the sample rate."""
+        whole = self.samples("pool").inputs.dtype == np.int16
+        return {"sound": SoundReader(self.sample_rate, self.preprocess.longest, whole)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

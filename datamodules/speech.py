@@ -14,6 +14,8 @@ from lightning_base.data import BaseDataModule, Ragged, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess import LogMel, Preprocess, Tokenizer
 from lightning_base.preprocess.tokenizer import Model
+from lightning_base.runtime.files import SoundReader
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.class_folders import Listed, list_all
 from lightning_base.sources.form import NA_VALUES, Format, demand_separator, demand_written
@@ -114,6 +116,11 @@ class Speech(BaseDataModule):
     def make_target_preprocess(self) -> Preprocess:
         """A tokenizer of the training role's transcripts."""
         return Tokenizer(self.model, self.size, self.lower, self.min_count)
+
+    def readers(self) -> dict[str, Reader]:
+        """Sounds of the sample rate."""
+        whole = self.samples("pool").inputs.dtype == np.int16
+        return {"sound": SoundReader(self.sample_rate, self.preprocess.longest, whole)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

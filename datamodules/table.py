@@ -9,8 +9,10 @@ import pandas as pd
 
 from lightning_base.data import BaseDataModule, Samples, Source, Targets
 from lightning_base.data.features import table_features
+from lightning_base.data.readers import row_reader
 from lightning_base.errors import ConfigError, NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.feature import Feature
 from lightning_base.sources.columns import Layout, Task
 from lightning_base.sources.form import NA_VALUES, Format, demand_separator, demand_written
@@ -155,6 +157,10 @@ class Table(BaseDataModule):
     def make_preprocess(self) -> Preprocess:
         """Imputing, scaling and encoding of the columns."""
         return TablePreprocess(self.impute, self.encode, self.normalize == "standard", self.missing)
+
+    def readers(self) -> dict[str, Reader]:
+        """Rows of the table's inputs."""
+        return {"row": row_reader(self.samples("pool"), self.rows("train"), self.preprocess, self.na_values)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

@@ -10,6 +10,7 @@ import numpy as np
 from lightning_base.data import BaseDataModule, Samples, Source, Targets
 from lightning_base.errors import ConfigError, DataError, NoSourceError, one_line
 from lightning_base.preprocess import Preprocess, Vocabulary
+from lightning_base.runtime.readers import Reader, TextReader
 from lightning_base.samples.reading import texts
 from lightning_base.sources.class_folders import (
     Listed,
@@ -134,6 +135,10 @@ class Text(BaseDataModule):
     def make_preprocess(self) -> Preprocess:
         """A vocabulary of the training role's words."""
         return Vocabulary(self.max_words, self.min_count, self.max_length)
+
+    def readers(self) -> dict[str, Reader]:
+        """Texts."""
+        return {"text": TextReader(self.lower, self.token)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

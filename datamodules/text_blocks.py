@@ -11,6 +11,7 @@ from lightning_base.data import BaseDataModule, Samples, Source, text_values
 from lightning_base.errors import ConfigError, DataError, NoSourceError, near_file
 from lightning_base.preprocess import Preprocess, Tokenizer
 from lightning_base.preprocess.tokenizer import Model
+from lightning_base.runtime.readers import Reader, TextReader
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.text_files import decode, decode_lines, read_bytes
@@ -55,6 +56,10 @@ class TextBlocks(BaseDataModule):
     def make_preprocess(self) -> Preprocess:
         """A tokenizer of the training role's blocks."""
         return Tokenizer(self.model, self.size, self.lower)
+
+    def readers(self) -> dict[str, Reader]:
+        """Texts."""
+        return {"text": TextReader(blank=True)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

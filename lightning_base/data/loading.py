@@ -8,14 +8,18 @@ import torch
 from lightning.pytorch import LightningDataModule, Trainer
 
 from lightning_base.augment import Augmentation, Context, Of, augment
-from lightning_base.data.pool import Role
+from lightning_base.data.pool import Role, Source
+from lightning_base.data.readers import default_readers
 from lightning_base.data.steps import total_steps
 from lightning_base.data.trained import TrainedOn
 from lightning_base.distributed.tpu import on_tpu
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess.base import Preprocess
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
+from lightning_base.samples.payload import Rows
+from lightning_base.samples.samples import Samples
 
 
 class Loading(LightningDataModule, ABC):
@@ -32,6 +36,7 @@ class Loading(LightningDataModule, ABC):
     augment: Sequence[Augmentation]
     inner_val: float | None
     predict_role: Role
+    preprocess: Any  # fitted
     inherited: TrainedOn | None = None
     for_others: bool
     _total: tuple[Trainer, int] | None = None  # whose steps were counted, and how many they are
@@ -41,6 +46,14 @@ class Loading(LightningDataModule, ABC):
     @abstractmethod
     def loader(self, role: Role) -> BatchLoader:
         """The loader of a role."""
+
+    @abstractmethod
+    def samples(self, source: Source) -> Samples:
+        """The samples of a source."""
+
+    @abstractmethod
+    def rows(self, role: Role) -> Rows:
+        """The rows of a role."""
 
     @abstractmethod
     def transform(self, batch: Batch, epoch: int | None = None) -> Batch:
@@ -84,6 +97,14 @@ class Loading(LightningDataModule, ABC):
         training = self.trainer is not None and self.trainer.training
         ready = self.handed(self.transform(batch, self.trainer.current_epoch if training and self.trainer else None))
         return ready.x if self.for_others and self.trainer is not None and not self.trainer.predicting else ready
+
+    def readers(self) -> dict[str, Reader]:
+        """By input what reads a new one where an exported model is asked; by default as its samples are.
+
+        Raises:
+            ConfigError: where nothing says how.
+        """
+        return default_readers(self.samples("pool"), self.rows("train"), self.preprocess)
 
     def progress(self) -> float | None:
         """The share of the training's optimizer steps that are done; None where no op asks, or nothing is trained."""

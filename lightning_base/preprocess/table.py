@@ -9,7 +9,7 @@ import torch
 
 from lightning_base.errors import DataError
 from lightning_base.preprocess.base import Preprocess, Unseen, inputs_of
-from lightning_base.preprocess.dates import PARTS, DateColumn
+from lightning_base.runtime.date_columns import PARTS, DateColumn
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import Rows

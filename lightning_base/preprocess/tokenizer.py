@@ -2,11 +2,10 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +14,17 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.preprocess.base import Preprocess, Unseen
+from lightning_base.runtime.marks import MOST
+from lightning_base.runtime.tokens import SPECIAL, UNKNOWN, Encoded, Tokens, special_tokens
 from lightning_base.samples.batch import Batch
-from lightning_base.samples.marks import FIRST, MOST, mark
 from lightning_base.samples.payload import Ragged, Rows, is_ragged
 from lightning_base.samples.samples import Samples
 from lightning_base.samples.several import Part
 from lightning_base.samples.spans import PLACES, TEXT
-from lightning_base.samples.texts import byte_places, texts_of, trimmed
+from lightning_base.samples.texts import texts_of
 from lightning_base.tools.console import console
 
 Model: TypeAlias = Literal["bpe", "wordpiece", "words", "characters"]
-PADDING, UNKNOWN, BEGIN, END = range(4)
-SPECIAL = ("< padding >", "< unknown >", "< begin >", "< end >")  # no model makes a token with a blank in it
 UNIGRAM = (  # seen with tokenizers 0.23, with one thread or more, in one process and in several
     "two fits of the tokenizers library's unigram on the same texts differ, whatever the threads: it sums word counts, "
     "and lowers the scores of rare characters, in the order of tables with a random hash, so that processes would "
@@ -35,20 +33,6 @@ UNIGRAM = (  # seen with tokenizers 0.23, with one thread or more, in one proces
 WORD = r"\w+(?:'\w+)*|[^\w\s]"
 BYTES = 256
 SHOWN = 1000  # different unseen pieces that are kept to be named
-
-
-class Encoded(NamedTuple):
-    """A text's tokens.
-
-    Attributes:
-        codes: (T,) int32.
-        places: (T, 2) int32, where each stands among the text's UTF-8 bytes; (0, 2) where that was not asked for.
-        cut: whether there would be more.
-    """
-
-    codes: npt.NDArray[np.int32]
-    places: npt.NDArray[np.int32]
-    cut: bool
 
 
 class Tokenizer(Preprocess):
@@ -93,7 +77,7 @@ class Tokenizer(Preprocess):
     ) -> None:
         if not 0 <= marks <= MOST:
             raise ConfigError(f"tokenizer marks: {marks} is no number from 0 to {MOST}")
-        self.special = (*SPECIAL, *(f"< mark {i} >" for i in range(marks)))
+        self.special = special_tokens(marks)
         least = len(self.special) + (BYTES if model == "bpe" else 1)
         if model not in get_args(Model):
             why = f": {UNIGRAM}" if str(model) == "unigram" else f"; one of {', '.join(get_args(Model))}"
@@ -107,14 +91,23 @@ class Tokenizer(Preprocess):
         self.model, self.most, self.lower, self.min_count = model, size, lower, min_count
         self.begin, self.end, self.longest, self.keep = begin, end, longest, keep
         self.places = places
-        self._marks = re.compile(f"([{mark(0)}-{mark(marks - 1)}])") if marks else None
+        self.marks = marks
         self.cut = 0  # texts that the last source had cut
         self._tokenizer: Any = None
 
     @property
+    def tokens(self) -> Tokens:
+        """What it has found."""
+        return self._tokens_by(self._tokenizer)
+
+    def _tokens_by(self, tokenizer: Any) -> Tokens:
+        words = self.model == "words"
+        return Tokens(tokenizer, words, self.begin, self.end, self.longest, self.keep, self.marks)
+
+    @property
     def size(self) -> int:
         """How many tokens there are, the special ones included."""
-        return int(self._tokenizer.get_vocab_size())
+        return self.tokens.size
 
     def fit(self, samples: Samples, rows: Rows) -> None:
         """Finds the tokens of these rows' texts.
@@ -130,7 +123,8 @@ class Tokenizer(Preprocess):
         for one in sources:
             demand_texts(one)
         whole = (text for one in sources for text in texts_of(one.inputs, rows))
-        made = self._made([piece for text in whole for piece in self._pieces(text)[::2]])
+        pieces = self._tokens_by(None).pieces
+        made = self._made([piece for text in whole for piece in pieces(text)[::2]])
         if made.get_vocab_size() <= len(self.special):
             raise DataError(f"{samples.origin}: the training texts hold nothing to make tokens of; give texts")
         if made.get_vocab_size() > self.most:
@@ -178,51 +172,16 @@ class Tokenizer(Preprocess):
     def _lowered(self, text: str) -> str:
         return normalizers.Lowercase().normalize_str(text) if self.lower else text
 
-    def _pieces(self, text: str) -> list[str]:
-        """The text between marks, and the marks, by turns."""
-        return [text] if self._marks is None else self._marks.split(text)
-
-    def _tokens(self, texts: Iterable[str]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-        """Of each text the numbers of its tokens (T,), and where in the text, by characters, each begins and ends."""
-        pieces = [self._pieces(text) for text in texts]
+    def _encode(self, pieces: list[str]) -> Iterable[Any]:
         with one_thread():
-            plain = [piece for some in pieces for piece in some[::2]]
-            found = iter(self._tokenizer.encode_batch(plain, add_special_tokens=False))
-        for some in pieces:
-            ids, places, start = list[int](), list[tuple[int, int]](), 0
-            for i, piece in enumerate(some):
-                if i % 2:
-                    ids.append(len(SPECIAL) + ord(piece) - FIRST)
-                    places.append((start, start + 1))
-                else:
-                    one = next(found)
-                    ids += one.ids
-                    places += [(start + first, start + last) for first, last in one.offsets]
-                start += len(piece)
-            yield ids, places
+            found: list[Any] = self._tokenizer.encode_batch(pieces, add_special_tokens=False)
+        return found
 
     def encode(self, texts: Iterable[str]) -> list[npt.NDArray[np.int32]]:
         """The numbers of each text's tokens (T,), cut to `longest`."""
-        found = list(self._encoded(list(texts), False))
+        found = list(self.tokens.encoded(list(texts), encode=self._encode))
         self.cut += sum(one.cut for one in found)
         return [one.codes for one in found]
-
-    def _encoded(self, texts: Sequence[str], places: bool) -> Iterator[Encoded]:
-        """Each text's tokens, cut to `longest`; where each stands among its bytes, if asked.
-
-        Blanks around a token do not belong to its place; begin and end have empty ones.
-        """
-        for text, (inner, offsets) in zip(texts, self._tokens(texts), strict=True):
-            ids = [*([BEGIN] if self.begin else []), *inner, *([END] if self.end else [])]
-            long = self.longest is not None and len(ids) > self.longest
-            first = len(ids) - (self.longest or 0) if long and self.keep == "end" else 0
-            kept = slice(first, first + (self.longest or 0)) if long else slice(None)
-            where = np.zeros((0, 2), dtype=np.int32)
-            if places:
-                begin, end = [(0, 0)] if self.begin else [], [(len(text), len(text))] if self.end else []
-                every = [*begin, *(trimmed(text, *place) for place in offsets), *end]
-                where = byte_places(text)[np.array(every, dtype=np.int64).reshape(-1, 2)][kept].astype(np.int32)
-            yield Encoded(np.array(ids, dtype=np.int32)[kept], where, long)
 
     def recoded(self, samples: Samples) -> Samples:
         """The samples with numbers of tokens, Ragged int32, in place of texts; says how many were cut.
@@ -247,7 +206,7 @@ class Tokenizer(Preprocess):
         demand_texts(samples)
         texts = list(texts_of(samples.inputs, np.arange(len(samples))))
         distinct = list(dict.fromkeys(texts))
-        made = dict(zip(distinct, self._encoded(distinct, places), strict=True))
+        made = dict(zip(distinct, self.tokens.encoded(distinct, places, self._encode), strict=True))
         found = [made[text] for text in texts]
         self.cut = sum(one.cut for one in found)
         if self.cut:
@@ -264,25 +223,17 @@ class Tokenizer(Preprocess):
         Raises:
             DataError: for a number that is no token's.
         """
-        tokens: list[str] = []
-        for number in map(int, ids):
-            if number == END:
-                break
-            if number in (PADDING, BEGIN) or len(SPECIAL) <= number < len(self.special):
-                continue
-            token = "<unk>" if number == UNKNOWN else self._tokenizer.id_to_token(number)
-            if token is None:
-                raise DataError(f"tokenizer: there is no token {number}, only 0 to {self.size - 1}")
-            tokens.append(token)
-        text: str = " ".join(tokens) if self.model == "words" else self._tokenizer.decoder.decode(tokens)
-        return text
+        try:
+            return self.tokens.decode(ids)
+        except ValueError as error:
+            raise DataError(f"tokenizer: {error}") from error
 
     def unseen(self, samples: Samples, rows: Rows, refuse: bool = True) -> dict[str, Unseen]:
         """How many of these rows' texts have a piece that is unknown, and such pieces, in alphabetical order."""
         if self.model == "bpe" or samples.inputs.dtype != np.uint8:
             return {}
         texts, count, pieces = list(texts_of(samples.inputs, rows)), 0, set[str]()
-        for text, (ids, offsets) in zip(texts, self._tokens(texts), strict=True):
+        for text, (ids, offsets) in zip(texts, self.tokens.found(texts, self._encode), strict=True):
             places = [place for number, place in zip(ids, offsets, strict=True) if number == UNKNOWN]
             count += bool(places)
             if len(pieces) < SHOWN:

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import DataError
+from lightning_base.runtime.spelling import WHOLE, text_of
 
-WHOLE = r"-?(?:0|[1-9]\d{0,17})"  # as int64 holds it, and as Python writes it
 Bad = npt.NDArray[np.bool_]
 
 
@@ -25,18 +25,7 @@ def texts(values: Any) -> npt.NDArray[Any]:
 def _distinct(values: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
     """(n,) codes, and the texts that they stand for: the last one, None, for what is missing."""
     codes, found = pd.factorize(pd.Series(values).astype(object), use_na_sentinel=True)
-    return codes, np.array([*map(_text, found), None], dtype=object)
-
-
-def _text(value: Any) -> str | None:
-    """One value as text; None for a blank one."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    text = value if isinstance(value, str) else str(value)
-    if text.endswith("0") and "." in text and (whole := re.fullmatch(rf"({WHOLE})\.0+", text)):
-        text = whole[1]
-    return None if not text.strip() else "0" if text == "-0" else text
+    return codes, np.array([*map(text_of, found), None], dtype=object)
 
 
 def read_groups(values: Any) -> tuple[npt.NDArray[Any], Bad]:

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from lightning_base.runtime.tokens import byte_places
 from lightning_base.samples.payload import Payload, Ragged, gather
 from lightning_base.samples.targets import Targets
-from lightning_base.samples.texts import byte_places, text_values, texts_of
+from lightning_base.samples.texts import text_values, texts_of
 
 UNIT = "\x1f"  # Unicode's unit separator: stands between a span's texts, where several are right
 PLACES, TEXT = "_places", "_text"  # what ends the names of inputs that say where another one's tokens stand in its text

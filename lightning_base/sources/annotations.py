@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pandas as pd
 
 from lightning_base.errors import DataError, one_line
-from lightning_base.sources.formats import SUFFIXES
+from lightning_base.runtime.formats import SUFFIXES
 from lightning_base.sources.listing import check_inside, leaves, list_files
 
 Said: TypeAlias = tuple[float, float] | None  # width and height that an annotation says its image has

@@ -8,11 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import DataError, one_line
+from lightning_base.runtime.spelling import TRUTHS
 from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import hash_payload, narrowed
 from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Samples, findings_table
-from lightning_base.sources.columns import TRUTHS, is_whole, spelt
+from lightning_base.sources.columns import is_whole, spelt
 from lightning_base.sources.form import NA_VALUES
 from lightning_base.sources.several_targets import from_array
 from lightning_base.tools.cache import kept_folder

@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from lightning_base.errors import DataError
+from lightning_base.runtime.notation import from_written
+from lightning_base.runtime.spelling import TRUTHS
 from lightning_base.samples.samples import Feature
-from lightning_base.sources.columns import TRUTHS, Layout, Tally, canonical
+from lightning_base.sources.columns import Layout, Tally, canonical
 from lightning_base.sources.dates import ISO, to_days
-from lightning_base.sources.numbers import from_written, to_numbers
+from lightning_base.sources.numbers import to_numbers
 from lightning_base.sources.records import Records
 
 BOOLEANS = {*TRUTHS, "0", "1"}

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lightning_base.errors import ConfigError, DataError
+from lightning_base.runtime.spelling import TRUTHS
 from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Feature
 from lightning_base.sources.form import Format, Values
@@ -25,7 +26,6 @@ MOST_VALUES = 1_000_000  # distinct values that are remembered of a column of nu
 MOST_FLOATS = 1_000  # … of one that is read as numbers, by which they are counted
 MOST_WORDS = 10_000  # … that are no numbers, by which it is told how they are written
 MOST_CLASSES = 20  # whole numbers with more distinct values are a continuous target
-TRUTHS = {"false": 0.0, "true": 1.0}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_base.errors import DataError
-from lightning_base.samples.marks import is_mark
+from lightning_base.runtime.marks import is_mark
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.json_files import Record
 

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from lightning_base.errors import DataError
+from lightning_base.runtime.notation import PLAIN
 from lightning_base.samples.reading import texts
 from lightning_base.samples.samples import Samples
 from lightning_base.sources.columns import Layout
 from lightning_base.sources.form import Format
-from lightning_base.sources.numbers import PLAIN
 from lightning_base.sources.records import Records
 from lightning_base.sources.tables import read_records
 

@@ -11,10 +11,11 @@ import pandas as pd
 from filelock import FileLock
 
 from lightning_base.errors import DataError, one_line
+from lightning_base.runtime.pictures import Size
 from lightning_base.samples.payload import Payload
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.image_store import Store
-from lightning_base.sources.images import OWN, Form, Reading, Size, strict_pillow
+from lightning_base.sources.images import OWN, Form, Reading, strict_pillow
 from lightning_base.tools.cache import cache_root
 
 VERSION = 2  # of what `images.decode` makes of a file; another one packs anew

@@ -20,19 +20,9 @@ import pandas as pd
 import pyarrow as pa
 
 from lightning_base.errors import DataError
+from lightning_base.runtime.pictures import Size
 from lightning_base.samples.payload import Payload
-from lightning_base.sources.images import (
-    LEVELS,
-    OWN,
-    Decoded,
-    Form,
-    ImageFiles,
-    Reading,
-    Size,
-    count_frames,
-    decode,
-    probe,
-)
+from lightning_base.sources.images import LEVELS, OWN, Decoded, Form, ImageFiles, Reading, count_frames, decode, probe
 from lightning_base.tools.checksums import intact, write_sums
 from lightning_base.tools.console import console
 

@@ -14,14 +14,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from lightning_base.errors import ConfigError, DataError, one_line
+from lightning_base.runtime.files import ImageReader
+from lightning_base.runtime.formats import DICOM, NIFTI, MissingLibrary, check_pixels, open_image
+from lightning_base.runtime.pictures import Mode, PixelForm, Range, Size, convert, own_limits, to_pixels, values_of
+from lightning_base.runtime.pixels import Frame, frames_in, pillow_frames, upright_size
 from lightning_base.samples.payload import content_hash
+from lightning_base.samples.samples import Samples
 from lightning_base.sources import medical
-from lightning_base.sources.formats import DICOM, NIFTI, MissingLibrary, check_pixels, open_image
-from lightning_base.sources.pixels import Frame, frames_in, pillow_frames, upright_size
 
-Mode: TypeAlias = Literal["RGB", "L"]
-Size: TypeAlias = tuple[int, int]  # height, width
-Range: TypeAlias = tuple[float, float]
 Frames: TypeAlias = Literal["first", "all"]
 LEVELS, DEEP, OWN = 0, 1, 2  # kinds of values: 8-bit grey levels; more, with a known range; units of their own
 
@@ -76,9 +76,15 @@ class Form(NamedTuple):
         return np.dtype(np.float32 if self.deep else np.uint8)
 
     @property
+    def pixels(self) -> PixelForm:
+        """What the pixels are to be."""
+        reading = self.reading
+        return PixelForm(reading.mode, self.size, self.deep, reading.limits, reading.window is not None)
+
+    @property
     def channels(self) -> int:
         """How many channels an image has."""
-        return 3 if self.reading.mode == "RGB" else 1
+        return self.pixels.channels
 
 
 class Decoded(NamedTuple):
@@ -181,8 +187,8 @@ def _decoded(frame: Frame, form: Form) -> Decoded:
     found = Decoded(width, height, frame.mode, frame.turn, frame.frames, kind, note)
     if kind != LEVELS and not form.deep:
         return found  # the whole pack is to be deep
-    array, picture = _converted(frame, form)
-    pixels = array.tobytes()
+    pixels = to_pixels(frame, form.pixels).tobytes()
+    picture = _shown(frame, form.pixels)
     look = int.from_bytes(np.packbits(imagehash.phash(picture).hash).tobytes(), "big")
     return found._replace(content=content_hash(pixels), look=look, pixels=pixels)
 
@@ -191,7 +197,7 @@ def _kind(frame: Frame, reading: Reading) -> tuple[int, str]:
     """What kind of values a frame has, and what is to be said of them."""
     if frame.image is not None:
         return LEVELS, frame.note
-    limits = reading.limits or _own(frame)
+    limits = reading.limits or own_limits(frame)
     if limits is None:
         rounded = "whole numbers beyond 16,777,216 are rounded by float32" if _too_large(frame.values) else ""
         return OWN, "; ".join(filter(None, ["values as they stand", rounded, frame.note]))
@@ -206,50 +212,9 @@ def _too_large(values: npt.NDArray[Any] | None) -> bool:
     return bool((values != values.astype(np.float32).astype(np.float64)).any())
 
 
-def _own(frame: Frame) -> Range | None:
-    """What black and white are by the type of the values."""
-    return None if frame.low is None or frame.high is None else (frame.low, frame.high)
-
-
-def to_pixels(frame: Frame, form: Form) -> npt.NDArray[Any]:
-    """(C, H, W) of a frame, in the form."""
-    return _converted(frame, form)[0]
-
-
-def _converted(frame: Frame, form: Form) -> tuple[npt.NDArray[Any], Image.Image]:
-    """(C, H, W) of a frame, in the form, and a picture of it in 8 bits."""
-    if frame.image is not None:
-        picture = convert(frame.image, form.reading.mode, form.size)
-        array: npt.NDArray[Any] = to_array(picture)
-        return (array / np.float32(255) if form.deep else array), picture
-    values = _resized(_scaled(frame, form.reading), form.size)
-    return np.repeat(values[None], form.channels, axis=0), _picture(values)
-
-
-def _scaled(frame: Frame, reading: Reading) -> npt.NDArray[np.float32]:
-    """(H, W) values of a frame on the stated scale.
-
-    Raises:
-        ValueError: for values that are to be inverted, and nothing says about what.
-    """
-    values, limits = np.asarray(frame.values, dtype=np.float64), reading.limits or _own(frame)
-    if limits is not None:
-        values = (values - limits[0]) / (limits[1] - limits[0])
-        values = np.clip(values, 0, 1) if reading.window else values
-        values = 1 - values if frame.inverted else values
-    elif frame.inverted:
-        if frame.mirror is None:
-            raise ValueError("its lowest value is white, and it has no range; give data.range: [low, high]")
-        values = frame.mirror - values
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which cleaning finds
-        return values.astype(np.float32)
-
-
-def _resized(values: npt.NDArray[np.float32], size: Size | None) -> npt.NDArray[np.float32]:
-    """(H, W) values, bilinear, in another size."""
-    if size is None or values.shape == tuple(size):
-        return values
-    return np.asarray(Image.fromarray(values).resize(size[::-1], Image.Resampling.BILINEAR))
+def _shown(frame: Frame, form: PixelForm) -> Image.Image:
+    """A frame in 8 bits."""
+    return _picture(values_of(frame, form)) if frame.image is None else convert(frame.image, form.mode, form.size)
 
 
 def _picture(values: npt.NDArray[np.float32]) -> Image.Image:
@@ -259,22 +224,6 @@ def _picture(values: npt.NDArray[np.float32]) -> Image.Image:
     return Image.fromarray(np.rint(255 * (known - low) / max(known.max() - low, 1e-300)).astype(np.uint8))
 
 
-def convert(image: Image.Image, mode: Mode, size: Size | None) -> Image.Image:
-    """An image of 8 bits in a mode and size; transparency is left out, not blended."""
-    if image.mode in ("RGBa", "La"):  # colours that were multiplied by their opacity
-        image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
-    converted = image.convert(mode)
-    if size is not None and converted.size != size[::-1]:
-        converted = converted.resize(size[::-1], Image.Resampling.BILINEAR)
-    return converted
-
-
-def to_array(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """(C, H, W) uint8 of an RGB or L image."""
-    array = np.asarray(image, dtype=np.uint8)
-    return np.ascontiguousarray(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
-
-
 def reason(error: Exception) -> str:
     """Why a file cannot be used, without its path."""
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
@@ -282,6 +231,13 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return one_line(error) or type(error).__name__
+
+
+def image_reader(reading: Reading, samples: Samples) -> ImageReader:
+    """What reads a new image as these samples (N, C, H, W) are."""
+    _, _, height, width = samples.inputs.shape
+    form = Form(reading, (height, width), samples.inputs.dtype != np.uint8).pixels
+    return ImageReader(form.mode, (height, width), form.deep, form.limits, form.clip)
 
 
 class ImageFiles:
@@ -331,7 +287,7 @@ class ImageFiles:
             (found,) = read_frames(str(self.folder / name), self.form.reading, [frame])
             if found.image is None and not self.form.deep:
                 raise ValueError(f"{found.mode}, which is of more than 8 bits")
-            return to_pixels(found, self.form)
+            return to_pixels(found, self.form.pixels)
         except Exception as error:  # as in `decode`
             raise DataError(
                 f"{self.folder / name}: changed since the run began ({reason(error)}); start the run again"

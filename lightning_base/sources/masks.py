@@ -13,10 +13,11 @@ import pandas as pd
 from PIL import Image
 
 from lightning_base.errors import ConfigError
+from lightning_base.runtime.formats import check_pixels, open_image
+from lightning_base.runtime.pictures import Size
+from lightning_base.runtime.pixels import TURNS, frames_in, turn_of
 from lightning_base.samples.payload import Payload
-from lightning_base.sources.formats import check_pixels, open_image
-from lightning_base.sources.images import Size, reason, strict_pillow
-from lightning_base.sources.pixels import TURNS, frames_in, turn_of
+from lightning_base.sources.images import reason, strict_pillow
 from lightning_base.tools.cache import kept_folder
 
 VERSION = 1  # of what is made of a file; another one reads anew

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lightning_base.sources.formats import check_pixels, library
-from lightning_base.sources.pixels import Frame
+from lightning_base.runtime.formats import check_pixels, library
+from lightning_base.runtime.pixels import Frame
 
 DEFLATED = "1.2.840.10008.1.2.1.99"  # inflated as a whole before anything can be looked at
 

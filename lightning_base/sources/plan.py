@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lightning_base.errors import ConfigError, DataError
+from lightning_base.runtime.notation import PLAIN, WRITTEN, Notation, from_written, number, written
 from lightning_base.samples.samples import Feature
 from lightning_base.sources import dates
 from lightning_base.sources.before import demand_as_before, form_of
 from lightning_base.sources.columns import MOST_VALUES, Layout, Tally, apart, canonical, classes_of, inputs
-from lightning_base.sources.numbers import PLAIN, WRITTEN, Notation, from_written, notation_of, number, written
+from lightning_base.sources.numbers import notation_of
 from lightning_base.sources.records import Records
 
 FEWEST = 30  # values by which a column can be told to name the rows

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lightning_base.errors import DataError, near_file, one_line, suggest
+from lightning_base.runtime.notation import Notation
 from lightning_base.sources.arrow import (
     arrow_column,
     as_floats,
@@ -27,7 +28,7 @@ from lightning_base.sources.csv_bytes import UNIT
 from lightning_base.sources.csv_file import CsvFile
 from lightning_base.sources.csv_parse import NotNumbers
 from lightning_base.sources.form import EXCEL, JSON_LINES, OTHERS, PACKED, Format, Values
-from lightning_base.sources.numbers import Notation, to_numbers
+from lightning_base.sources.numbers import to_numbers
 
 CHUNK = 50_000  # records
 IN_MEMORY = 200_000_000  # bytes: of smaller files what was parsed is kept for a second run through

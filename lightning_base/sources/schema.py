@@ -8,10 +8,10 @@ import pandas as pd
 import yaml
 
 from lightning_base.errors import ConfigError, DataError, near_file, suggest
+from lightning_base.runtime.notation import WRITTEN
 from lightning_base.samples.samples import Feature, Samples
 from lightning_base.sources.columns import MOST_FLOATS
 from lightning_base.sources.form import Format
-from lightning_base.sources.numbers import WRITTEN
 from lightning_base.sources.plan import Plan
 from lightning_base.sources.records import Records
 from lightning_base.tools.files import write_text

@@ -13,15 +13,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_base.errors import DataError
+from lightning_base.runtime.notation import PLAIN, from_written, number
+from lightning_base.runtime.spelling import TRUTHS
 from lightning_base.samples.payload import content_hash, mixed, narrowed
 from lightning_base.samples.reading import read_times, texts
 from lightning_base.samples.samples import Feature, Samples, findings_table
 from lightning_base.sources.arrays import within_float32
 from lightning_base.sources.before import as_held
-from lightning_base.sources.columns import TRUTHS, Layout, as_numbers, row_ids, spelt
+from lightning_base.sources.columns import Layout, as_numbers, row_ids, spelt
 from lightning_base.sources.dates import to_days
 from lightning_base.sources.form import Values
-from lightning_base.sources.numbers import PLAIN, distinct, from_written, number, to_numbers
+from lightning_base.sources.numbers import distinct, to_numbers
 from lightning_base.sources.plan import Plan, plan
 from lightning_base.sources.records import Chunk, Records, is_code
 from lightning_base.sources.schema import taken_for

@@ -13,7 +13,8 @@ from torchmetrics import MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
-from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer
+from lightning_base.preprocess.tokenizer import Tokenizer
+from lightning_base.runtime.tokens import BEGIN, END, PADDING, UNKNOWN
 from lightning_base.samples.batch import Batch, Lengths, Sequences, Texts
 from lightning_base.samples.nested import Nested, mapped
 from lightning_base.samples.payload import Ragged, Rows, gather

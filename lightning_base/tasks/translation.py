@@ -12,7 +12,8 @@ from torchmetrics import MetricCollection
 
 from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError
-from lightning_base.preprocess.tokenizer import BEGIN, END, PADDING, Tokenizer
+from lightning_base.preprocess.tokenizer import Tokenizer
+from lightning_base.runtime.tokens import BEGIN, END, PADDING
 from lightning_base.samples.batch import Batch, Inputs, Sequences, Texts, targets
 from lightning_base.samples.nested import Nested
 from lightning_base.tasks import sums

@@ -15,7 +15,7 @@ from lightning_base.clean.cleaning import Cleaning
 from lightning_base.data import Ragged, Samples
 from lightning_base.errors import UserError
 from lightning_base.preprocess import Tokenizer
-from lightning_base.samples.marks import mark
+from lightning_base.runtime.marks import mark
 from tests.helpers import CONFIGS, Run, crossval, read_json, refused, shared
 
 A, B = mark(0), mark(1)

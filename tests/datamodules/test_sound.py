@@ -377,7 +377,7 @@ def test_another_sample_rate_is_a_finding_and_resampled(tmp_path: Path) -> None:
 
 
 def test_a_long_sound_is_resampled_in_pieces_as_it_would_be_whole(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightning_base.sources.sound.BLOCK", 1000)
+    monkeypatch.setattr("lightning_base.runtime.waves.BLOCK", 1000)
     x = np.random.default_rng(0).integers(-9000, 9000, (12_345, 2), dtype=np.int16)
     (place / "a").mkdir()
     wavfile.write(place / "a" / "x.wav", 44_100, x)
@@ -389,8 +389,8 @@ def test_a_long_sound_is_resampled_in_pieces_as_it_would_be_whole(place: Path, m
 def test_a_sound_beyond_a_limit_is_refused_before_it_is_decoded(
     place: Path, monkeypatch: pytest.MonkeyPatch, limit: str, said: str
 ) -> None:
-    monkeypatch.setattr(f"lightning_base.sources.sound.{limit}", 5000 if limit == "LONGEST" else 1.5)
-    monkeypatch.setattr("lightning_base.sources.sound.RATIO_FROM", 1000)
+    monkeypatch.setattr(f"lightning_base.runtime.waves.{limit}", 5000 if limit == "LONGEST" else 1.5)
+    monkeypatch.setattr("lightning_base.runtime.waves.RATIO_FROM", 1000)
     (place / "a").mkdir()
     soundfile.write(place / "a" / "x.flac", np.zeros(50_000, np.int16), RATE)
     soundfile.write(place / "a" / "y.wav", np.zeros(3000, np.int16), RATE)

@@ -13,7 +13,8 @@ import torch
 
 from lightning_base.data import Ragged, Samples, text_values
 from lightning_base.errors import UserError
-from lightning_base.preprocess.tokenizer import BEGIN, END, SPECIAL, UNKNOWN, Model, Tokenizer, one_thread
+from lightning_base.preprocess.tokenizer import Model, Tokenizer, one_thread
+from lightning_base.runtime.tokens import BEGIN, END, SPECIAL, UNKNOWN
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.loader import BatchLoader
 from tests.helpers import ROOT, shared

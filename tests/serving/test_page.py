@@ -5,65 +5,35 @@ import csv
 import io
 import json
 import wave
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from tests.support.browser import Watched, browsing, watched
-from tests.support.served import Served, beep, encoded, grey, serving
-
-Open = Callable[..., AbstractContextManager[Watched]]
+from tests.support.browser import ask, bars, big, browsing, choose, give, watched
+from tests.support.page_server import Served, beep, encoded, grey, serving
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Served]:
-    with serving() as state:
-        yield state
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def visit(server: Served) -> Iterator[Open]:
-    """Opens the page, at a model."""
-    with browsing() as browser:
-        yield lambda **context: watched(browser, server.url, **context)
+def browser() -> Iterator[Browser]:
+    with browsing() as running:
+        yield running
 
 
 @pytest.fixture
-def page(visit: Open) -> Iterator[Page]:
+def page(browser: Browser, server: Served) -> Iterator[Page]:
     """A page that must end without a complaint."""
-    with visit() as seen:
+    with watched(browser, server.url) as seen:
         yield seen.page
-
-
-def choose(page: Page, model: str) -> None:
-    page.get_by_label("Model").select_option(model)
-    expect(page.get_by_role("heading", level=1)).to_have_text(model)
-
-
-def give(page: Page, name: str, content: bytes) -> None:
-    file: FilePayload = {"name": name, "mimeType": "", "buffer": content}
-    page.locator("#form input[type=file]").set_input_files([file])
-
-
-def ask(page: Page) -> None:
-    page.locator("#form button[type=submit]").click()
-
-
-def bars(page: Page) -> dict[str, str]:
-    """The answer's table of probabilities as a screen reader reads it, in its order."""
-    rows = page.locator("#answer table.bars tbody tr:visible")
-    expect(rows.first).to_be_visible()
-    names = [text.removesuffix(" (chosen)") for text in rows.locator("th").all_text_contents()]
-    return dict(zip(names, rows.locator(".share").all_text_contents(), strict=True))
-
-
-def big(page: Page, text: str) -> None:
-    expect(page.locator("#answer .big")).to_have_text(text)
 
 
 def fill_loan(page: Page, amount: str = "2000") -> None:
@@ -77,7 +47,8 @@ def fill_loan(page: Page, amount: str = "2000") -> None:
 def test_a_row_is_typed_into_a_form_of_the_schema_and_missing_values_stay_missing(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("loans")
     assert page.locator("#form label").all_text_contents() == [
-        *("age", "amount", "purpose", "owner", "since", "income optional", "note optional")
+        *("age", "amount", "purpose", "owner", "since", "income optional", "note optional"),
+        *("city optional", "debt optional"),
     ]
     assert page.get_by_label("purpose").locator("option").all_text_contents() == [
         *("choose …", "car", "furniture", "repairs", "other")
@@ -101,15 +72,33 @@ def test_a_row_is_typed_into_a_form_of_the_schema_and_missing_values_stay_missin
     assert at == pytest.approx(0.3, abs=0.01)
 
 
-def test_another_version_answers_where_it_is_chosen(page: Page, server: Served) -> None:
+def test_a_category_is_one_of_those_known_or_another_and_numbers_with_a_notation_are_sent_as_they_are_written(
+    page: Page, server: Served
+) -> None:
+    fill_loan(page)
+    city = page.get_by_label("city optional")
+    assert city.locator("option").all_text_contents() == ["not given", "Berlin", "Bonn", "another value …"]
+    city.select_option("another value …")
+    page.get_by_label("city, another value").fill("Köln")
+    page.get_by_label("debt").fill("1.234")
+    ask(page)
+    big(page, "bad")
+    assert (server.last()["city"], server.last()["debt"]) == ("Köln", "1.234")
+    city.select_option("Bonn")
+    with page.expect_response("**/predict"):
+        ask(page)
+    assert server.last()["city"] == "Bonn"
+
+
+def test_another_version_answers_where_it_is_chosen(page: Page) -> None:
     page.get_by_label("Version").focus()
     page.get_by_label("Version").select_option("1")
     expect(page.get_by_label("Version")).to_be_focused()
     fill_loan(page)
-    ask(page)
+    with page.expect_request("**/models/loans/versions/1/predict"):
+        ask(page)
     big(page, "good")
     expect(page.locator("#answer .foot")).to_contain_text("by loans/1")
-    assert server.asked[-1] == "/models/loans/versions/1/predict"
 
 
 def test_the_example_fills_the_form_in_and_is_answered(page: Page) -> None:
@@ -234,7 +223,7 @@ def test_a_sound_is_recorded_as_a_wav_without_loss(page: Page, server: Served) -
     expect(page.get_by_role("button", name="Stop (1.")).to_be_visible()
     page.get_by_role("button", name="Stop (").click()
     expect(page.locator("#answer .big")).not_to_be_empty()
-    with wave.open(io.BytesIO(base64.b64decode(server.inputs[-1]["sound"]))) as file:
+    with wave.open(io.BytesIO(base64.b64decode(server.last()["sound"]))) as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         assert file.getnframes() / file.getframerate() > 0.9
         samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
@@ -249,9 +238,10 @@ def test_labels_that_apply_are_chips(page: Page) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator("#answer .chips li")).to_have_text(["music", "sport"])
     assert list(bars(page).values()) == ["90.0\xa0%"] * 2 + ["5.0\xa0%"] * 5
-    page.get_by_label("Text").fill("Nothing of these")
+    page.get_by_label("Text").fill("Nothing of these" * 10)
     ask(page)
     big(page, "No label")
+    expect(page.locator("#answer .notes li")).to_have_text(["only the first 100 characters were read"])
 
 
 def test_estimates_are_numbers_and_several_a_table(page: Page) -> None:
@@ -305,13 +295,13 @@ def test_numbers_are_pasted_as_lists(page: Page) -> None:
 
 
 def test_text_is_shown_as_it_is_written(page: Page, server: Served) -> None:
-    server.gate.clear()
+    server.open(False)
     choose(page, "writer")
     page.get_by_label("Text").fill("once upon a time")
     page.get_by_role("button", name="Write").click()
     expect(page.locator("#answer .pieces")).to_have_text(" ecno")
     expect(page.locator("#status")).to_have_text("Writing …")
-    server.gate.set()
+    server.open()
     expect(page.locator("#answer .pieces")).to_have_text(" ecno nopu a emit")
     expect(page.locator("#answer .written")).to_have_text("once upon a time ecno nopu a emit")
     expect(page.locator("#status")).to_have_text("Answer:  ecno nopu a emit")
@@ -319,15 +309,27 @@ def test_text_is_shown_as_it_is_written(page: Page, server: Served) -> None:
 
 
 def test_writing_is_stopped_and_what_is_written_stays(page: Page, server: Served) -> None:
-    server.gate.clear()
+    server.open(False)
     choose(page, "writer")
     page.get_by_label("Text").fill("once upon a time")
     page.get_by_role("button", name="Write").click()
     expect(page.locator("#answer .pieces")).to_have_text(" ecno")
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#answer .foot")).to_contain_text("stopped")
-    server.gate.set()
+    server.open()
     expect(page.locator("#answer .pieces")).to_have_text(" ecno")
+
+
+def test_settings_of_writing_are_folded_away_and_heeded(page: Page, server: Served) -> None:
+    server.open()
+    choose(page, "writer")
+    page.get_by_label("Text").fill("once upon a time")
+    page.get_by_text("Settings").click()
+    assert page.get_by_label("new").get_attribute("placeholder") == "40, if not given"
+    page.get_by_label("new").fill("2")
+    ask(page)
+    expect(page.locator("#answer .foot")).to_be_visible()
+    expect(page.locator("#answer .pieces")).to_have_text(" ecno nopu")
 
 
 def test_several_inputs_are_given_together(page: Page) -> None:
@@ -356,7 +358,8 @@ def table(n: int) -> str:
 
 @pytest.mark.parametrize(("n", "parts"), [(3, 1), (1234, 3)])
 def test_a_csv_of_any_length_gives_a_csv_with_every_row(page: Page, server: Served, n: int, parts: int) -> None:
-    server.asked.clear()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(server.url)))
     file: FilePayload = {"name": "new loans.csv", "mimeType": "text/csv", "buffer": table(n).encode()}
     page.locator("#batch input[type=file]").set_input_files([file])
     button = page.get_by_role("button", name="Download predictions")
@@ -366,9 +369,9 @@ def test_a_csv_of_any_length_gives_a_csv_with_every_row(page: Page, server: Serv
         button.click()
     assert download.value.suggested_filename == "new loans.predictions.csv"
     found = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
-    assert server.asked == ["/models/loans/versions/2/predict/batch"] * parts
+    assert asked == ["/models/loans/versions/2/predict/batch"] * parts
     risks = [min(0.99, (i + 0.5) / 10000 + 0.1 * (i % 2 == 0) + 1 / (20 + i % 60)) for i in range(n)]
-    assert [float(row["prob_bad"]) for row in found] == pytest.approx(risks)
+    assert [float(row["prob.bad"]) for row in found] == pytest.approx(risks)
     assert [row["pred"] for row in found] == ["bad" if risk > 0.3 else "good" for risk in risks]
 
 
@@ -376,7 +379,7 @@ def test_a_csv_to_fill_in_has_the_columns_and_an_example(page: Page) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download a CSV to fill in").click()
     (row,) = csv.DictReader(io.StringIO(download.value.path().read_text()))
-    assert list(row) == ["age", "amount", "purpose", "owner", "since", "income", "note"]
+    assert list(row) == ["age", "amount", "purpose", "owner", "since", "income", "note", "city", "debt"]
     assert (row["amount"], row["owner"], row["income"]) == ("2500.5", "false", "")
 
 

@@ -15,9 +15,9 @@ from PIL import Image, ImageOps
 
 from lightning_base.errors import UserError
 from lightning_base.preprocess.standardize import Standardize
+from lightning_base.runtime.formats import SUFFIXES
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.samples import Samples
-from lightning_base.sources.formats import SUFFIXES
 from lightning_base.sources.image_pack import Pack, pack_images
 from lightning_base.sources.images import Reading
 from lightning_base.sources.listing import list_files

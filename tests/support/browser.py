@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
@@ -64,3 +64,29 @@ def watched(browser: Browser, url: str, **context: Any) -> Iterator[Watched]:
         assert not seen.complaints, seen.complaints
     finally:
         opened.close()
+
+
+def choose(page: Page, model: str) -> None:
+    page.get_by_label("Model").select_option(model)
+    expect(page.get_by_role("heading", level=1)).to_have_text(model)
+
+
+def give(page: Page, name: str, content: bytes) -> None:
+    file: FilePayload = {"name": name, "mimeType": "", "buffer": content}
+    page.locator("#form input[type=file]").set_input_files([file])
+
+
+def ask(page: Page) -> None:
+    page.locator("#form button[type=submit]").click()
+
+
+def bars(page: Page) -> dict[str, str]:
+    """The answer's table of probabilities as a screen reader reads it, in its order."""
+    rows = page.locator("#answer table.bars tbody tr:visible")
+    expect(rows.first).to_be_visible()
+    names = [text.removesuffix(" (chosen)") for text in rows.locator("th").all_text_contents()]
+    return dict(zip(names, rows.locator(".share").all_text_contents(), strict=True))
+
+
+def big(page: Page, text: str) -> None:
+    expect(page.locator("#answer .big")).to_have_text(text)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lightning_base.sources.formats import check_pixels, open_image
+from .formats import check_pixels, open_image
 
 TURNS = {  # EXIF's orientation, and what makes the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,7 +62,7 @@ class Frame:
         return self.values.shape[0], self.values.shape[1]
 
 
-def pillow_frames(path: str, wanted: Sequence[int]) -> Iterator[Frame]:
+def pillow_frames(path: "str | BinaryIO", wanted: Sequence[int]) -> Iterator[Frame]:
     """These frames (from 0, ascending) of a file that Pillow reads.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import importlib
 from types import ModuleType
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError, features
 
@@ -63,14 +64,16 @@ def library(module: str, what: str) -> ModuleType:
         raise MissingLibrary(f"{what} is read by {package}, which is not installed: pip install '{needed}'") from error
 
 
-def open_image(path: str) -> Image.Image:
-    """A file that Pillow reads, its header read alone: one of the formats listed here, whatever its name says.
+def open_image(path: str | BinaryIO) -> Image.Image:
+    """A file, by path or opened, that Pillow reads, its header read alone: one of the formats listed here.
+
+    Its name does not matter.
 
     Raises:
         MissingLibrary: for HEIC without its library.
         ValueError: for another format, which the message names.
     """
-    if path.lower().endswith(HEIC):
+    if isinstance(path, str) and path.lower().endswith(HEIC):
         return _open_heic(path)
     try:
         return Image.open(path, formats=PILLOW)
@@ -80,7 +83,7 @@ def open_image(path: str) -> Image.Image:
         raise ValueError(f"not an image that can be read{kind and ': ' + kind}") from error
 
 
-def _open_heic(path: str) -> Image.Image:
+def _open_heic(path: str | BinaryIO) -> Image.Image:
     """A HEIC file, or another one that is called so."""
     library("pillow_heif", "HEIC").register_heif_opener()
     try:
@@ -90,10 +93,14 @@ def _open_heic(path: str) -> Image.Image:
         raise ValueError(f"not an image that can be read{kind and ': ' + kind}") from error
 
 
-def what_is(path: str) -> str:
+def what_is(path: str | BinaryIO) -> str:
     """What a file is by its first bytes, where it is no image that Pillow is given; "" where that is not known."""
-    with open(path, "rb") as file:
-        head = file.read(132)
+    if isinstance(path, str):
+        with open(path, "rb") as file:
+            head = file.read(132)
+    else:
+        path.seek(0)
+        head = path.read(132)
     if head[4:8] == b"ftyp":
         brand = head[8:12]
         return (

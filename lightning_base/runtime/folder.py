@@ -1,0 +1,59 @@
+"""The exported folder: its manifest, and whether its files are those that were exported."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from .errors import ExportError
+
+MANIFEST, FORMAT = "manifest.json", 1
+MOST_BYTES = 100_000_000  # of a JSON file
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ExportError: where it is not there, or is none.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ExportError(f"{path}: has over {MOST_BYTES} bytes; export again")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror}); is it an exported folder?") from error
+    except ValueError as error:
+        raise ExportError(f"{path}: is no JSON ({error}); export again") from error
+
+
+def read_manifest(folder: Path, verify: bool = True) -> dict[str, Any]:
+    """The manifest of an exported folder.
+
+    Args:
+        folder: exported.
+        verify: hold every file against its hash.
+
+    Raises:
+        ExportError: for a folder that is none, is of a later version, or has been changed; the message names the file.
+    """
+    found = read_json(folder / MANIFEST)
+    if not isinstance(found, dict) or not {"format", "name", "version", "files", "answer"} <= found.keys():
+        raise ExportError(f"{folder / MANIFEST}: is no manifest of an exported folder")
+    if found["format"] != FORMAT:
+        raise ExportError(f"{folder}: of format {found['format']}, and this version reads {FORMAT}; export again")
+    for name, digest in found["files"].items() if verify else ():
+        path = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise ExportError(f"{folder / MANIFEST}: names {name!r}, which is outside the folder")
+        if not path.is_file():
+            raise ExportError(f"{path}: is not there; export again")
+        if file_digest(path) != digest:
+            raise ExportError(f"{path}: is not as it was exported; export again")
+    return found
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

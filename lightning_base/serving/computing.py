@@ -1,0 +1,72 @@
+"""A batch computed in a thread; what one request's inputs break is that request's alone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_base.runtime.answering import Answer, Answering, Item
+from lightning_base.serving.refused import Refused
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Inputs of one request that go into one batch.
+
+    Attributes:
+        group: the request they are of.
+        start: the place of the first among its inputs.
+    """
+
+    group: Any
+    items: Sequence[Item]
+    start: int
+
+
+class ModelFault(Exception):
+    """A model that failed, or answered something that cannot be sent."""
+
+
+def compute(model: Answering, requests: Sequence[Sequence[Item]]) -> list[list[Answer] | Exception]:
+    """By request the answers to its inputs, or why there are none.
+
+    All are computed together; where that fails, each request alone.
+
+    Args:
+        model: what answers.
+        requests: the inputs of each, one or more.
+    """
+    items = [item for request in requests for item in request]
+    try:
+        answers = _checked(model.run(items), len(items))
+    except Exception as error:
+        if len(requests) == 1:
+            return [error]
+        return [compute(model, [request])[0] for request in requests]
+    found: list[list[Answer] | Exception] = []
+    at = 0
+    for request in requests:
+        mine = answers[at : at + len(request)]
+        at += len(request)
+        found.append(_finite(mine))
+    return found
+
+
+def _checked(answers: list[Answer], count: int) -> list[Answer]:
+    """Demands an answer for each input."""
+    if len(answers) != count:
+        raise ModelFault(f"{len(answers)} answers to {count} inputs")
+    return answers
+
+
+def _finite(answers: list[Answer]) -> list[Answer] | Exception:
+    """The answers, or a refusal where one is no number: JSON has none for it, and nobody should act on it."""
+    for place, answer in enumerate(answers):
+        try:
+            json.dumps(answer, allow_nan=False)
+        except ValueError:
+            where = f"inputs[{place}]: " if len(answers) > 1 else ""
+            return Refused(422, f"{where}the model's answer to this input is no finite number")
+        except (TypeError, RecursionError):
+            return ModelFault("an answer that is no JSON")
+    return answers
