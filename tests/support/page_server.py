@@ -295,6 +295,17 @@ def beep(frequency: float, seconds: float = 0.5, rate: int = 8000) -> bytes:
     return out.getvalue()
 
 
+def table(n: int) -> str:
+    """A CSV of n loans; amounts differ, and every seventh note has a comma, quotes and a line break in it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["age", "amount", "purpose", "owner", "since", "income", "note"])
+    for i in range(n):
+        note = 'a "note",\nof two lines' if i % 7 == 0 else f"row {i}"
+        writer.writerow([20 + i % 60, i + 0.5, "car", "true", "2020-01-01", 100 if i % 2 else "", note])
+    return out.getvalue()
+
+
 @dataclass
 class Served:
     """A server that runs.

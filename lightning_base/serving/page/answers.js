@@ -1,6 +1,6 @@
 // An answer, shown as its task asks for.
 import { bars, chips, headline, interval, numbers } from "./bars.js";
-import { detections, mask, masked } from "./overlay.js";
+import { chosen, detections, mask, masked } from "./overlay.js";
 import { el, number, percent, whole } from "./dom.js";
 
 const isNumbers = (value) => value && typeof value === "object" && !Array.isArray(value) && Object.values(value).every((x) => typeof x === "number");
@@ -66,7 +66,7 @@ const text = ({ pred }) => ({ element: el("p", { class: "written", dir: "auto" }
 
 function other(answer, model, picture, forget) {
   const { pred } = answer;
-  const rows = mask(pred);
+  const rows = mask(pred) ?? chosen(pred);
   if (rows && picture) return masked(rows, picture, model.classes, forget);
   if (typeof pred === "string") return text(answer);
   if (typeof pred === "number" || isNumbers(pred)) return estimated(answer, model);
@@ -82,6 +82,14 @@ const TASKS = {
   language_model: text,
 };
 
+/** Whether a prediction is what a task's predictions are. */
+function fits(pred, task) {
+  if (task === "multi_label") return Array.isArray(pred) && pred.every((label) => typeof label !== "object");
+  if (task === "quantiles") return isNumbers(pred) || (pred && Object.values(pred).every(isNumbers));
+  if (task === "regression") return typeof pred === "number" || isNumbers(pred) || (Array.isArray(pred) && !mask(pred));
+  return pred !== undefined && (pred === null || typeof pred !== "object");
+}
+
 /**
  * {element, said} of an answer: what is shown, and a sentence that is read aloud.
  *
@@ -91,7 +99,7 @@ export function answered(answer, model, picture, forget) {
   let made;
   try {
     if (model.task === "detection" && Array.isArray(answer.boxes)) made = detections(answer, picture, forget);
-    else if (answer.pred !== undefined && TASKS[model.task] && !mask(answer.pred)) made = TASKS[model.task](answer, model);
+    else if (TASKS[model.task] && fits(answer.pred, model.task)) made = TASKS[model.task](answer, model);
     else made = other(answer, model, picture, forget);
   } catch (error) {
     console.error(error);

@@ -19,8 +19,11 @@ export function askKey(server, again, refusedBefore) {
   return form;
 }
 
-/** A sentence with a capital letter. */
-export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** A sentence of what stands behind a field's name: "is missing" becomes "This is missing". */
+export function capital(text) {
+  const sentence = /^(is|has|takes) /.test(text) ? `this ${text}` : text;
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
 
 /** Says in `place` what a request met; where the server wants a key, asks for one and then calls `again`. */
 export function sayFailure(place, reason, server, again) {

@@ -97,6 +97,16 @@ export function detections(answer, file, forget) {
   };
 }
 
+/** The most probable class of each pixel, of C×H×W that are probabilities; null of others. */
+export function chosen(value) {
+  const planes = Array.isArray(value) && value.length > 1 && value.length <= 256 ? value.map(mask) : [null];
+  if (!planes.every((rows) => rows && rows.length === planes[0].length && rows[0].length === planes[0][0].length)) return null;
+  const sums = planes[0].map((row, y) => row.map((_, x) => planes.reduce((sum, plane) => sum + plane[y][x], 0)));
+  if (!sums.flat().every((sum) => Math.abs(sum - 1) < 1e-3)) return null;
+  const best = (y, x) => planes.reduce((at, plane, i) => (plane[y][x] > planes[at][y][x] ? i : at), 0);
+  return planes[0].map((row, y) => row.map((_, x) => best(y, x)));
+}
+
 /** The numbers of a mask as rows, where they are one: H×W, or 1×H×W; else null. */
 export function mask(value) {
   let rows = value;

@@ -5,43 +5,15 @@ import csv
 import io
 import json
 import wave
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.support.browser import ask, bars, big, browsing, choose, give, watched
-from tests.support.page_server import Served, beep, encoded, grey, serving
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("served")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser, server: Served) -> Iterator[Page]:
-    """A page that must end without a complaint."""
-    with watched(browser, server.url) as seen:
-        yield seen.page
-
-
-def fill_loan(page: Page, amount: str = "2000") -> None:
-    page.get_by_label("age").fill("50")
-    page.get_by_label("amount").fill(amount)
-    page.get_by_label("purpose").select_option("car")
-    page.get_by_label("owner").select_option("yes")
-    page.get_by_label("since").fill("2020-03-01")
+from tests.support.browser import ask, bars, big, choose, fill_loan, give, give_rows
+from tests.support.page_server import Served, beep, encoded, grey, table
 
 
 def test_a_row_is_typed_into_a_form_of_the_schema_and_missing_values_stay_missing(page: Page) -> None:
@@ -345,23 +317,11 @@ def test_several_inputs_are_given_together(page: Page) -> None:
     big(page, "77.5")
 
 
-def table(n: int) -> str:
-    """A CSV of n loans; amounts differ, and every seventh note has a comma, quotes and a line break in it."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(["age", "amount", "purpose", "owner", "since", "income", "note"])
-    for i in range(n):
-        note = 'a "note",\nof two lines' if i % 7 == 0 else f"row {i}"
-        writer.writerow([20 + i % 60, i + 0.5, "car", "true", "2020-01-01", 100 if i % 2 else "", note])
-    return out.getvalue()
-
-
 @pytest.mark.parametrize(("n", "parts"), [(3, 1), (1234, 3)])
 def test_a_csv_of_any_length_gives_a_csv_with_every_row(page: Page, server: Served, n: int, parts: int) -> None:
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url.removeprefix(server.url)))
-    file: FilePayload = {"name": "new loans.csv", "mimeType": "text/csv", "buffer": table(n).encode()}
-    page.locator("#batch input[type=file]").set_input_files([file])
+    page.on("request", lambda request: "/predict" in request.url and asked.append(request.url))
+    give_rows(page, "new loans.csv", table(n))
     button = page.get_by_role("button", name="Download predictions")
     expect(button).to_be_focused()
     assert page.locator("#batch .result tbody tr").count() == min(n, 10)
@@ -369,7 +329,7 @@ def test_a_csv_of_any_length_gives_a_csv_with_every_row(page: Page, server: Serv
         button.click()
     assert download.value.suggested_filename == "new loans.predictions.csv"
     found = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
-    assert asked == ["/models/loans/versions/2/predict/batch"] * parts
+    assert asked == [f"{server.url}/models/loans/versions/2/predict/batch"] * parts
     risks = [min(0.99, (i + 0.5) / 10000 + 0.1 * (i % 2 == 0) + 1 / (20 + i % 60)) for i in range(n)]
     assert [float(row["prob.bad"]) for row in found] == pytest.approx(risks)
     assert [row["pred"] for row in found] == ["bad" if risk > 0.3 else "good" for risk in risks]
