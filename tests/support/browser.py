@@ -15,7 +15,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),  # a microphone that beeps
 ]
-PATIENCE = 8_000  # ms: a busy machine is slow
+PATIENCE = 60_000  # ms: a busy machine is slow
 expect.set_options(timeout=PATIENCE)
 
 
@@ -56,7 +56,9 @@ def watched(browser: Browser, url: str, expected: str = "", **context: Any) -> I
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     page.on(
         "request",
-        lambda request: request.url.startswith((url, "blob:", "data:")) or seen.complaints.append(f"asks {request.url}"),
+        lambda request: (
+            request.url.startswith((url, "blob:", "data:")) or seen.complaints.append(f"asks {request.url}")
+        ),
     )
     try:
         page.goto(url)

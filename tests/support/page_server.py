@@ -25,6 +25,7 @@ from PIL import Image, ImageOps
 
 from lightning_base.runtime.answering import Answer, Item
 from lightning_base.runtime.errors import InputError
+
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
 
@@ -53,7 +54,9 @@ class Model:
     @property
     def manifest(self) -> Json:
         """What an exported one's manifest.json says of classes."""
-        return {"answer": {"kind": self.task, "classes": self.classes, "positive": 1 if self.task == "binary" else None}}
+        return {
+            "answer": {"kind": self.task, "classes": self.classes, "positive": 1 if self.task == "binary" else None}
+        }
 
     def read(self, given: object) -> Item:
         """One input that fits the schema."""
@@ -111,7 +114,9 @@ def one(kind: str, **more: Any) -> Json:
 def picture(given: Json, name: str = "image") -> Image.Image:
     """A picture as a model reads it: upright."""
     try:
-        return ImageOps.exif_transpose(Image.open(io.BytesIO(base64.b64decode(given[name], validate=True)))).convert("RGB")
+        return ImageOps.exif_transpose(Image.open(io.BytesIO(base64.b64decode(given[name], validate=True)))).convert(
+            "RGB"
+        )
     except (OSError, binascii.Error) as error:
         raise InputError(name, "is no picture that can be read; give PNG or JPEG") from error
 
@@ -158,7 +163,13 @@ def tone(given: Json) -> Json:
 def cells(given: Json) -> Json:
     """Five boxes, at places that are shares of the picture's size; the last are doubtful."""
     width, height = picture(given).size
-    places = [(0.02, 0.02, 0.3, 0.4), (0.35, 0.3, 0.62, 0.7), (0.7, 0.05, 0.98, 0.35), (0.1, 0.6, 0.25, 0.8), (0.6, 0.75, 0.8, 0.95)]
+    places = [
+        (0.02, 0.02, 0.3, 0.4),
+        (0.35, 0.3, 0.62, 0.7),
+        (0.7, 0.05, 0.98, 0.35),
+        (0.1, 0.6, 0.25, 0.8),
+        (0.6, 0.75, 0.8, 0.95),
+    ]
     boxes = [[x1 * width, y1 * height, x2 * width, y2 * height] for x1, y1, x2, y2 in places]
     labels = ["WBC", "RBC", "RBC", "Platelets", "RBC"]
     return {"boxes": boxes, "scores": [0.98, 0.91, 0.77, 0.55, 0.2], "labels": labels, "size": [height, width]}
@@ -183,21 +194,37 @@ LOAN = {
         "since": {"type": "string", "format": "date"},
         "income": {"type": ["number", "null"]},
         "note": {"type": "string"},
-        "city": {"type": ["string", "number", "boolean", "null"], "x-known": ["Berlin", "Bonn"], "description": "a category"},
+        "city": {
+            "type": ["string", "number", "boolean", "null"],
+            "x-known": ["Berlin", "Bonn"],
+            "description": "a category",
+        },
         "debt": {"type": ["number", "string", "null"], "minimum": -3.4e38, "maximum": 3.4e38},
     },
     "required": ["age", "amount", "purpose", "owner", "since", "income"],
     "additionalProperties": False,
 }
 LOAN_EXAMPLE = {
-    "age": 41, "amount": 2500.5, "purpose": "repairs", "owner": False, "since": "2019-05-17", "income": None, "note": "none",
+    "age": 41,
+    "amount": 2500.5,
+    "purpose": "repairs",
+    "owner": False,
+    "since": "2019-05-17",
+    "income": None,
+    "note": "none",
 }
 
 
 def loan(given: Json, threshold: float = 0.3) -> Json:
     """A share of risk by age and amount; missing income and no house add to it."""
-    risk = min(0.99, given["amount"] / 10000 + 0.1 * (given["income"] is None) + 0.1 * (not given["owner"]) + 1 / given["age"])
-    return {"pred": "bad" if risk > threshold else "good", "prob": {"good": 1 - risk, "bad": risk}, "threshold": threshold}
+    risk = min(
+        0.99, given["amount"] / 10000 + 0.1 * (given["income"] is None) + 0.1 * (not given["owner"]) + 1 / given["age"]
+    )
+    return {
+        "pred": "bad" if risk > threshold else "good",
+        "prob": {"good": 1 - risk, "bad": risk},
+        "threshold": threshold,
+    }
 
 
 HOUSE = {
@@ -240,7 +267,9 @@ def models() -> list[Model]:
     pet = {
         "type": "object",
         "properties": {
-            "image": {"type": "string"}, "text": {"type": "string"}, "weight": {"type": "number"},
+            "image": {"type": "string"},
+            "text": {"type": "string"},
+            "weight": {"type": "number"},
         },
         "required": ["image", "text", "weight"],
     }
@@ -360,7 +389,9 @@ def main(home: Path, keys: tuple[str, ...]) -> int:
             (model.folder / "examples.json").write_text(json.dumps({"examples": [{"input": model.example}]}))
     with (home / "log").open("w") as log:
         settings = Settings(keys=keys, drain=0, grace=5)
-        return run(Application([(model.folder, model) for model in found], settings, Log(file=log)), bind("127.0.0.1", 0))
+        return run(
+            Application([(model.folder, model) for model in found], settings, Log(file=log)), bind("127.0.0.1", 0)
+        )
 
 
 if __name__ == "__main__":
