@@ -48,7 +48,7 @@ class Watched:
 @contextmanager
 def watched(browser: Browser, url: str, expected: str = "", **context: Any) -> Iterator[Watched]:
     """A page in a fresh profile; leaving it fails where anything was complained of but what is `expected`."""
-    opened = browser.new_context(permissions=["microphone"], accept_downloads=True, **context)
+    opened = browser.new_context(permissions=["microphone"], locale="en-US", **context)
     opened.set_default_timeout(PATIENCE)
     page = opened.new_page()
     seen = Watched(page)

@@ -13,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import ask, bars, big, choose, fill_loan, give, give_rows
-from tests.support.page_server import Served, beep, encoded, grey, table
+from tests.support.page_models import beep, encoded, grey
+from tests.support.page_server import Served, table
 
 
 def test_a_row_is_typed_into_a_form_of_the_schema_and_missing_values_stay_missing(page: Page) -> None:
@@ -29,7 +30,12 @@ def test_a_row_is_typed_into_a_form_of_the_schema_and_missing_values_stay_missin
     with page.expect_request("**/predict") as asked:
         ask(page)
     assert asked.value.post_data_json == {
-        **{"age": 50, "amount": 2000, "purpose": "car", "owner": True, "since": "2020-03-01", "income": None}
+        "age": 50,
+        "amount": 2000,
+        "purpose": "car",
+        "owner": True,
+        "since": "2020-03-01",
+        "income": None,
     }
     # 0.2 for the amount, 0.1 for the unknown income, 1/50 for the age
     big(page, "bad")

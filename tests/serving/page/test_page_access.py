@@ -1,66 +1,28 @@
 """Claims about who can use the page: with a keyboard alone, by ear, in the dark, on a telephone, without motion."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import ask, big, choose, give, give_rows, watched
-from tests.support.page_server import Served, beep, grey, table
+from tests.support.page_models import beep, grey
+from tests.support.page_server import Served, table
 
 MODELS = [
     *("loans", "shades", "tones", "cells", "tissue", "topics", "houses", "energy", "prices", "german", "writer"),
     *("series", "pets"),
 ]
 
-UNNAMED = """() => {
-  const words = (id) => document.getElementById(id)?.textContent ?? '';
-  const name = (e) => [e.getAttribute('aria-label'), e.alt, e.querySelector?.(':scope > caption, :scope > summary')?.textContent,
-    ...(e.getAttribute('aria-labelledby') ?? '').split(' ').map(words), ...[...(e.labels ?? [])].map((l) => l.textContent),
-    ['BUTTON', 'A', 'SUMMARY', 'OPTION', 'TH'].includes(e.tagName) ? e.textContent : ''].join('').trim();
-  const kinds = 'input:not([type=file]), select, textarea, button, a, summary, table, img, audio, section, [role=group]';
-  return [...document.querySelectorAll(kinds)].filter((e) => e.checkVisibility() && !name(e)).map((e) => e.outerHTML);
-}"""
 
-DOUBLE = """() => {
-  const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);
-  const named = [...document.querySelectorAll('[aria-describedby], [aria-labelledby], label[for], [list]')].flatMap((e) =>
-    ['aria-describedby', 'aria-labelledby', 'for', 'list'].flatMap((a) => (e.getAttribute(a) ?? '').split(' ').filter(Boolean)));
-  return [...ids.filter((id, i) => ids.indexOf(id) !== i), ...named.filter((id) => !ids.includes(id))];
-}"""
+CHECKS = (Path(__file__).parent / "checks.js").read_text().partition("\n")[2]
 
-FAINT = """() => {
-  const parse = (c) => { const [r, g, b, a = 1] = c.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
-  const over = ([r, g, b, a], [x, y, z]) => [r * a + x * (1 - a), g * a + y * (1 - a), b * a + z * (1 - a), 1];
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (e) => {
-    const layers = [];
-    for (let at = e; at; at = at.parentElement) layers.push(parse(getComputedStyle(at).backgroundColor));
-    return layers.reverse().reduce((ground, layer) => over(layer, ground), [255, 255, 255, 1]);
-  };
-  const faint = [];
-  const check = (e, colour, text) => {
-    const [a, b] = [light(over(parse(colour), behind(e))), light(behind(e))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) faint.push([text.slice(0, 40), ratio.toFixed(2)]);
-  };
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  let n = 0;
-  while (walk.nextNode()) {
-    const e = walk.currentNode.parentElement;
-    if (!walk.currentNode.data.trim() || !e.checkVisibility() || e.closest('.unseen, option, noscript')) continue;
-    n += 1;
-    check(e, getComputedStyle(e).color, walk.currentNode.data.trim());
-  }
-  for (const e of document.querySelectorAll('input:not([type=range]), textarea, select')) {
-    if (!e.checkVisibility()) continue;
-    check(e, getComputedStyle(e).color, 'value of ' + e.id);
-    if (e.placeholder) check(e, getComputedStyle(e, '::placeholder').color, e.placeholder);
-  }
-  return [n, faint];
-}"""
+
+def check(page: Page, name: str) -> Any:
+    """What one of the functions in checks.js says of a page."""
+    return page.evaluate(f"{CHECKS}.{name}()")
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -91,15 +53,15 @@ def use(page: Page, server: Served, model: str) -> None:
 
 def look(page: Page, where: str) -> None:
     """Holds the page as it is now against what everybody needs."""
-    assert page.evaluate(UNNAMED) == [], where
-    assert page.evaluate(DOUBLE) == [], where
-    n, faint = page.evaluate(FAINT)
+    assert check(page, "unnamed") == [], where
+    assert check(page, "double") == [], where
+    n, faint = check(page, "faint")
     assert n > 8, where
     assert faint == [], where
     assert page.evaluate("document.documentElement.scrollWidth") <= 360, where
     assert page.locator("h1").count() == 1
     small = page.locator("button:visible").evaluate_all(
-        "buttons => buttons.filter(b => b.getBoundingClientRect().height < 24 && !b.matches('.link')).map(b => b.outerHTML)"
+        "all => all.filter(b => b.getBoundingClientRect().height < 24 && !b.matches('.link')).map(b => b.outerHTML)"
     )
     assert small == [], where
 
@@ -123,20 +85,12 @@ def test_errors_and_rows_are_named_legible_and_narrow_enough(themed: Page) -> No
     look(themed, "rows")
 
 
-FOCUS = """() => {
-  const e = document.activeElement, s = getComputedStyle(e);
-  const box = e.getBoundingClientRect();
-  return [e.tagName, (e.labels?.[0] ?? e).textContent.trim(), s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2,
-          box.width > 0 && box.height > 0];
-}"""
-
-
 def tab(page: Page, to: str) -> list[str]:
     """Presses Tab until what is called so has the focus, each time with a ring to be seen; all that were passed."""
     passed: list[str] = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        _, text, ring, shown = page.evaluate(FOCUS)
+        text, ring, shown = check(page, "focus")
         assert ring, text
         assert shown, text
         passed.append(text)

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.support.browser import ask, big, choose, fill_loan, give, give_rows, watched
-from tests.support.page_server import Served, grey, serving, table
+from tests.support.page_models import grey
+from tests.support.page_server import Served, serving, table
 
 REFUSED = "Failed to load resource"  # what the browser itself says of each answer that is an error
 
