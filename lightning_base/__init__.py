@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Any
 from lightning_base.tools.finder import install
 
 if TYPE_CHECKING:
-    from lightning_base.verbs.functions import audit, compare, crossval, fit, load, predict, prepare, test, validate
+    from lightning_base.verbs.functions import (
+        audit,
+        compare,
+        crossval,
+        export,
+        fit,
+        load,
+        predict,
+        prepare,
+        test,
+        validate,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["audit", "compare", "crossval", "fit", "load", "predict", "prepare", "test", "validate"]
+__all__ = ["audit", "compare", "crossval", "export", "fit", "load", "predict", "prepare", "test", "validate"]
 
 install()
 del install

@@ -5,8 +5,11 @@ attention and perceptron, learned positions, the embeddings of tokens as the las
 here queries, keys and values have no biases.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+State = dict[str, Tensor]
 
 
 class CausalBlock(nn.Module):
@@ -22,8 +25,16 @@ class CausalBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, dim) of (B, T, dim)."""
+        return self.attended(x, *self.parts(x), causal=True)
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (B, heads, T, dim / heads) of (B, T, dim)."""
         q, k, v = self.qkv(self.norm1(x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.p if self.training else 0.0, is_causal=True)
+        return q, k, v
+
+    def attended(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+        """(B, T, dim) with what its queries find among keys and values."""
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.p if self.training else 0.0, is_causal=causal)
         x = x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
         y: Tensor = x + self.dropout(self.down(F.gelu(self.up(self.norm2(x)))))
         return y
@@ -69,3 +80,32 @@ class CausalTransformer(nn.Module):
         for block in self.blocks:
             h = block(h)
         return F.linear(self.norm(h), self.tokens.weight)
+
+    def start(self, x: Tensor) -> tuple[Tensor, State]:
+        """Logits (B, vocabulary) of what follows x (B, T), none of which is padding, and what `next` goes on from.
+
+        The state has each layer's keys and values, (B, depth, heads, T, dim / heads).
+        """
+        h, keys, values = self.tokens(x) + self.places.weight[: x.shape[1]], list[Tensor](), list[Tensor]()
+        for block in self.blocks:
+            assert isinstance(block, CausalBlock)
+            q, k, v = block.parts(h)
+            h = block.attended(h, q, k, v, causal=True)
+            keys.append(k)
+            values.append(v)
+        state = {"keys": torch.stack(keys, dim=1), "values": torch.stack(values, dim=1)}
+        return F.linear(self.norm(h[:, -1]), self.tokens.weight), state
+
+    def next(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (B, vocabulary) of what follows one more token each (B,), and the state behind it."""
+        place = torch.full_like(tokens, state["keys"].shape[3])
+        h, keys, values = (self.tokens(tokens) + self.places(place))[:, None], list[Tensor](), list[Tensor]()
+        for i, block in enumerate(self.blocks):
+            assert isinstance(block, CausalBlock)
+            q, k, v = block.parts(h)
+            k, v = torch.cat([state["keys"][:, i], k], dim=2), torch.cat([state["values"][:, i], v], dim=2)
+            h = block.attended(h, q, k, v, causal=False)
+            keys.append(k)
+            values.append(v)
+        grown = {"keys": torch.stack(keys, dim=1), "values": torch.stack(values, dim=1)}
+        return F.linear(self.norm(h[:, -1]), self.tokens.weight), grown

@@ -52,6 +52,12 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"serve: {one_line(message)}; `lightning-base serve --help` shows the options")
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        """The help, with the default where there is one."""
+        return super()._get_help_string(action) if action.default not in (None, []) else action.help
+
+
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
     parser = _Parser(
@@ -59,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Answers over HTTP from exported folders: /predict, /predict/batch, /predict/stream, a page to try "
         "them at /, what there is to ask at /docs, /health, /ready and /metrics. It ends on SIGTERM when all accepted "
         "requests are answered.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("export", nargs="+", metavar="EXPORT", help="folders that `lightning-base export` has made")

@@ -1,11 +1,12 @@
 """Answers: what a graph gives, as JSON values with names."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from .fusing import fuse
 
 Outputs: TypeAlias = Mapping[str, npt.NDArray[Any]]
 Settings: TypeAlias = Mapping[str, Any]
@@ -46,7 +47,8 @@ def answers_of(
         names = settings["names"]
         return [{"pred": dict(zip(names, row, strict=True)) if names else row} for row in outputs["pred"].tolist()]
     if kind == "detection":
-        return [_boxes(settings, row, size) for row, size in zip(outputs["pred"], sizes, strict=True)]
+        found = [fuse(row) if row.ndim == 3 else row for row in outputs["pred"]]
+        return [_boxes(settings, row, size) for row, size in zip(found, sizes, strict=True)]
     columns = {name: values.tolist() for name, values in outputs.items()}
     n = len(next(iter(columns.values())))
     return [{name: values[i] for name, values in columns.items()} for i in range(n)]
@@ -112,27 +114,3 @@ def schema_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _object(names: Sequence[str], each: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {name: dict(each) for name in names}, "required": list(names)}
-
-
-def difference(one: Any, other: Any, leave: Sequence[str] = ("pred", "labels", "notes")) -> float:
-    """The largest difference of two answers' numbers; infinity where they are of other forms.
-
-    Args:
-        one: an answer, or a part of it.
-        other: likewise.
-        leave: keys whose values are names, which are not compared where they are no numbers.
-    """
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = {
-            key for key in (*one, *other) if key not in leave or isinstance(one.get(key, other.get(key)), float | dict)
-        }
-        if not all(key in one and key in other for key in keys):
-            return math.inf
-        return max((difference(one[key], other[key]) for key in keys), default=0.0)
-    if isinstance(one, list) and isinstance(other, list):
-        if len(one) != len(other):
-            return math.inf
-        return max((difference(a, b) for a, b in zip(one, other, strict=True)), default=0.0)
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return abs(float(one) - float(other))
-    return 0.0 if one == other else math.inf

@@ -164,6 +164,7 @@ class Application:
         return _json({"models": await asyncio.to_thread(all_described, self._catalogue())})
 
     async def _metrics(self, _: Request) -> Response:
+        self._catalogue().gauge()
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _health(self, _: Request) -> Response:

@@ -92,14 +92,18 @@ class Batcher:
     ) -> None:
         self.model, self._settings, self._computers = model, settings, computers
         self._metrics, self._observers = metrics, observers
-        self._gauges = metrics.waiting.labels(model.name), metrics.held.labels(model.name)
         self._groups: deque[Group] = deque()
-        self._waiting = 0  # inputs in the queue
+        self._waiting = 0
         self._held: set[Place] = set()
         self._filled = asyncio.Event()  # there is something to compute
         self._full = asyncio.Event()  # there is as much as is waited for
         self._enough, self._last = 1, 1
         self._workers = [asyncio.create_task(self._work()) for _ in range(settings.concurrency)]
+
+    @property
+    def waiting(self) -> int:
+        """Inputs in the queue."""
+        return self._waiting
 
     @property
     def held(self) -> int:
@@ -116,13 +120,11 @@ class Batcher:
             raise Refused(503, "too many requests at once; try again", retry=1)
         place = Place()
         self._held.add(place)
-        self._note()
         return place
 
     def leave(self, place: Place) -> None:
         """Gives a place back: nothing is computed for it any more."""
         self._held.discard(place)
-        self._note()
 
     def abandon(self, place: Place) -> None:
         """Nobody waits for a place's answer: what has not begun is not computed, and what has keeps the place."""
@@ -161,7 +163,6 @@ class Batcher:
             group = place.group = Group(place, items, loop.create_future(), answers=[None] * len(items))
             self._groups.append(group)
             self._waiting += len(items)
-            self._note()
             self._filled.set()
             if self._waiting >= self._enough:
                 self._full.set()
@@ -176,10 +177,6 @@ class Batcher:
         for worker in self._workers:
             with contextlib.suppress(asyncio.CancelledError):
                 await worker
-
-    def _note(self) -> None:
-        self._gauges[0].set(self._waiting)
-        self._gauges[1].set(len(self._held))
 
     async def _work(self) -> None:
         """Computes batches, one after another."""
@@ -223,7 +220,6 @@ class Batcher:
                 self._groups.append(group)
         if not self._groups:
             self._filled.clear()
-        self._note()
         return batch
 
     async def _compute(self, batch: list[Slice]) -> None:

@@ -122,6 +122,13 @@ class Catalogue:
         """Whether a request has a place, with a model that answers or one that has been replaced."""
         return any(one.batcher.held for one in (*self.models, *self.replaced))
 
+    def gauge(self) -> None:
+        """Tells the metrics what waits and what is held now."""
+        for name in self.names():
+            batchers = [one.batcher for one in (*self.models, *self.replaced) if one.model.name == name]
+            self._metrics.waiting.labels(name).set(sum(one.waiting for one in batchers))
+            self._metrics.held.labels(name).set(sum(one.held for one in batchers))
+
     async def retire(self, old: Served) -> None:
         """Ends a replaced model's queue once nobody asks it any more."""
         await old.retire()

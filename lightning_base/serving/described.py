@@ -32,22 +32,15 @@ def all_described(catalogue: Catalogue) -> list[dict[str, Any]]:
 
 def example(model: Answering) -> Any:
     """An input that the exported folder has as an example; None where it has none."""
-    return next(iter(examples(model)), {}).get("input")
-
-
-def examples(model: Answering) -> list[dict[str, Any]]:
-    """The exported folder's examples, inputs with the answers that are expected; none where they cannot be read."""
-    with suppress(OSError, ValueError):
-        content = json.loads((model.folder / "examples.json").read_text(encoding="utf-8"))
-        found = content.get("examples", []) if isinstance(content, dict) else content
-        return [one for one in found if isinstance(one, dict) and "input" in one]
-    return []
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return json.loads((model.folder / "examples.json").read_text(encoding="utf-8"))[0]["input"]
+    return None
 
 
 def classes(model: Answering) -> list[str] | None:
     """The names of the model's classes or labels; None where it has none."""
-    kept = model.manifest.get("answer", model.manifest)
-    found = kept.get("classes") or kept.get("labels")
+    answer = model.manifest.get("answer", {})
+    found = answer.get("classes", answer.get("labels"))
     return [str(one) for one in found] if isinstance(found, list) else None
 
 

@@ -6,6 +6,7 @@ import hmac
 import re
 import secrets
 from hashlib import sha256
+from itertools import count
 from time import perf_counter
 
 from starlette.datastructures import Headers
@@ -49,6 +50,7 @@ class Gate:
         self.app, self.state, self.metrics, self.log = app, state, metrics, log
         self._keys = [sha256(key.encode()).digest() for key in settings.keys]
         self._rate = Rate(settings.rate)
+        self._start, self._numbers = f"{secrets.token_hex(4)}-", count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -57,7 +59,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        call = scope[KEY] = Call(given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8))
+        call = scope[KEY] = Call(given if REQUEST_ID.fullmatch(given) else f"{self._start}{next(self._numbers):x}")
         wire = Wire(scope, receive, send, call, self.state)
         self.metrics.in_flight.inc()
         try:
@@ -109,8 +111,8 @@ class Gate:
         """Counts an answered request, and writes its line."""
         status = wire.status or 499
         seconds = perf_counter() - call.started
-        count, histogram = self.metrics.of_route(call.route, call.name, status)
-        count.inc()
+        counter, histogram = self.metrics.of_route(call.route, call.name, status)
+        counter.inc()
         if not call.is_stream:
             histogram.observe(seconds)
         if status in (429, 503, 504):

@@ -5,10 +5,10 @@ from typing import cast
 
 from lightning_base.errors import ArtefactError, ConfigError, near_file
 from lightning_base.runtime.answering import Answering
+from lightning_base.runtime.command import tolerance_of, verified
 from lightning_base.runtime.errors import ExportError, InputError
-from lightning_base.serving.described import examples
-
-TOLERANCE = 1e-3  # of numbers in an example's answer: other processors round otherwise
+from lightning_base.runtime.model import Model
+from lightning_base.runtime.model import load as load_folder
 
 
 def load(path: Path, threads: int | None = None) -> Answering:
@@ -27,44 +27,26 @@ def load(path: Path, threads: int | None = None) -> Answering:
         raise ConfigError(
             f"serve: {path} {what}; name a folder that `lightning-base export` has made{near_file(str(path))}"
         )
-    from lightning_base.runtime.model import load as load_folder
-
     try:
-        model = cast(Answering, load_folder(path.resolve(), threads=threads))
+        model = load_folder(path.resolve(), threads=threads)
     except ExportError as error:
         raise ArtefactError(f"serve: {path}: {error}") from error
-    check_examples(model)
-    return model
+    check_examples(path, model)
+    return cast(Answering, model)
 
 
-def check_examples(model: Answering) -> None:
+def check_examples(path: Path, model: Model) -> None:
     """Demands that a model answers its examples as it did when it was exported.
 
     Raises:
         ArtefactError: where it does not.
     """
-    for place, one in enumerate(examples(model)):
-        try:
-            (answer,) = model.run([model.read(one["input"])])
-        except InputError as error:
-            raise ArtefactError(f"serve: {model.folder}: its example {place} is refused: {error}") from error
-        if "answer" in one and (where := difference(answer, one["answer"])):
-            raise ArtefactError(
-                f"serve: {model.folder}: its example {place} is not answered as when it was exported: {where} differs"
-            )
-
-
-def difference(found: object, expected: object, place: str = "answer") -> str:
-    """Where two JSON values differ by more than rounding; "" where nowhere."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        if found.keys() != expected.keys():
-            return place
-        return next(filter(None, (difference(found[key], expected[key], f"{place}.{key}") for key in expected)), "")
-    if isinstance(expected, list) and isinstance(found, list):
-        if len(found) != len(expected):
-            return place
-        pairs = enumerate(zip(found, expected, strict=True))
-        return next(filter(None, (difference(a, b, f"{place}[{i}]") for i, (a, b) in pairs)), "")
-    if isinstance(expected, float) and isinstance(found, int | float):
-        return "" if abs(found - expected) <= TOLERANCE * max(1.0, abs(expected)) else place
-    return "" if found == expected else place
+    try:
+        worst, _ = verified(model)
+    except (ExportError, InputError) as error:
+        raise ArtefactError(f"serve: {path}: its examples cannot be answered: {error}") from error
+    if not worst <= (limit := tolerance_of(model)):
+        raise ArtefactError(
+            f"serve: {path}: an example's answer differs by {worst:.2g} from that of the export, where {limit:g} is "
+            "allowed; export again"
+        )

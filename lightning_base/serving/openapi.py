@@ -23,6 +23,7 @@ ERROR = {
     "required": ["error", "field"],
     "additionalProperties": False,
 }
+EVENTS = 'server-sent events: `data: {"text": …}` a piece, then `event: done` or `event: error`'
 REFUSALS = {
     400: "The body, or the request, is malformed",
     401: "No API key, or a wrong one",
@@ -116,7 +117,7 @@ def _of_model(place: str, model: Answering, key: str, settings: Settings) -> dic
         f"{place}/predict/batch": _post(f"The answers to several inputs{rows}: {label}", batch, answers),
     }
     if model.streams:
-        events = {"text/event-stream": {"schema": {"type": "string"}}}
+        events = {"text/event-stream": {"schema": {"description": EVENTS}}}
         found[f"{place}/predict/stream"] = _post(f"A text, piece by piece: {label}", single, events)
     return found
 

@@ -144,7 +144,8 @@ class Predicting:
     def refusal(self, error: Exception, call: Call) -> Refused:
         """What is said of what a model has raised."""
         if isinstance(error, InputError):
-            return Refused(422, str(error)[:500], error.field[:200])
+            where = f"{error.field[:80]}: " if error.field else ""
+            return Refused(422, where + error.message[:400], error.field[:200])
         self.log.fault("model", error, request=call.id, model=call.model)
         return cannot_answer(call.id)
 

@@ -127,6 +127,9 @@ def run(application: Application, listening: socket.socket) -> int:
     handler = Handler(application.log)
     logger.addHandler(handler)
     logger.propagate = False
+    logging.getLogger("python_multipart").setLevel(
+        logging.CRITICAL
+    )  # forms that cannot be read are refused, and logged
     server = Server(application, listening)
     try:
         server.run(sockets=[listening])

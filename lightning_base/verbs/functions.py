@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lightning_base.distributed.slurm import Slurm
     from lightning_base.tasks.base import BaseModule
     from lightning_base.training.experiment import Experiment
+    from lightning_base.verbs.exported import Exported
 
 Config: TypeAlias = "str | Path | Sequence[str | Path] | Experiment"
 Task: TypeAlias = "Callable[[], BaseModule]"
@@ -343,6 +344,39 @@ def compare(
                 raise ConfigError(f"rope: {width!r:.60} is no width; give a number, 0 or more")
             ropes[name] = width
         return comparing.compare(paths, metrics, ropes)
+
+
+def export(
+    run: str | Path | CrossValidation | Fitted,
+    *,
+    config: Config | None = None,
+    overrides: Settings = NOTHING,
+    out: str | Path | None = None,
+    samples: int = 100,
+    overwrite: bool = False,
+    verbose: bool = False,
+) -> Exported:
+    """Makes a run stand alone: a folder that answers without torch and this package, checked against the run.
+
+    Args:
+        run: a cross-validation (its ensemble), a fit, or the path of either, of a fold or of a checkpoint.
+        config: the configuration that it was trained with; by default the one that stands beside it.
+        overrides: values by dotted key.
+        out: the folder to write; by default `export` beside the run's directory.
+        samples: how many real samples are compared.
+        overwrite: replace an exported folder that is there.
+        verbose: print what the command line prints.
+
+    Raises:
+        UserError: for a run that is not there or not finished, a network that no graph can be made of, or answers that
+            are not the run's.
+    """
+    from lightning_base.verbs import exported, running
+
+    with running.guarded(verbose, RUN):
+        running.flags(overwrite=overwrite)
+        experiment, path = running.reopened("predict", run, config, overrides)
+        return exported.export(experiment, path, None if out is None else Path(out), samples, overwrite)
 
 
 def load(directory: str | Path) -> CrossValidation | Fitted:

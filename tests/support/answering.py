@@ -46,7 +46,7 @@ class Fake:
         },
         "required": ["pred", "prob", "threshold"],
     }
-    manifest: Mapping[str, Any] = {"classes": ["bad", "good"]}
+    manifest: Mapping[str, Any] = {"answer": {"classes": ["bad", "good"]}}
     folder = Path("exported")
 
     def __init__(

@@ -80,7 +80,7 @@ def main(home: Path, keys: tuple[str, ...]) -> int:
         model.home = home
         model.folder.mkdir()
         if model.example is not None:
-            (model.folder / "examples.json").write_text(json.dumps({"examples": [{"input": model.example}]}))
+            (model.folder / "examples.json").write_text(json.dumps([{"input": model.example}]))
     with (home / "log").open("w") as log:
         settings = Settings(keys=keys, drain=0, grace=5)
         return run(
