@@ -9,7 +9,7 @@ function classified({ pred, prob }) {
   if (!isNumbers(prob)) return { element: headline(String(pred)), said: String(pred) };
   const share = prob[pred];
   const note = share === undefined ? null : `${percent(share)} probable`;
-  return { element: el("div", {}, headline(String(pred), note), bars(prob, { chosen: [String(pred)] })), said: [pred, note].filter(Boolean).join(", ") };
+  return { element: el("div", {}, headline(String(pred), note), bars(prob, { chosen: [String(pred)] })), said: note === null ? String(pred) : `${pred}, ${note}` };
 }
 
 /** The positive class where the answer or the model says it, or the threshold can be this class's alone; else null. */

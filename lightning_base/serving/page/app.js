@@ -108,6 +108,13 @@ function forgetting(state) {
   return (url) => state.urls.push(url);
 }
 
+/** Brings an answer into sight that would appear below what is seen. */
+function reveal() {
+  if (find("answer").getBoundingClientRect().top < 0.7 * window.innerHeight) return;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  find("answer").scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+}
+
 async function askOnce(state, own) {
   const what = await given(state);
   find("answer-body").classList.add("waiting");
@@ -118,6 +125,7 @@ async function askOnce(state, own) {
   old(false);
   find("answer-body").replaceChildren(element, foot(state.model, milliseconds, by));
   say(`Answer: ${said}`);
+  reveal();
 }
 
 async function askStream(state, own) {
@@ -130,6 +138,7 @@ async function askStream(state, own) {
   say("Writing …");
   old(false);
   find("answer-body").replaceChildren(body);
+  reveal();
   try {
     for await (const told of server.stream(state.model, what, own.signal)) {
       if (current !== state) return;

@@ -41,9 +41,12 @@ export const write = (rows) => `${rows.map((row) => row.map(cell).join(",")).joi
  */
 export function records(text) {
   const found = [];
-  let [from, quoted, line, breaks] = [text.charCodeAt(0) === 0xfeff ? 1 : 0, false, 0, 0];
+  let [from, quoted, closed, line, breaks] = [text.charCodeAt(0) === 0xfeff ? 1 : 0, false, -2, 0, 0];
   for (let i = from; i <= text.length; i += 1) {
-    if (text[i] === '"') quoted = !quoted;
+    if (text[i] === '"') { // begins a cell, ends it, or goes on where one has just ended; elsewhere it is a letter
+      if (quoted) closed = i;
+      quoted = !quoted && (i === from || closed === i - 1 || ",;\t|\n".includes(text[i - 1]));
+    }
     if (text[i] === "\n" || i === text.length) {
       line += 1;
       breaks += 1;

@@ -88,19 +88,22 @@ function typed(column, props) {
 export function makeField(given, changed) {
   const column = { ...given, mayMiss: given.missing || !given.required };
   const [id, hint, wrong] = [newId("field"), newId("hint"), newId("wrong")];
+  const open = column.control === "known"; // other values than those of the list may be given, in a field of its own
   const about = [column.description, range(column) || (HINTS[column.control] ?? "")].filter(Boolean).join("; ");
-  const props = { id, "aria-describedby": `${about ? `${hint} ` : ""}${wrong}`, "aria-required": column.mayMiss ? null : "true" };
+  const describedBy = [about && hint, wrong].filter(Boolean).join(" ");
+  const props = { id, "aria-describedby": open ? wrong : describedBy, "aria-required": column.mayMiss ? null : "true" };
   const name = column.title ?? column.name;
   const fixed = Boolean(options(column));
   const made = [fixed ? selected(column, props) : typed(column, props)].flat();
   const input = made[0];
-  const another = column.control === "known"
-    ? el("input", { type: "text", hidden: true, autocomplete: "off", "aria-label": `${name}, another value`, "aria-describedby": wrong })
+  const another = open
+    ? el("input", { type: "text", hidden: true, autocomplete: "off", "aria-label": `${name}, another value`, "aria-describedby": describedBy })
     : null;
+  const told = about ? el("p", { id: hint, class: "hint", hidden: open }, about) : null;
   const error = el("p", { id: wrong, class: "wrong" });
-  const label = [name, column.mayMiss ? el("span", { class: "muted small" }, " optional") : null];
+  const label = [name, column.mayMiss && !column.quiet ? el("span", { class: "muted small" }, " optional") : null];
   const element = el("div", { class: "field" }, el("label", { for: id }, label), ...made, another,
-    about ? el("p", { id: hint, class: "hint" }, about) : null, error);
+    told, error);
   const fail = (message) => {
     error.textContent = message;
     for (const one of [input, another]) {
@@ -108,7 +111,9 @@ export function makeField(given, changed) {
       else one?.removeAttribute("aria-invalid");
     }
   };
-  const toggle = () => { if (another) another.hidden = input.value !== OTHER; };
+  const toggle = () => {
+    for (const part of another ? [another, told] : []) part?.toggleAttribute("hidden", input.value !== OTHER);
+  };
   let filled = null; // a value that was filled in, and how it looks: sent as it was while it looks so
   element.addEventListener("input", () => {
     toggle();
@@ -155,7 +160,9 @@ const MANY = 24;
 
 /** The control of a table's row: an object of its columns' values. */
 export function makeRow(input, changed) {
-  const fields = input.columns.map((column) => makeField(column, changed));
+  const quiet = input.kind === "table" && input.columns.every((column) => column.missing || !column.required);
+  const fields = input.columns.map((column) => makeField({ ...column, quiet }, changed));
+  const all = quiet ? el("p", { class: "hint every" }, "Each value may be left out.") : null;
   const grid = el("div", { class: "fields" }, fields.map((field) => field.element));
   let finder = null;
   if (fields.length > MANY) {
@@ -173,7 +180,7 @@ export function makeRow(input, changed) {
     return field;
   };
   return {
-    name: input.name, element: el("div", {}, finder, grid), fields, file: () => null,
+    name: input.name, element: el("div", {}, all, finder, grid), fields, file: () => null,
     value() {
       const row = {};
       const errors = [];

@@ -94,7 +94,7 @@ function does(model) {
   const n = model.classes?.length;
   const [first, second] = model.classes ?? [];
   switch (model.task) {
-    case "classification": return n ? `it says which of ${n} classes fits best` : "it says which class fits best";
+    case "classification": return n === 2 ? `it decides between ${first} and ${second}` : n ? `it says which of ${n} classes fits best` : "it says which class fits best";
     case "binary": return n === 2 ? `it decides between ${first} and ${second}` : "it decides between two classes";
     case "multi_label": return n ? `it says which of ${n} labels apply` : "it says which labels apply";
     case "regression": return "it estimates a number";

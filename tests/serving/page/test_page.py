@@ -337,7 +337,7 @@ def test_a_csv_of_any_length_gives_a_csv_with_every_row(page: Page, server: Serv
     found = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
     assert asked == [f"{server.url}/models/loans/versions/2/predict/batch"] * parts
     risks = [min(0.99, (i + 0.5) / 10000 + 0.1 * (i % 2 == 0) + 1 / (20 + i % 60)) for i in range(n)]
-    assert [float(row["prob.bad"]) for row in found] == pytest.approx(risks)
+    assert [float(row["prob_bad"]) for row in found] == pytest.approx(risks)
     assert [row["pred"] for row in found] == ["bad" if risk > 0.3 else "good" for risk in risks]
 
 
