@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_base.errors import ConfigError, one_line
+from lightning_base.exporting.recurrent import translation, with_operators
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, stacked
@@ -110,8 +111,9 @@ def export(module: nn.Module, given: Named, axes: Mapping[str, Any], outputs: Se
         ConfigError: where torch cannot trace it, with what it says.
     """
     flat = _Flat(module, list(given), list(outputs)).eval()
-    with hushed():
+    with hushed(), contextlib.ExitStack() as held:
         try:
+            held.callback(with_operators(flat))
             program = torch.onnx.export(
                 flat,
                 tuple(given.values()),
@@ -119,6 +121,7 @@ def export(module: nn.Module, given: Named, axes: Mapping[str, Any], outputs: Se
                 output_names=list(outputs),
                 dynamic_shapes=(tuple(axes[name] for name in given),),
                 dynamo=True,
+                custom_translation_table=translation(),
                 optimize=True,
                 verbose=False,
             )

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
-from lightning_base import __version__
 from lightning_base.runtime.answering import Answering
 from lightning_base.serving.catalogue import Catalogue
 from lightning_base.serving.described import example
@@ -60,7 +60,7 @@ def document(catalogue: Catalogue, settings: Settings) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "lightning-base",
-            "version": __version__,
+            "version": version("lightning-base"),
             "description": "Predictions of exported models. An error is always `{error, field}`.",
         },
         "paths": paths,

@@ -1,6 +1,7 @@
 """How many bytes inputs hold in memory, about."""
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 
 import numpy as np
 
@@ -20,4 +21,6 @@ def size_of(value: object) -> int:
             left += one.values()
         elif isinstance(one, list | tuple):
             left += one
+        elif is_dataclass(one):
+            left += vars(one).values()
     return total

@@ -120,7 +120,10 @@ class Detection(BaseModule):
         x, y = (cell % w + dx) * stride, (cell // w + dy) * stride
         half = [stride / 2 * side.clamp(max=MOST_CELLS).exp() for side in (log_width, log_height)]
         corners = [(x - half[0], w), (y - half[1], h), (x + half[0], w), (y + half[1], h)]
-        found = torch.stack([*(value.clamp(0, cells * stride) for value, cells in corners), score, index // (h * w)], 2)
+        found = torch.stack(
+            [*(value.clamp(0, cells * stride) for value, cells in corners), score, (index // (h * w)).to(score.dtype)],
+            2,
+        )
         found = torch.where(score[..., None] == 0, 0, found)  # where it is NaN, that is shown
         return torch.cat([found, found.new_zeros(b, self.top - found.shape[1], 6)], dim=1)
 

@@ -26,7 +26,7 @@ class Process:
     """
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        self.log = folder / "log"
+        self.log = folder / f"log_{len(list(folder.glob('log_*')))}"
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.served", json.dumps(options)],
