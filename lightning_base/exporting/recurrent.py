@@ -1,7 +1,8 @@
 """Recurrent layers as one operator each, whose length torch's exporter would take for fixed.
 
 torch.export decomposes RNN, GRU and LSTM while it traces, and the length that it traces with stays in the graph
-(pytorch/pytorch#115092, #191855). Here each layer and direction is a custom operator with a shape of its own, which becomes ONNX's operator of that name.
+(pytorch/pytorch#115092, #191855). Here each layer and direction is a custom operator with a shape of its own, which
+becomes ONNX's operator of that name.
 """
 
 from collections.abc import Callable

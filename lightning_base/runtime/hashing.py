@@ -11,6 +11,14 @@ def _turned(x: int, n: int) -> int:
     return ((x << n) | (x >> (64 - n))) & MASK
 
 
+def hashed(text: str) -> int:
+    """The unsigned 64-bit hash of an id, as pandas' `hash_array` has it: SipHash, mixed as by SplitMix64."""
+    x = siphash(text)
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
 def siphash(text: str) -> int:
     """The unsigned 64-bit hash of a text's UTF-8 bytes."""
     data = text.encode("utf-8")

@@ -11,7 +11,7 @@ from .decoding import Writer, beam_search, uniforms, written
 from .encoders import Encoder, Pieces
 from .errors import InputError
 from .graphs import Graph
-from .hashing import siphash
+from .hashing import hashed
 from .tokens import BEGIN, END, PADDING, UNKNOWN, Tokens
 
 MOST_NEW = 4096
@@ -113,7 +113,7 @@ class Writes:
         if ends and known and known[-1] == END:
             known = known[:-1]
         never = [PADDING, BEGIN, UNKNOWN, *([] if ends else [END])]
-        key = siphash(text if options["id"] is None else options["id"])
+        key = hashed(text if options["id"] is None else options["id"])
         return written(
             self.writer,
             [BEGIN, *known],
