@@ -1,4 +1,4 @@
-"""A server of `page_models`: `python -m tests.support.page_server FOLDER [KEY …]`.
+"""A server of `page_models`: `python -m tests.support.page_server FOLDER SETTINGS`.
 
 Models write what they are asked into FOLDER, and what is written piece by piece waits there for a file called gate.
 """
@@ -54,9 +54,9 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, *keys: str) -> Iterator[Served]:
-    """A server on a free port of this computer, as a process; asks for one of these API keys."""
-    command = [sys.executable, "-m", "tests.support.page_server", str(home), *keys]
+def serving(home: Path, **settings: object) -> Iterator[Served]:
+    """A server on a free port of this computer, as a process."""
+    command = [sys.executable, "-m", "tests.support.page_server", str(home), json.dumps(settings)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -68,7 +68,7 @@ def serving(home: Path, *keys: str) -> Iterator[Served]:
             process.wait(60)
 
 
-def main(home: Path, keys: tuple[str, ...]) -> int:
+def main(home: Path, options: Json) -> int:
     """Serves until it is told to end."""
     from lightning_base.serving.app import Application
     from lightning_base.serving.logs import Log
@@ -82,11 +82,11 @@ def main(home: Path, keys: tuple[str, ...]) -> int:
         if model.example is not None:
             (model.folder / "examples.json").write_text(json.dumps([{"input": model.example}]))
     with (home / "log").open("w") as log:
-        settings = Settings(keys=keys, drain=0, grace=5)
+        settings = Settings(drain=0, grace=5, **options)
         return run(
             Application([(model.folder, model) for model in found], settings, Log(file=log)), bind("127.0.0.1", 0)
         )
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), tuple(sys.argv[2:])))
+    sys.exit(main(Path(sys.argv[1]), json.loads(sys.argv[2])))

@@ -33,7 +33,7 @@ async function refused(response) {
   if (field && message.startsWith(`${field}: `)) message = message.slice(field.length + 2);
   if (!/[.!?]$/.test(message)) message += ".";
   const wait = Number(response.headers.get("Retry-After")) || 0;
-  if (wait) message += ` Try again in ${wait} s.`;
+  if (wait && !/again/i.test(message)) message += ` Try again in ${wait} s.`;
   return new ServerError(message, response.status, field, wait);
 }
 

@@ -273,7 +273,7 @@ async function begin() {
     choose(models, models.find((model) => model.default) ?? models[0]);
   } catch (reason) {
     sayFailure(find("about"), reason, server, begin);
-    if ([0, 503].includes(reason.status)) setTimeout(begin, 2000);
+    if ([0, 429, 503].includes(reason.status)) setTimeout(begin, 1000 * (reason.wait || 2));
   }
 }
 

@@ -25,4 +25,5 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, server: Served) -> Iterator[Page]:
     """A page that must end without a complaint."""
     with watched(browser, server.url) as seen:
+        seen.page.locator("#form button").first.wait_for()
         yield seen.page

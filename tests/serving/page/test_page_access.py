@@ -30,6 +30,7 @@ def themed(request: pytest.FixtureRequest, browser: Browser, server: Served) -> 
     """A page as it is seen in a theme, on a telephone."""
     size: Any = {"width": 360, "height": 740}
     with watched(browser, server.url, viewport=size, color_scheme=request.param, reduced_motion="reduce") as seen:
+        seen.page.locator("#form button").first.wait_for()
         yield seen.page
 
 

@@ -18,6 +18,7 @@ REFUSED = "Failed to load resource"  # what the browser itself says of each answ
 @pytest.fixture
 def page(browser: Browser, server: Served) -> Iterator[Page]:
     with watched(browser, server.url, REFUSED) as seen:
+        seen.page.locator("#form button").first.wait_for()
         yield seen.page
 
 
@@ -174,7 +175,7 @@ def test_a_page_that_is_opened_while_models_load_waits_for_them(browser: Browser
 
 
 def test_a_key_is_asked_for_where_the_server_wants_one_and_kept_nowhere(browser: Browser, tmp_path: Path) -> None:
-    with serving(tmp_path, "open sesame") as guarded, watched(browser, guarded.url, REFUSED) as seen:
+    with serving(tmp_path, keys=["open sesame"]) as guarded, watched(browser, guarded.url, REFUSED) as seen:
         page = seen.page
         page.get_by_label("This server asks for an API key").fill("guess")
         page.keyboard.press("Enter")
@@ -190,6 +191,13 @@ def test_a_key_is_asked_for_where_the_server_wants_one_and_kept_nowhere(browser:
         assert stored == [0, 0, "", ""]
         page.reload()
         expect(page.get_by_label("This server asks for an API key")).to_be_visible()
+
+
+def test_a_rate_that_is_low_does_not_keep_the_page_from_opening(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, rate=1) as slow, watched(browser, slow.url, REFUSED) as seen:
+        expect(seen.page.get_by_role("heading", level=1)).to_have_text("loans")
+        fill_loan(seen.page)
+        expect(seen.page.locator("#answer")).to_be_visible()
 
 
 @pytest.mark.parametrize(
