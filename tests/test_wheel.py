@@ -79,6 +79,7 @@ def test_the_wheel_holds_all_that_is_shipped_and_an_editable_one_copies_nothing(
         expected = {f"{place}/{file.as_posix()}" for file in files if "__pycache__" not in file.parts}
         assert len(expected) > 1
         assert expected == {name for name in names if name.startswith(f"{place}/")}
+    assert {f"lightning_base/serving/page/{name}" for name in ("index.html", "app.js", "style.css")} <= names
     assert {name.partition("/")[0] for name in names} == {"lightning_base", "lightning_base-0.1.0.dist-info"}
     editable = zipfile.ZipFile(build(ROOT, tmp_path, "wheel:editable")).namelist()
     assert [name for name in editable if ".dist-info/" not in name] == ["_lightning_base.pth"]

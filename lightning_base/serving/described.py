@@ -21,6 +21,7 @@ def described(model: Answering, is_default: bool) -> dict[str, Any]:
         "answer_schema": dict(model.answer_schema),
         "example": example(model),
         "classes": classes(model),
+        "positive": positive(model),
     }
 
 
@@ -41,3 +42,9 @@ def classes(model: Answering) -> list[str] | None:
     answer = model.manifest.get("answer", {})
     found = answer.get("classes", answer.get("labels"))
     return [str(one) for one in found] if isinstance(found, list) else None
+
+
+def positive(model: Answering) -> str | None:
+    """The class that a threshold is held against; None where there is no threshold."""
+    place, names = model.manifest.get("answer", {}).get("positive"), classes(model)
+    return names[place] if names and isinstance(place, int) else None

@@ -104,7 +104,7 @@ class Gate:
                 text = f"{wrong}; send the header Authorization: Bearer KEY, or X-API-Key: KEY"
                 raise Refused(401, text, headers={"WWW-Authenticate": "Bearer"})
             client = digest.hex()
-        if path not in UNCOUNTED:
+        if path not in UNCOUNTED and not path.startswith(OPEN_FOLDERS):  # a page is many files
             self._rate.take(client)
 
     def _note(self, scope: Scope, call: Call, wire: "Wire") -> None:
