@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pandas as pd
 
-from lightning_base.errors import ConfigError
-from lightning_base.results import compare as comparing
-from lightning_base.tools.asked import in_python
-from lightning_base.verbs.results import CrossValidation, Fitted, Prepared, Scored, Trained, demand_path
-from lightning_base.verbs.results import load as load_run
+from lightning_base.verbs.artefacts import NOTHING, RUN, Config, Settings, compare, export, load
+from lightning_base.verbs.results import CrossValidation, Fitted, Prepared, Scored, Trained
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
@@ -26,19 +23,15 @@ if TYPE_CHECKING:
     from lightning_base.data.datamodule import BaseDataModule
     from lightning_base.distributed.slurm import Slurm
     from lightning_base.tasks.base import BaseModule
-    from lightning_base.training.experiment import Experiment
-    from lightning_base.verbs.exported import Exported
 
-Config: TypeAlias = "str | Path | Sequence[str | Path] | Experiment"
 Task: TypeAlias = "Callable[[], BaseModule]"
 Data: TypeAlias = "Callable[[], BaseDataModule] | Mapping[str, Any]"
-Settings: TypeAlias = Mapping[str, Any]
 Trainer: TypeAlias = "Settings | Callable[[], Settings]"
 Audit: TypeAlias = Literal["off", "warn", "fail"]
 Executor: TypeAlias = Literal["inline", "process", "slurm", "vectorized"]
 Directory: TypeAlias = "str | Path | Trained"
-NOTHING: Settings = {}
-RUN = {"ckpt_path": "run"}  # what functions call the option
+
+__all__ = ["audit", "compare", "crossval", "export", "fit", "load", "predict", "prepare", "test", "validate"]
 
 
 def crossval(
@@ -321,82 +314,3 @@ def audit(
         experiment = running.opened("audit", config, overrides, None, running.data_of(data), {}, name)
         show, labels = running.as_path(show, "show"), running.as_path(labels, "labels")
         return inspect.audit(experiment, show, labels, live)
-
-
-def compare(
-    *runs: str | Path | CrossValidation | Sequence[str | Path | CrossValidation],
-    metric: str | Sequence[str] | None = None,
-    rope: float | Mapping[str, float] = comparing.ROPE,
-) -> comparing.Comparison:
-    """Tests the differences between finished cross-validations of one split; needs no torch.
-
-    Args:
-        runs: their directories or results, two or more, or one list of them.
-        metric: what to compare, or several; by default accuracy or r2, else the first that all runs have.
-        rope: differences within ± this count as none; of all metrics, or by name.
-
-    Raises:
-        UserError: for runs that cannot be compared.
-    """
-    given: Sequence[Any] = runs[0] if len(runs) == 1 and isinstance(runs[0], list | tuple) else runs
-    with in_python():
-        paths = [run.directory if isinstance(run, CrossValidation) else demand_path(run, "runs") for run in given]
-        metrics = [metric] if isinstance(metric, str) else metric
-        if metrics is not None and not (isinstance(metrics, Sequence) and all(isinstance(m, str) for m in metrics)):
-            raise ConfigError(f"metric: {metric!r:.60} is no name; give one, or a list of them")
-        ropes: dict[str | None, float] = {None: comparing.ROPE}
-        for name, width in rope.items() if isinstance(rope, Mapping) else [(None, rope)]:
-            if isinstance(width, bool) or not isinstance(width, int | float) or not 0 <= width < float("inf"):
-                raise ConfigError(f"rope: {width!r:.60} is no width; give a number, 0 or more")
-            ropes[name] = width
-        return comparing.compare(paths, metrics, ropes)
-
-
-def export(
-    run: str | Path | CrossValidation | Fitted,
-    *,
-    config: Config | None = None,
-    overrides: Settings = NOTHING,
-    out: str | Path | None = None,
-    samples: int = 100,
-    overwrite: bool = False,
-    precision: Literal["float32", "float16", "int8", "int8-static"] = "float32",
-    format: Literal["onnx", "torch", "compiled", "safetensors"] = "onnx",
-    verbose: bool = False,
-) -> Exported:
-    """Makes a run stand alone: a folder that answers without torch and this package, checked against the run.
-
-    Args:
-        run: a cross-validation (its ensemble), a fit, or the path of either, of a fold or of a checkpoint.
-        config: the configuration that it was trained with; by default the one that stands beside it.
-        overrides: values by dotted key.
-        out: the folder to write; by default `export` beside the run's directory.
-        samples: how many real samples are compared.
-        overwrite: replace an exported folder that is there.
-        precision: of the graph; what a lower one costs is measured on held-out samples, and told.
-        format: "onnx"; "torch", a program of torch.export; "compiled", one that AOTInductor has compiled for this kind
-            of machine; "safetensors", the weights alone.
-        verbose: print what the command line prints.
-
-    Raises:
-        UserError: for a run that is not there or not finished, a network that no graph can be made of, or answers that
-            are not the run's.
-    """
-    from lightning_base.verbs import exported, running
-
-    with running.guarded(verbose, RUN):
-        running.flags(overwrite=overwrite)
-        experiment, path = running.reopened("predict", run, config, overrides)
-        return exported.export(
-            experiment, path, None if out is None else Path(out), samples, overwrite, precision, format
-        )
-
-
-def load(directory: str | Path) -> CrossValidation | Fitted:
-    """The run that a directory holds: a cross-validation, or a fit; needs no torch until it predicts.
-
-    Raises:
-        ArtefactError: where it holds none, or several.
-    """
-    with in_python():
-        return load_run(demand_path(directory, "directory").absolute())
