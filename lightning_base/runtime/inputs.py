@@ -167,7 +167,7 @@ class Inputs:
         if set(self.kinds.values()) != {"text"}:
             raise InputError("", "a CSV has neither images, sounds nor arrays; give JSON")
         found = []
-        for line, cells in csv_rows(content, list(self.readers), all_of=True):
+        for line, cells in csv_rows(content, list(self.readers)):
             try:
                 found.append(self.read({name: cells[name] for name in self.readers}))
             except InputError as error:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -56,7 +57,7 @@ class Column:
         if self.kind == "category":
             if isinstance(given, float) and not math.isfinite(given):
                 raise InputError(field, "is no finite number")
-            return spelt(given)
+            return spelt(given.strip() if isinstance(given, str) else given)
         return self._date(given, field) if self.kind == "date" else self._number(given, field)
 
     def _date(self, given: Any, field: str) -> float:
@@ -143,24 +144,23 @@ class RowReader:
         }
 
     def rows(self, content: bytes) -> Iterator[dict[str, float | str | None]]:
-        """The rows of a CSV with a header; columns that are none of the model's are not read.
+        """The rows of a CSV with a header that has every column; those that are none of the model's are not read.
 
         Raises:
             InputError: naming the line and the column.
         """
         names = [column.name for column in self.columns]
-        for line, cells in csv_rows(content, names, all_of=False):
-            values = {name: None if cells.get(name) in self.na_values else cells.get(name) for name in names}
+        for line, cells in csv_rows(content, names):
+            values = {name: None if cells[name].strip() in self.na_values else cells[name] for name in names}
             yield self.read(values, f"line {line}")
 
 
-def csv_rows(content: bytes, names: list[str], all_of: bool) -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(content: bytes, names: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """The lines' numbers and cells by column of a CSV.
 
     Args:
         content: of the file.
-        names: of the columns that are wanted.
-        all_of: whether each must be there; else one must, and the others are missing.
+        names: of the columns that are wanted, each of which must be there.
 
     Raises:
         InputError: for what is no CSV with these columns, or a line with another number of cells.
@@ -171,15 +171,19 @@ def csv_rows(content: bytes, names: list[str], all_of: bool) -> Iterator[tuple[i
     except UnicodeDecodeError as error:
         raise InputError("", f"the file is no text in {name} (byte {error.start}); give UTF-8") from error
     first = text.partition("\n")[0]
-    separator = max(SEPARATORS, key=first.count)
+    separator = max(SEPARATORS, key=re.sub('".*?"', "", first).count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        header = [cell.strip() for cell in next(reader, [])]
+        header = [" ".join(cell.split()) for cell in next(reader, [])]
         if len(header) > MOST_COLUMNS:
             raise InputError("", f"the file has {len(header)} columns, where {MOST_COLUMNS} are the most")
         missing = [one for one in names if one not in header]
-        if missing and (all_of or len(missing) == len(names)):
-            raise InputError(missing[0], f"is no column of the file, whose first line is {_short(first)}")
+        if missing:  # one that is misspelt would count as missing in every row
+            raise InputError(
+                missing[0],
+                f"is no column of the file, whose first line is {_short(first)}; give it, with empty cells where its "
+                "values are missing",
+            )
         if len(set(header)) < len(header):
             raise InputError("", "two columns of the file have one name; rename one")
         for cells in reader:
