@@ -19,7 +19,7 @@ def reader_of(settings: Mapping[str, Any]) -> Reader:
     if kind == "array":
         return ArrayReader(tuple(given["shape"]), given["dtype"])
     if kind == "text":
-        return TextReader(**given)
+        return TextReader(**{**given, "speakers": tuple(given.get("speakers", ()))})
     if kind == "image":
         from .files import ImageReader  # these import libraries that a table's model needs not
 
