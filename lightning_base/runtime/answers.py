@@ -6,11 +6,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .errors import InputError
 from .fusing import fuse
 
 Outputs: TypeAlias = Mapping[str, npt.NDArray[Any]]
 Settings: TypeAlias = Mapping[str, Any]
 Size: TypeAlias = tuple[int, int]
+NOT_FINITE = "the model's answer to this input is no finite number"
 NUMBER = {"type": "number"}
 PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 
@@ -26,11 +28,11 @@ def answers_of(
         sizes: of images that were given, height and width.
 
     Raises:
-        ValueError: for an output that is no number.
+        InputError: for an output that is no finite number, naming the input's place, as `[3]`, where there are several.
     """
-    for name, values in outputs.items():
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise ValueError(f"the model gives a {name} that is no finite number")
+    for values in outputs.values():
+        if values.dtype.kind == "f" and not (fine := np.isfinite(values).reshape(len(values), -1).all(axis=1)).all():
+            raise InputError(f"[{int(fine.argmin())}]" if len(values) > 1 else "", NOT_FINITE)
     kind = settings["kind"]
     if kind in ("classification", "binary"):
         return _classes(settings, outputs)

@@ -63,7 +63,11 @@ class Model:
         return self.inputs.read_rows(content)
 
     def run(self, items: Sequence[Encoded]) -> list[Answer]:
-        """The answers; what one item gets does not depend on those beside it."""
+        """The answers; what one item gets does not depend on those beside it.
+
+        Raises:
+            InputError: where an answer is no finite number, naming the item's place among several.
+        """
         if not items:
             return []
         if self._writer is not None:

@@ -7,6 +7,7 @@ answered together; a lone client never waits.
 
 import asyncio
 import contextlib
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from lightning_base.runtime.answering import Answer, Answering, Item
+from lightning_base.runtime.errors import InputError
 from lightning_base.serving.computing import Slice, compute
 from lightning_base.serving.metrics import Metrics
 from lightning_base.serving.observer import Observers
@@ -55,6 +57,15 @@ class Group:
     running: int = 0
     answers: list[Answer | None] = field(default_factory=list)
     fault: Exception | None = None
+
+
+def _placed(fault: Exception, of: Slice) -> Exception:
+    """A fault, where it is of one input among several with that input's place in its request."""
+    if not isinstance(fault, InputError) or len(of.group.items) == 1:
+        return fault
+    if inside := re.fullmatch(r"\[(\d+)\]", fault.field):
+        return InputError(f"inputs[{of.start + int(inside[1])}]", fault.message)
+    return InputError(f"inputs[{of.start}]", fault.message) if not fault.field and len(of.items) == 1 else fault
 
 
 class Computers:
@@ -100,6 +111,8 @@ class Batcher:
         self._filled = asyncio.Event()  # there is something to compute
         self._full = asyncio.Event()  # there is as much as is waited for
         self._enough, self._last = 1, 1
+        # texts are written one by one: what others have left must not be written behind the first of them
+        self._most = 1 if model.streams else settings.max_batch
         self._workers = [asyncio.create_task(self._work()) for _ in range(settings.concurrency)]
 
     @property
@@ -195,7 +208,7 @@ class Batcher:
 
     async def _gathered(self) -> None:
         """Waits a moment for as many inputs as the last batch had, where others ask as well."""
-        self._enough = min(self._last, self._settings.max_batch)
+        self._enough = min(self._last, self._most)
         if self._waiting >= self._enough or not self._settings.max_wait_ms:
             return
         self._full.clear()
@@ -205,7 +218,7 @@ class Batcher:
     def _take(self) -> list[Slice]:
         """Slices of requests, `max_batch` inputs at most; a request that has more goes to the end of the queue."""
         batch: list[Slice] = []
-        room = self._settings.max_batch
+        room = self._most
         for _ in range(len(self._groups)):
             if not room:
                 break
@@ -243,7 +256,7 @@ class Batcher:
             group.running -= 1
             group.place.batch = max(group.place.batch, size)
             if isinstance(outcome, Exception):
-                group.fault = group.fault or outcome
+                group.fault = group.fault or _placed(outcome, one)
             else:
                 group.answers[one.start : one.start + len(outcome)] = outcome
                 self._observers.seen(self.model, one.items, outcome, group.place.request, one.start)

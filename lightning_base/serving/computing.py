@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_base.runtime.answering import Answer, Answering, Item
-from lightning_base.serving.refused import Refused
+from lightning_base.runtime.answers import NOT_FINITE
+from lightning_base.runtime.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,7 @@ def _finite(answers: list[Answer]) -> list[Answer] | Exception:
         try:
             json.dumps(answer, allow_nan=False)
         except ValueError:
-            where = f"inputs[{place}]: " if len(answers) > 1 else ""
-            return Refused(422, f"{where}the model's answer to this input is no finite number")
+            return InputError(f"[{place}]" if len(answers) > 1 else "", NOT_FINITE)
         except (TypeError, RecursionError):
             return ModelFault("an answer that is no JSON")
     return answers

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.serving.conftest import Asked, run, serving, until
-from tests.support.answering import Fake, Pictures, risk
+from tests.support.answering import Fake, Pictures, Writer, risk
 from tests.support.clients import ROW
 
 
@@ -171,5 +171,35 @@ def test_what_all_requests_hold_in_memory_is_bounded() -> None:
             small = {"content": b"x" * 40_000, "headers": {"Content-Type": "image/png"}}
             for _ in range(5):
                 assert (await asked.client.post("/predict", **small)).status_code == 200
+
+    run(claim)
+
+
+def test_an_answer_that_is_no_number_is_named_by_its_place_in_the_request() -> None:
+    async def claim() -> None:
+        given = rows(70)
+        given[37] = {"age": 97, "job": "clerk"}
+        async with serving(Fake(), max_batch=16, max_inputs=100) as asked:
+            found = await asked.client.post("/predict/batch", json={"inputs": given})
+        assert found.status_code == 422
+        assert found.json()["field"] == "inputs[37]"
+        assert "no finite number" in found.json()["error"]
+
+    run(claim)
+
+
+def test_texts_of_one_request_do_not_hold_those_of_another_behind_them_all() -> None:
+    async def claim() -> None:
+        writer = Writer()
+        async with serving(writer, timeout=0.3) as asked:
+            writer.seconds = 0.2
+            many = {"inputs": [{"text": f"long {i}"} for i in range(40)]}
+            late = await asked.client.post("/predict/batch", json=many)
+            assert late.status_code == 504  # what has not begun is not written
+            began = time.perf_counter()
+            await until(lambda: asked.application.catalogue.default.batcher.held == 0)  # type: ignore[union-attr]
+            assert time.perf_counter() - began < 0.5
+        assert set(writer.batches) == {1}
+        assert len(writer.batches) < 5
 
     run(claim)

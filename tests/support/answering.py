@@ -167,6 +167,8 @@ class Writer(Fake):
 
     def run(self, items: Sequence[Item]) -> list[Answer]:
         self.batches.append(len(items))
+        if self.seconds:  # a text
+            threading.Event().wait(self.seconds * len(items))
         return [{"pred": "".join(self._pieces(item))} for item in items]
 
     def stream(self, item: Item) -> Iterator[str]:
