@@ -2,16 +2,23 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
+Scale: TypeAlias = float | Mapping[str, float]
 TOLERANCE = 1e-4  # of probabilities, and of values relative to the largest
 BOXES = 0.05  # scores from which on boxes are compared
 
 
-def scale_of(answers: Sequence[Mapping[str, Any]]) -> float:
-    """The largest value among answers of regression; 1 for probabilities."""
-    values = [value for answer in answers for value in _numbers({k: v for k, v in answer.items() if k != "prob"})]
-    return max([1.0, *map(abs, values)])
+def scale_of(answers: Sequence[Mapping[str, Any]]) -> Scale:
+    """The largest value among answers of regression, of several values by name; 1 for probabilities, or zeros alone."""
+    first = answers[0].get("pred") if answers else None
+    if isinstance(first, dict):
+        return {name: _largest([answer["pred"][name] for answer in answers]) for name in first}
+    return _largest([{k: v for k, v in answer.items() if k not in ("prob", "threshold")} for answer in answers])
+
+
+def _largest(values: Any) -> float:
+    return max(map(abs, _numbers(values)), default=0.0) or 1.0
 
 
 def _numbers(value: Any) -> list[float]:
@@ -22,19 +29,23 @@ def _numbers(value: Any) -> list[float]:
     return [float(value)] if isinstance(value, float) else []
 
 
-def difference(one: Mapping[str, Any], other: Mapping[str, Any], scale: float = 1.0) -> float:
+def difference(one: Mapping[str, Any], other: Mapping[str, Any], scale: Scale = 1.0) -> float:
     """The largest difference of two answers; infinity where they are of other forms, or other texts.
 
     Args:
         one: an answer.
         other: likewise.
-        scale: what values, not probabilities, are measured by.
+        scale: what values, not probabilities, are measured by; of several by their names.
     """
     if "boxes" in one:
         return max(_boxes(one, other), _boxes(other, one))
     if "prob" in one:
         found = [math.fabs(value - other["prob"][name]) for name, value in one["prob"].items()]
         return max([*found, math.fabs(one.get("threshold", 0.0) - other.get("threshold", 0.0))])
+    if isinstance(scale, Mapping):
+        if not isinstance(other.get("pred"), dict) or other["pred"].keys() != scale.keys():
+            return math.inf
+        return max(_apart(one["pred"][name], other["pred"][name]) / by for name, by in scale.items())
     return _apart({**one, "notes": 0}, {**other, "notes": 0}) / scale
 
 

@@ -1,6 +1,6 @@
 """Whether two answers are the same, up to what rounding in another batch leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lightning_base.runtime.comparing import difference, scale_of
 
@@ -8,8 +8,9 @@ BOXES = {"boxes", "scores", "labels", "size"}
 
 
 def slack_of(expected: Sequence[object], tolerance: float) -> float:
-    """How far numbers may be apart: the tolerance, of values above one that of the largest of all answers."""
-    return tolerance * scale_of([one for one in expected if isinstance(one, dict)])
+    """How far numbers may be apart: the tolerance, of values that of the largest of all answers."""
+    scale = scale_of([one for one in expected if isinstance(one, dict)])
+    return tolerance * (max(scale.values(), default=1.0) if isinstance(scale, Mapping) else scale)
 
 
 def same(answer: object, expected: object, slack: float) -> bool:
