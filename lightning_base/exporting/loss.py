@@ -17,6 +17,7 @@ from lightning_base.runtime.answers import Outputs
 from lightning_base.runtime.graphs import Graph
 from lightning_base.runtime.inputs import Encoded, Inputs
 from lightning_base.samples.nested import Nested, joined
+from lightning_base.samples.payload import Rows
 from lightning_base.training import evaluate
 from lightning_base.training.evaluate import Predictions
 
@@ -31,7 +32,7 @@ class Loss:
 
     Attributes:
         precision: that was measured.
-        n: held-out samples, each answered by a member that has not seen it.
+        n: held-out samples, each answered by a member that has not seen it; by one a repeat.
         metrics: by name, before and after.
         lead: the metric that is shown first.
     """
@@ -50,6 +51,11 @@ class Loss:
         return {"precision": self.precision, "n": self.n, "lead": self.lead, "metrics": self.metrics}
 
 
+def spread(rows: Rows, n: int) -> Rows:
+    """At most n of the rows, evenly from the first to the last: they may stand by class."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(np.int64))]
+
+
 def read(member: Member, inputs: Inputs, rows: Sequence[int]) -> list[Encoded]:
     """Samples of the pool as a model takes them."""
     return [inputs.encoded(raw_of(inputs.readers, member.pool, row)) for row in rows]
@@ -64,7 +70,7 @@ def batches(inputs: Inputs, items: Sequence[Encoded], graph: Graph) -> list[dict
 def calibrating(members: Sequence[Member], inputs: Inputs, graph: Graph) -> list[dict[str, Any]]:
     """Training samples as the graph takes them, that all members have trained on, or else the first."""
     train = members[0].data.rows("train")
-    some = train[:: max(len(train) // CALIBRATED, 1)][:CALIBRATED]
+    some = spread(train, CALIBRATED)
     return batches(inputs, read(members[0], inputs, some.tolist()), graph)
 
 
@@ -84,7 +90,7 @@ def measured(members: Sequence[Member], precision: Precision, folder: Path) -> L
     share = max(MOST // len(members), 1)
     rows, before, after = list[Any](), list[Nested](), list[Nested]()
     for member in members:
-        held = member.rows[:: max(len(member.rows) // share, 1)][:share]
+        held = spread(member.rows, share)
         if not len(held):
             raise ConfigError(
                 f"export: what {precision} costs is measured on held-out samples, and a refit has none; export a fold, "
@@ -112,7 +118,7 @@ def measured(members: Sequence[Member], precision: Precision, folder: Path) -> L
     task, pool, every = members[0].task, members[0].pool, np.concatenate(rows)
     scores = [evaluate.scores(task, Predictions(pool, every, joined(one))) for one in (before, after)]
     metrics = {name: {"before": scores[0][name], "after": scores[1][name]} for name in scores[0]}
-    return Loss(precision, len(every), metrics, next(iter(metrics)))
+    return Loss(precision, len(np.unique(every)), metrics, next(iter(metrics)))
 
 
 def _answers(graph: Graph, inputs: Inputs, items: Sequence[Encoded]) -> Nested:
