@@ -14,6 +14,7 @@ from .readers import in_base64
 
 IMAGES = "an image (JPEG, PNG, WebP, GIF, TIFF, BMP, PPM)"
 SOUNDS = "a sound (WAV, FLAC, Ogg, MP3, AIFF)"
+MOST_VALUES = 30_000_000  # of a sound that a model takes whole: 31 minutes at 16 kHz, 120 MB
 MOST_PIXELS = 40_000_000  # of an image that is given to a server: 120 MB in colours
 
 
@@ -68,7 +69,7 @@ class ImageReader:
                 width, height = image.size
             if width * height > MOST_PIXELS:
                 raise InputError(field, f"has {width}×{height} pixels, where {MOST_PIXELS} are the most")
-            frame = next(pillow_frames(BytesIO(content), [0]))
+            frame = next(pillow_frames(BytesIO(content), [0], counted=False))
             scaled = frame.image is None and (self.limits or own_limits(frame)) is not None
             deep = self.deep or frame.image is None
             pixels = to_pixels(frame, PixelForm(self.mode, self.size, deep, self.limits, self.clip))
@@ -118,8 +119,11 @@ class SoundReader:
             with open(held, "wb", closefd=False) as file:
                 file.write(content)
             path = Path(f"/proc/self/fd/{held}")
-            parts, length = list[npt.NDArray[np.float32]](), 0
-            for part, _ in read_waves(path, read_header(path), self.rate):
+            parts, length, header = list[npt.NDArray[np.float32]](), 0, read_header(path)
+            if self.longest is None and header.frames * self.rate > MOST_VALUES * header.rate:
+                seconds = header.frames / header.rate
+                raise ValueError(f"{seconds:.0f} s of sound, where {MOST_VALUES / self.rate:.0f} s are the most")
+            for part, _ in read_waves(path, header, self.rate):
                 parts.append(part)
                 length += len(part)
                 if self.longest is not None and length >= self.longest:

@@ -12,6 +12,7 @@ from .pixels import Frame
 Mode: TypeAlias = Literal["RGB", "L"]
 Size: TypeAlias = tuple[int, int]  # height, width
 Range: TypeAlias = tuple[float, float]
+ROWS = 64  # of an image, whose float64 is held at once
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,16 @@ def _scaled(frame: Frame, form: PixelForm) -> npt.NDArray[np.float32]:
     Raises:
         ValueError: for values that are to be inverted, and nothing says about what.
     """
-    values, limits = np.asarray(frame.values, dtype=np.float64), form.limits or own_limits(frame)
+    values = np.asarray(frame.values)
+    found = np.empty(values.shape, dtype=np.float32)
+    for i in range(0, len(values), ROWS):
+        found[i : i + ROWS] = _scaled_rows(values[i : i + ROWS], frame, form)
+    return found
+
+
+def _scaled_rows(values: npt.NDArray[Any], frame: Frame, form: PixelForm) -> npt.NDArray[np.float32]:
+    """Some rows, computed in float64."""
+    values, limits = values.astype(np.float64), form.limits or own_limits(frame)
     if limits is not None:
         values = (values - limits[0]) / (limits[1] - limits[0])
         values = np.clip(values, 0, 1) if form.clip else values

@@ -62,14 +62,19 @@ class Frame:
         return self.values.shape[0], self.values.shape[1]
 
 
-def pillow_frames(path: "str | BinaryIO", wanted: Sequence[int]) -> Iterator[Frame]:
+def pillow_frames(path: "str | BinaryIO", wanted: Sequence[int], counted: bool = True) -> Iterator[Frame]:
     """These frames (from 0, ascending) of a file that Pillow reads.
+
+    Args:
+        path: of the file, or the file.
+        wanted: the frames' numbers.
+        counted: count the file's frames, for which some formats are read to their end; else `Frame.frames` is 1.
 
     Raises:
         ValueError: for what is no image of the listed formats, or is too large; Pillow's decoders raise a dozen others.
     """
     with open_image(path) as image:
-        count = frames_in(image)
+        count = frames_in(image) if counted else 1
         for number in wanted:
             if number or count > 1:
                 image.seek(number)

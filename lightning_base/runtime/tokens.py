@@ -64,13 +64,14 @@ class Tokens:
         return [text] if self._marks is None else self._marks.split(text)
 
     def found(
-        self, texts: Iterable[str], encode: Encode | None = None
+        self, texts: Iterable[str], encode: Encode | None = None, wanted: bool = True
     ) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
         """Of each text the numbers of its tokens (T,), and where in the text, by characters, each begins and ends.
 
         Args:
             texts: some texts.
             encode: what the library makes of pieces; by default one by one, in this thread.
+            wanted: whether places are; else there are none, which takes half the memory.
         """
         pieces = [self.pieces(text) for text in texts]
         plain = [piece for some in pieces for piece in some[::2]]
@@ -85,7 +86,8 @@ class Tokens:
                 else:
                     one = next(made)
                     ids += one.ids
-                    places += [(start + first, start + last) for first, last in one.offsets]
+                    if wanted:
+                        places += [(start + first, start + last) for first, last in one.offsets]
                 start += len(piece)
             yield ids, places
 
@@ -94,7 +96,7 @@ class Tokens:
 
         Blanks around a token do not belong to its place; begin and end have empty ones.
         """
-        for text, (inner, offsets) in zip(texts, self.found(texts, encode), strict=True):
+        for text, (inner, offsets) in zip(texts, self.found(texts, encode, places), strict=True):
             ids = [*([BEGIN] if self.begin else []), *inner, *([END] if self.end else [])]
             long = self.longest is not None and len(ids) > self.longest
             first = len(ids) - (self.longest or 0) if long and self.keep == "end" else 0
