@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     paths = [Path(folder) for folder in options.export]
     listening = bind(options.host, options.port)
     try:
-        read = partial(load, threads=options.threads)
+        read = partial(load, threads=options.threads, programs=options.programs)
         models = [(path, read(path)) for path in paths]
         log = Log(_format(options.log_format))
         watching = Watching(options.watch_window) if options.watch_window else None
@@ -109,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--api-key-file", metavar="FILE", help=f"keys, one a line; without it ${KEY}, without that none is asked for")
     add("--cors", action="append", default=[], metavar="ORIGIN", help="a page's origin that may ask; may be repeated")
     add("--threads", type=_whole("--threads"), help="of one computation; as many as there are cores if not given")
+    add(
+        "--programs",
+        action="store_true",
+        help="loads programs that torch runs, too: they are code; serve your own only",
+    )
     add(
         *("--reload-seconds",), type=_number("--reload-seconds"), default=0.0,
         help="how often folders are looked at for a new version; 0: never",

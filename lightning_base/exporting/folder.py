@@ -1,6 +1,5 @@
 """The exported folder: written beside its place, checked, and moved there whole."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from typing import Any
 
 import lightning_base
 from lightning_base.errors import ConfigError
-from lightning_base.runtime.folder import FORMAT, MANIFEST, file_digest
+from lightning_base.runtime.folder import FORMAT, MANIFEST, file_digest, version_of
 from lightning_base.tools.files import write_text
 
 RUNTIME = Path(lightning_base.__file__).parent / "runtime"
@@ -87,9 +86,8 @@ def sealed(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST and "__pycache__" not in path.parts
     }
-    told = {key: value for key, value in manifest.items() if key not in ("created", "version", "files")}
-    digest = hashlib.sha256(json.dumps([files, told], sort_keys=True, default=str).encode()).hexdigest()
-    whole = {**manifest, "version": digest[:12], "files": files}
+    whole: dict[str, Any] = json.loads(json.dumps({**manifest, "files": files}, allow_nan=False))  # as it will be read
+    whole["version"] = version_of(whole)
     write_plain(folder / MANIFEST, whole)
     return whole
 

@@ -9,11 +9,13 @@ import numpy.typing as npt
 
 from .date_columns import DateColumn
 from .errors import InputError
+from .folder import inside
 from .spelling import TRUTHS
 from .tokens import Tokens
 
 Array: TypeAlias = npt.NDArray[Any]
 PLACES, TEXT = "_places", "_text"  # beside a text, where networks take them
+MOST_GROWN, SPARE = 12, 8  # tokens that a byte may become (U+FDFA becomes 33 bytes), and those around a text
 
 
 class Encoder(Protocol):
@@ -145,6 +147,9 @@ class Pieces:
 
     def notes(self, given: Any) -> list[str]:
         """That a text is cut."""
+        longest = self.tokens.longest
+        if longest is None or MOST_GROWN * len(given.encode("utf-8", errors="replace")) + SPARE <= longest:
+            return []
         (one,) = self.tokens.encoded([given])
         return [f"cut to {self.tokens.longest} tokens"] if one.cut else []
 
@@ -222,7 +227,7 @@ def encoder_of(settings: Mapping[str, Any], folder: Path) -> Encoder:
     if kind == "tokens":
         from tokenizers import Tokenizer
 
-        library = Tokenizer.from_file(str(folder / given.pop("file")))
+        library = Tokenizer.from_file(str(folder / inside(given.pop("file"), folder)))
         places = given.pop("places", False)
         return Pieces(Tokens(library, **given), places)
     made: dict[str, Any] = {"values": Values, "wave": Wave, "words": Words, "cells": Cells}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +39,47 @@ def read_manifest(folder: Path, verify: bool = True) -> dict[str, Any]:
         ExportError: for a folder that is none, is of a later version, or has been changed; the message names the file.
     """
     found = read_json(folder / MANIFEST)
-    if not isinstance(found, dict) or not {"format", "name", "version", "files", "answer"} <= found.keys():
+    keys = {"format", "name", "version", "files", "answer"}
+    if not isinstance(found, dict) or not keys <= found.keys() or not isinstance(found["files"], dict):
         raise ExportError(f"{folder / MANIFEST}: is no manifest of an exported folder")
     if found["format"] != FORMAT:
         raise ExportError(f"{folder}: of format {found['format']}, and this version reads {FORMAT}; export again")
-    for name, digest in found["files"].items() if verify else ():
-        path = folder / name
-        if ".." in Path(name).parts or Path(name).is_absolute():
-            raise ExportError(f"{folder / MANIFEST}: names {name!r}, which is outside the folder")
+    if not verify:
+        return found
+    if found["version"] != version_of(found):
+        raise ExportError(f"{folder / MANIFEST}: is not as it was exported; export again")
+    for name in found.get("graphs", {}).values():
+        if name not in found["files"]:
+            raise ExportError(f"{folder / MANIFEST}: has no hash of {name!r}; export again")
+    for name, digest in found["files"].items():
+        path = folder / inside(name, folder / MANIFEST)
         if not path.is_file():
             raise ExportError(f"{path}: is not there; export again")
         if file_digest(path) != digest:
             raise ExportError(f"{path}: is not as it was exported; export again")
     return found
+
+
+def version_of(manifest: Mapping[str, Any]) -> str:
+    """The version of a model: a hash of what the manifest says, the files' hashes included."""
+    told = {key: value for key, value in manifest.items() if key not in ("created", "version", "files")}
+    text = json.dumps([manifest["files"], told], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def inside(name: str, said: Path) -> str:
+    """A file's name, where it is one of the folder's own.
+
+    Args:
+        name: relative to the folder.
+        said: the file that names it.
+
+    Raises:
+        ExportError: for one that leads outside.
+    """
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise ExportError(f"{said}: names {name!r}, which is outside the folder")
+    return name
 
 
 def file_digest(path: Path) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .decoding import Writer, beam_search, uniforms, written
 from .encoders import Encoder, Pieces
 from .errors import InputError
+from .folder import inside
 from .hashing import hashed
 from .tokens import BEGIN, END, PADDING, UNKNOWN, Tokens
 
@@ -85,7 +86,7 @@ class Writes:
             from tokenizers import Tokenizer
 
             kept = dict(settings["tokenizer"])
-            self.tokens = Tokens(Tokenizer.from_file(str(folder / kept.pop("file"))), **kept)
+            self.tokens = Tokens(Tokenizer.from_file(str(folder / inside(kept.pop("file"), folder))), **kept)
         else:
             (pieces,) = encoders.values()
             assert isinstance(pieces, Pieces)

@@ -7,19 +7,21 @@ from lightning_base.errors import ArtefactError, ConfigError, near_file
 from lightning_base.runtime.answering import Answering
 from lightning_base.runtime.command import tolerance_of, verified
 from lightning_base.runtime.errors import ExportError, InputError
+from lightning_base.runtime.folder import read_manifest
 from lightning_base.runtime.model import Model
 from lightning_base.runtime.model import load as load_folder
 
 
-def load(path: Path, threads: int | None = None) -> Answering:
+def load(path: Path, threads: int | None = None, programs: bool = False) -> Answering:
     """An exported folder's model, which gives the answers that its examples expect.
 
     Args:
         path: the folder, or a link to it.
         threads: of one computation; by default what ONNX Runtime takes.
+        programs: load programs of torch's too, which are code.
 
     Raises:
-        ConfigError: for a folder that is not there.
+        ConfigError: for a folder that is not there, or holds a program where none is to be loaded.
         ArtefactError: for one that is no export, has been changed, or answers otherwise than it should.
     """
     if not path.is_dir():
@@ -27,8 +29,15 @@ def load(path: Path, threads: int | None = None) -> Answering:
         raise ConfigError(
             f"serve: {path} {what}; name a folder that `lightning-base export` has made{near_file(str(path))}"
         )
+    folder = path.resolve()
     try:
-        model = load_folder(path.resolve(), threads=threads)
+        graphs = read_manifest(folder, verify=False).get("graphs") or {}
+        if not programs and (named := [name for name in graphs.values() if not name.endswith(".onnx")]):
+            raise ConfigError(
+                f"serve: {path} holds {named[0]}, a program that torch runs, which may do anything; if it is your own, "
+                "give --programs, or export it with --format onnx"
+            )
+        model = load_folder(folder, threads=threads)
     except ExportError as error:
         raise ArtefactError(f"serve: {path}: {error}") from error
     check_examples(path, model)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from lightning_base.runtime.folder import FORMAT, file_digest
+from lightning_base.runtime.folder import FORMAT, file_digest, version_of
 
 WIDE = 16  # numbers of one input
 
@@ -45,9 +45,9 @@ def write(folder: Path, name: str = "sums", wrong: bool = False, work: int = 0) 
         examples[-1]["answer"]["pred"] += 5e-4 * max(1.0, abs(examples[-1]["answer"]["pred"]))
     (folder / "examples.json").write_text(json.dumps(examples))
     files = {path.name: file_digest(path) for path in folder.iterdir()}
-    manifest: dict[str, Any] = {"format": FORMAT, "name": name, "version": "1a", "precision": "float32", "files": files}
+    manifest: dict[str, Any] = {"format": FORMAT, "name": name, "version": "", "precision": "float32", "files": files}
     manifest |= {"answer": {"kind": "regression", "names": None}, "graphs": {"model": "model.onnx"}}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"version": version_of(manifest)}))
     return folder
 
 
