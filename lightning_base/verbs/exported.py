@@ -104,10 +104,6 @@ def export(
     Raises:
         UserError: where the path names none, no graph can be made, or it does not answer as the run does.
     """
-    demand_choice(precision, Precision, "precision")
-    demand_choice(format, Format, "format")
-    if precision != "float32" and format != "onnx":
-        raise ConfigError(f"precision: {precision} is of format onnx alone; leave one of them out")
     paths, home = members_of(path, "export")
     demand_code_of_run(experiment, home, "predict")
     out = out or (home.parent / "export" if home.name in ("crossval", "fit") else home / "export")
@@ -278,6 +274,20 @@ def examples(inputs: Any, model: Any, items: Sequence[Any]) -> list[dict[str, An
         room -= size
         found.append({"input": given, "answer": model.run([model.read(given)])[0]})
     return found
+
+
+def demand_possible(precision: str, format: str, samples: object) -> None:
+    """Refuses settings that are none, or do not go together.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    demand_choice(precision, Precision, "precision")
+    demand_choice(format, Format, "format")
+    if precision != "float32" and format != "onnx":
+        raise ConfigError(f"precision: {precision} is of format onnx alone; leave one of them out")
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
+        raise ConfigError(f"samples: {samples!r} is no number of 2 or more")
 
 
 def demand_choice(value: str, kind: Any, key: str) -> None:
