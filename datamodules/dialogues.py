@@ -9,7 +9,9 @@ from lightning_base.data import BaseDataModule, Samples, Source, Targets, text_v
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess import Preprocess, Tokenizer
 from lightning_base.preprocess.tokenizer import Model
+from lightning_base.runtime.dialogue import DialogueReader
 from lightning_base.runtime.marks import MOST, mark
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.dialogues import Dialogue, Keys, Said, read_dialogues
@@ -136,6 +138,12 @@ class Dialogues(BaseDataModule):
         if self.target == "slots":
             return None
         return Tokenizer(self.model, self.response_size, self.lower, self.min_count)
+
+    def readers(self) -> dict[str, Reader]:
+        """What was said so far, turn by turn."""
+        asked = self.target == "slots"
+        turns = None if self.history is None or isinstance(self.speakers, dict) else self.history + asked
+        return {"text": DialogueReader(tuple(self.speakers), turns)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

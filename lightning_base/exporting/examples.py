@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
+from lightning_base.runtime.dialogue import DialogueReader
 from lightning_base.runtime.errors import InputError
 from lightning_base.runtime.files import ImageReader, Picture, SoundReader
 from lightning_base.runtime.readers import ArrayReader, Reader, TextReader
@@ -38,6 +39,8 @@ def _raw(reader: Reader, samples: Samples, row: int) -> Any:
     one = np.asarray(values[0] if lengths is None else values[0][: int(lengths[0])])
     if isinstance(reader, RowReader):
         return _row(samples, one)
+    if isinstance(reader, DialogueReader):
+        return one.tobytes().decode("utf-8", "replace")
     if isinstance(reader, TextReader):
         if reader.token is None:
             return one.tobytes().decode("utf-8", "replace")
@@ -84,6 +87,8 @@ def _json(reader: Reader, raw: Any) -> Any:
             for name, value in raw.items()
             if name in kinds
         }
+    if isinstance(reader, DialogueReader):
+        return reader.turns_of(raw)
     if isinstance(reader, TextReader):
         return raw if isinstance(raw, str) else " ".join(raw)
     if isinstance(reader, ImageReader):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lightning_base.data.any_dataset import AnyDataset
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.exporting import card, check, expected, loss, onnx
 from lightning_base.exporting import folder as folders
@@ -28,7 +29,6 @@ from lightning_base.runtime.program import COMPILED
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import WHOLE
-from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import write_text
 from lightning_base.training import evaluate
@@ -109,7 +109,7 @@ def export(
     out = out or (home.parent / "export" if home.name in ("crossval", "fit") else home / "export")
     with ExitStack() as held, torch.no_grad():
         folder = held.enter_context(folders.placed(out, overwrite))
-        members, folds = opened(experiment, paths, n)
+        members, folds = opened(experiment, paths, n, format != "safetensors")
         made = Made(experiment.name, home, folder, members, folds)
         if format == "safetensors":
             done, more = None, with_weights(made)
@@ -231,7 +231,7 @@ def items_read(member: Member, inputs: Any, rows: Rows, ids: Sequence[str]) -> A
         raise DataError(f"{member.pool.origin}: {error}") from error
 
 
-def opened(experiment: Experiment, paths: Sequence[Path], n: int) -> tuple[list[Member], list[int]]:
+def opened(experiment: Experiment, paths: Sequence[Path], n: int, asked: bool) -> tuple[list[Member], list[int]]:
     """The checkpoints loaded, each with its predictions of the samples to compare, and the folds that they are of."""
     members, folds = list[Member](), list[int]()
     for path in paths:
@@ -240,10 +240,10 @@ def opened(experiment: Experiment, paths: Sequence[Path], n: int) -> tuple[list[
             demand_fold_of_folder(path, fold)
         run = open_scored(tuned(experiment, home), fold, home, path, "predict")
         task, data = run.model, run.datamodule
-        if isinstance(task, AnyModule):
+        if asked and isinstance(data, AnyDataset):
             raise ConfigError(
-                "export: a LightningModule of somebody else's says not what it is asked and answers; export its "
-                "network as it comes with --format safetensors, or write it as a task (docs/how-to/a-new-task.md)"
+                "export: items of a Dataset of your own are read by your code, and nothing says what one is made of; "
+                "export the weights with --format safetensors, or write it as a data module with `readers`"
             )
         pool = data.samples("pool")
         rows = sampled(pool, n, type(task).__name__ in ("LanguageModel", "Translation"))
