@@ -247,8 +247,10 @@ def opened(experiment: Experiment, paths: Sequence[Path], n: int, asked: bool) -
             )
         pool = data.samples("pool")
         rows = sampled(pool, n, type(task).__name__ in ("LanguageModel", "Translation"))
-        data.pool.give(unlabelled(pool, rows))
-        found = evaluate.predict(run, "predict", path)
+        held_out = isinstance(data, AnyDataset) and fold != WHOLE  # whose items are read by code of their own
+        if not held_out:
+            data.pool.give(unlabelled(pool, rows))
+        found = evaluate.predict(run, "val" if held_out else "predict", path)
         held = data.rows("val") if fold != WHOLE else np.zeros(0, dtype=np.int64)
         members.append(Member(task, data, found, held))
         folds.append(fold)

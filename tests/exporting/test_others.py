@@ -28,5 +28,5 @@ def test_items_of_a_dataset_of_ones_own_are_refused(work: Path) -> None:
     run = lb.crossval(module=Net, dataset=digits(100), name="items", trainer=trainer, audit="off")
     with pytest.raises(ConfigError, match="nothing says what one is made of"):
         lb.export(run)
-    weights = lb.export(Path(run.directory) / "fold_0", config=run.experiment, format="safetensors")
+    weights = lb.export(run, format="safetensors")
     assert (weights.directory / "fold_0.safetensors").is_file()
