@@ -9,8 +9,9 @@ from lightning_base.data import BaseDataModule, Samples, Source, Targets, text_v
 from lightning_base.errors import ConfigError, DataError, NoSourceError
 from lightning_base.preprocess import Preprocess, Tokenizer
 from lightning_base.preprocess.tokenizer import Model
+from lightning_base.runtime.dialogue import DialogueReader
 from lightning_base.runtime.marks import MOST, mark
-from lightning_base.runtime.readers import Reader, TextReader
+from lightning_base.runtime.readers import Reader
 from lightning_base.samples.samples import findings_table
 from lightning_base.sources.columns import row_id
 from lightning_base.sources.dialogues import Dialogue, Keys, Said, read_dialogues
@@ -139,10 +140,10 @@ class Dialogues(BaseDataModule):
         return Tokenizer(self.model, self.response_size, self.lower, self.min_count)
 
     def readers(self) -> dict[str, Reader]:
-        """Dialogues: a line for what each says."""
-        before = self.history
-        turns = None if before is None else before + (self.target == "slots")
-        return {"text": TextReader(speakers=tuple(self.speakers), turns=turns, several=isinstance(self.speakers, dict))}
+        """What was said so far, turn by turn."""
+        asked = self.target == "slots"
+        turns = None if self.history is None else self.history + asked
+        return {"text": DialogueReader(tuple(self.speakers), turns, isinstance(self.speakers, dict))}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

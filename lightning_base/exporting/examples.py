@@ -1,7 +1,6 @@
 """Real samples as a user would give them: what was read, and where it can be, the JSON that reads as that."""
 
 import base64
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -11,9 +10,9 @@ import numpy as np
 import soundfile
 from PIL import Image
 
+from lightning_base.runtime.dialogue import DialogueReader
 from lightning_base.runtime.errors import InputError
 from lightning_base.runtime.files import ImageReader, Picture, SoundReader
-from lightning_base.runtime.marks import mark
 from lightning_base.runtime.readers import ArrayReader, Reader, TextReader
 from lightning_base.runtime.rows import RowReader
 from lightning_base.samples.payload import gather
@@ -40,6 +39,8 @@ def _raw(reader: Reader, samples: Samples, row: int) -> Any:
     one = np.asarray(values[0] if lengths is None else values[0][: int(lengths[0])])
     if isinstance(reader, RowReader):
         return _row(samples, one)
+    if isinstance(reader, DialogueReader):
+        return one.tobytes().decode("utf-8", "replace")
     if isinstance(reader, TextReader):
         if reader.token is None:
             return one.tobytes().decode("utf-8", "replace")
@@ -86,9 +87,9 @@ def _json(reader: Reader, raw: Any) -> Any:
             for name, value in raw.items()
             if name in kinds
         }
+    if isinstance(reader, DialogueReader):
+        return reader.turns_of(raw)
     if isinstance(reader, TextReader):
-        if reader.speakers:
-            return _lines(reader, raw)
         return raw if isinstance(raw, str) else " ".join(raw)
     if isinstance(reader, ImageReader):
         return _picture(raw)
@@ -103,13 +104,6 @@ def _date(days: float, written: str) -> str:
     if form != "ISO8601":
         return moment.strftime(form)
     return moment.date().isoformat() if days == int(days) else moment.replace(tzinfo=None).isoformat()
-
-
-def _lines(reader: TextReader, raw: str) -> str:
-    """A dialogue as it is given: a line for what each says."""
-    marks = {mark(number): name for number, name in enumerate(reader.speakers)}
-    parts = re.split(f"([{''.join(marks)}])", raw)[1:]
-    return "\n".join(f"{marks[one]}: {said.strip()}" for one, said in zip(parts[::2], parts[1::2], strict=True))
 
 
 def _picture(raw: Picture) -> str | None:

@@ -18,6 +18,7 @@ from lightning_base.runtime.program import COMPILED, NAMES
 from lightning_base.runtime.recurrent import translation, with_operators
 from lightning_base.samples.batch import Batch
 from lightning_base.samples.nested import Nested, stacked
+from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.detection import Detection
 
@@ -57,8 +58,10 @@ class Whole(nn.Module):
 
 def predicted(task: Any, preprocess: Preprocess, named: Mapping[str, str], given: Named) -> Nested:
     """A member's predictions of what the graph is given."""
-    batch = batch_of(named, given)
-    return task.predictions(preprocess.apply(batch))
+    batch = preprocess.apply(batch_of(named, given))
+    if isinstance(task, AnyModule):  # is given pairs, as in training
+        batch = batch._replace(x=(batch.x, None), lengths=None)
+    return task.predictions(batch)
 
 
 def batch_of(named: Mapping[str, str], given: Named) -> Batch:

@@ -1,6 +1,9 @@
 """Graphs of less precision: half floats, and whole numbers of 8 bits with or without calibration."""
 
+import importlib.util
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -37,7 +40,7 @@ def reduce(path: Path, precision: Precision, feeds: Feeds) -> None:
         ConfigError: where onnxruntime cannot convert it.
     """
     made = path.with_name(f"{path.stem}.reduced.onnx")
-    with hushed():
+    with hushed(), _importable():
         try:
             if precision == "float16":
                 _half(path, made)
@@ -48,6 +51,19 @@ def reduce(path: Path, precision: Precision, feeds: Feeds) -> None:
             raise ConfigError(f"export: {path.name} cannot be brought to {precision} ({told})") from error
     made.replace(path)
     path.with_name(f"{path.stem}.prepared.onnx").unlink(missing_ok=True)
+
+
+@contextmanager
+def _importable() -> Iterator[None]:
+    """Lets onnxruntime's tools import each other by plain names, for which they expect their folder on the path."""
+    found = importlib.util.find_spec("onnxruntime.transformers")
+    assert found is not None
+    before = list(sys.path)
+    sys.path += list(found.submodule_search_locations or ())
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _half(path: Path, made: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from .dialogue import DialogueReader
 from .readers import ArrayReader, Reader, TextReader
 from .rows import Column, RowReader
 
@@ -18,8 +19,10 @@ def reader_of(settings: Mapping[str, Any]) -> Reader:
     kind = settings.get("kind")
     if kind == "array":
         return ArrayReader(tuple(given["shape"]), given["dtype"])
+    if kind == "text" and "speakers" in given:
+        return DialogueReader(tuple(given["speakers"]), given["turns"])
     if kind == "text":
-        return TextReader(**{**given, "speakers": tuple(given.get("speakers", ()))})
+        return TextReader(**given)
     if kind == "image":
         from .files import ImageReader  # these import libraries that a table's model needs not
 

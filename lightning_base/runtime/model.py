@@ -116,7 +116,5 @@ def load(folder: Path, threads: int | None = None, device: str = "cpu", verify: 
     """
     manifest = read_manifest(folder, verify)
     if not manifest.get("graphs"):
-        raise ExportError(
-            f"{folder}: was exported as {manifest.get('precision')}, without an ONNX graph to answer with"
-        )
+        raise ExportError(f"{folder}: has weights alone, and nothing to answer with; export it with --format onnx")
     return Model(folder, manifest, threads, device)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from .errors import InputError
-from .marks import is_mark, mark
 
 MOST_TEXT = 200_000  # characters of a text: tokens take some 500 bytes each while they are found
 MARKS = (  # of byte order; UTF-32's before UTF-16's, which the former begins with
@@ -101,17 +100,11 @@ class TextReader:
         lower: of words: take capital letters as small ones.
         token: of words: the regular expression of one; None for texts that a tokenizer takes as they are.
         blank: whether a text of blanks alone is one.
-        speakers: of dialogues: who speaks, in the order of their marks. A line is then what one says, as `NAME: text`.
-        turns: of dialogues: how many turns the model takes, the last ones; None for all.
-        several: whether each speaker may say something in one turn, in their order.
     """
 
     lower: bool = False
     token: str | None = None
     blank: bool = False
-    speakers: tuple[str, ...] = ()
-    turns: int | None = None
-    several: bool = False
     kind: ClassVar[str] = "text"
 
     def read(self, given: Any, field: str) -> Any:
@@ -130,37 +123,12 @@ class TextReader:
             raise InputError(field, "has half of a character (a lone surrogate)")
         if not given or (not self.blank and not given.strip()):
             raise InputError(field, "has no text; give some")
-        if self.speakers:
-            return self._dialogue(given, field)
         if self.token is None:
             return given
         words = re.findall(self.token, given.lower() if self.lower else given)
         if not words:
             raise InputError(field, "has no words; give some")
         return words
-
-    def _dialogue(self, given: str, field: str) -> str:
-        """What is said, each with its speaker's mark in front, as training has it."""
-        found = list[list[tuple[int, str]]]()
-        for number, line in enumerate(given.splitlines(), 1):
-            name, colon, said = line.partition(":")
-            if not line.strip():
-                continue
-            if not colon or name.strip() not in self.speakers:
-                some = " or ".join(f"{one!r}" for one in [f"{name}:" for name in self.speakers[:5]])
-                raise InputError(field, f"line {number} does not begin with who speaks, {some}")
-            if any(map(is_mark, said)):
-                raise InputError(field, f"line {number} has a character from U+F0000 on, by which speakers are marked")
-            speaker = self.speakers.index(name.strip())
-            if not found or not self.several or speaker <= found[-1][-1][0]:
-                found.append([])
-            found[-1].append((speaker, said.strip()))
-        if self.turns is not None:
-            found = found[max(len(found) - self.turns, 0) :]
-        parts = [f"{mark(speaker)} {said}" for turn in found for speaker, said in turn if said]
-        if not parts:
-            raise InputError(field, "nothing is said in it; give some")
-        return " ".join(parts)
 
     def read_file(self, content: bytes, field: str) -> Any:
         """The text of a file's content: by its byte-order mark, else UTF-8."""
@@ -172,11 +140,7 @@ class TextReader:
 
     def schema(self) -> dict[str, Any]:
         """A string with something in it."""
-        found = {"type": "string", "minLength": 1, "maxLength": MOST_TEXT, "pattern": r"\S"}
-        if self.speakers:
-            names = ", ".join(f"{name}:" for name in self.speakers)
-            found["description"] = f"a dialogue, a line for what each says, beginning with who speaks ({names})"
-        return found
+        return {"type": "string", "minLength": 1, "maxLength": MOST_TEXT, "pattern": r"\S"}
 
 
 def in_base64(given: Any, field: str, what: str) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lightning_base.data.any_dataset import AnyDataset
 from lightning_base.errors import ConfigError, DataError
 from lightning_base.exporting import card, check, expected, loss, onnx
 from lightning_base.exporting import folder as folders
@@ -28,7 +29,6 @@ from lightning_base.runtime.program import COMPILED
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import WHOLE
-from lightning_base.tasks.any_module import AnyModule
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import write_text
 from lightning_base.training import evaluate
@@ -104,16 +104,12 @@ def export(
     Raises:
         UserError: where the path names none, no graph can be made, or it does not answer as the run does.
     """
-    demand_choice(precision, Precision, "precision")
-    demand_choice(format, Format, "format")
-    if precision != "float32" and format != "onnx":
-        raise ConfigError(f"precision: {precision} is of format onnx alone; leave one of them out")
     paths, home = members_of(path, "export")
     demand_code_of_run(experiment, home, "predict")
     out = out or (home.parent / "export" if home.name in ("crossval", "fit") else home / "export")
     with ExitStack() as held, torch.no_grad():
         folder = held.enter_context(folders.placed(out, overwrite))
-        members, folds = opened(experiment, paths, n)
+        members, folds = opened(experiment, paths, n, format != "safetensors")
         made = Made(experiment.name, home, folder, members, folds)
         if format == "safetensors":
             done, more = None, with_weights(made)
@@ -235,7 +231,7 @@ def items_read(member: Member, inputs: Any, rows: Rows, ids: Sequence[str]) -> A
         raise DataError(f"{member.pool.origin}: {error}") from error
 
 
-def opened(experiment: Experiment, paths: Sequence[Path], n: int) -> tuple[list[Member], list[int]]:
+def opened(experiment: Experiment, paths: Sequence[Path], n: int, asked: bool) -> tuple[list[Member], list[int]]:
     """The checkpoints loaded, each with its predictions of the samples to compare, and the folds that they are of."""
     members, folds = list[Member](), list[int]()
     for path in paths:
@@ -244,15 +240,17 @@ def opened(experiment: Experiment, paths: Sequence[Path], n: int) -> tuple[list[
             demand_fold_of_folder(path, fold)
         run = open_scored(tuned(experiment, home), fold, home, path, "predict")
         task, data = run.model, run.datamodule
-        if isinstance(task, AnyModule):
+        if asked and isinstance(data, AnyDataset):
             raise ConfigError(
-                "export: a LightningModule of somebody else's says not what it is asked and answers; export its "
-                "network as it comes with --format safetensors, or write it as a task (docs/how-to/a-new-task.md)"
+                "export: items of a Dataset of your own are read by your code, and nothing says what one is made of; "
+                "export the weights with --format safetensors, or write it as a data module with `readers`"
             )
         pool = data.samples("pool")
         rows = sampled(pool, n, type(task).__name__ in ("LanguageModel", "Translation"))
-        data.pool.give(unlabelled(pool, rows))
-        found = evaluate.predict(run, "predict", path)
+        held_out = isinstance(data, AnyDataset) and fold != WHOLE  # whose items are read by code of their own
+        if not held_out:
+            data.pool.give(unlabelled(pool, rows))
+        found = evaluate.predict(run, "val" if held_out else "predict", path)
         held = data.rows("val") if fold != WHOLE else np.zeros(0, dtype=np.int64)
         members.append(Member(task, data, found, held))
         folds.append(fold)
@@ -278,6 +276,20 @@ def examples(inputs: Any, model: Any, items: Sequence[Any]) -> list[dict[str, An
         room -= size
         found.append({"input": given, "answer": model.run([model.read(given)])[0]})
     return found
+
+
+def demand_possible(precision: str, format: str, samples: object) -> None:
+    """Refuses settings that are none, or do not go together.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    demand_choice(precision, Precision, "precision")
+    demand_choice(format, Format, "format")
+    if precision != "float32" and format != "onnx":
+        raise ConfigError(f"precision: {precision} is of format onnx alone; leave one of them out")
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
+        raise ConfigError(f"samples: {samples!r} is no number of 2 or more")
 
 
 def demand_choice(value: str, kind: Any, key: str) -> None:

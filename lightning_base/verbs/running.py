@@ -331,4 +331,4 @@ def spawned_fit(experiment: Experiment, ckpt_path: Any) -> Fitted | None:
     home = experiment.root / "fit"
     spawn("fit", experiment, {"ckpt_path": ckpt_path and str(ckpt_path)})
     versions = sorted(home.glob("version_*/result.json"), key=lambda path: path.stat().st_mtime_ns)
-    return Fitted(versions[-1].parent, experiment) if versions else None
+    return Fitted(versions[-1].parent.absolute(), experiment) if versions else None

@@ -149,7 +149,7 @@ def _fit(experiment: Experiment, path: Path | None, run: Run) -> Fitted:
     if few := words.untrained([result.n_train], [result.n_given]):
         console(Level.QUIET).print(f"! {few}", width=NOTE)
     console(Level.QUIET).print(f"results: {run.directory}", soft_wrap=True)
-    return Fitted(run.directory, experiment)
+    return Fitted(run.directory.absolute(), experiment)
 
 
 def validate(experiment: Experiment, path: Path | None) -> Scored:

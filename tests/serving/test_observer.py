@@ -18,7 +18,9 @@ class Kept:
         self.pairs: list[tuple[str, Item, Answer]] = []
         self.is_closed = False
 
-    def seen(self, model: Answering, items: Sequence[Item], answers: Sequence[Answer]) -> None:
+    def seen(
+        self, model: Answering, items: Sequence[Item], answers: Sequence[Answer], request: str = "", start: int = 0
+    ) -> None:
         self.count.inc(len(items))
         self.pairs += [(model.name, item, answer) for item, answer in zip(items, answers, strict=True)]
         if any(item["age"] == 13 for item in items):

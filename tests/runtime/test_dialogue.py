@@ -1,4 +1,4 @@
-"""Claims about dialogues: they are given with who speaks, and are read as training reads them."""
+"""Claims about dialogues: turns are counted as training counts them."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def dialogues(n: int, labelled: bool) -> list[dict[str, object]]:
     return found
 
 
-def test_a_dialogue_with_its_speakers_is_answered_as_predict_answers_it(work: Path) -> None:
+def test_of_turns_that_several_speak_in_as_many_are_taken_as_in_training(work: Path) -> None:
     (work / "train.json").write_text(json.dumps(dialogues(60, labelled=True)))
     new = dialogues(9, labelled=False)
     (work / "new.json").write_text(json.dumps(new))
@@ -59,11 +59,7 @@ def test_a_dialogue_with_its_speakers_is_answered_as_predict_answers_it(work: Pa
     assert len(answers) == len(said)
     for answer, row in zip(answers, said[columns].to_numpy(), strict=True):
         assert list(answer["prob"].values()) == pytest.approx(row.tolist(), abs=1e-6)
-    examples = json.loads((work / "d" / "examples.json").read_text())
-    assert examples
-    assert all(one["input"]["text"].startswith(("system: ", "user: ")) for one in examples)
-    for text in ("thai food", "User: thai food", "user: thai\nfood"):
-        with pytest.raises(InputError, match="does not begin with who speaks, 'system:' or 'user:'"):
-            model.read({"text": text})
-    with pytest.raises(InputError, match="U\\+F0000"):
-        model.read({"text": "user: \U000f0000 thai"})
+    alone = [model.run([model.read({"text": text.split("\n")[-1]})])[0] for text in texts]
+    assert alone != answers  # the turn before counts
+    with pytest.raises(InputError, match="over 200000 characters"):
+        model.read({"text": [{"speaker": "user", "text": "a" * 150_000}] * 2})
