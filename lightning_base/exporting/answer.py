@@ -36,7 +36,7 @@ def answer_of(task: Predictor, size: tuple[int, int] | None, folder: Path) -> di
     if isinstance(task, Classification):
         found: dict[str, Any] = {"kind": "classification", "classes": named(task.classes).tolist()}
         if isinstance(task, Binary):
-            found = {"kind": "binary", "classes": named(task.classes).tolist(), "positive": task.place}
+            found = {"kind": "binary", "classes": list(task.classes), "positive": task.place}
         return found
     if isinstance(task, MultiLabel):
         return {"kind": "multi_label", "labels": list(task.labels), "threshold": task.threshold}

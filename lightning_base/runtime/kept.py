@@ -20,7 +20,7 @@ def reader_of(settings: Mapping[str, Any]) -> Reader:
     if kind == "array":
         return ArrayReader(tuple(given["shape"]), given["dtype"])
     if kind == "text" and "speakers" in given:
-        return DialogueReader(tuple(given["speakers"]), given["turns"])
+        return DialogueReader(tuple(given["speakers"]), given["turns"], given.get("several", False))
     if kind == "text":
         return TextReader(**given)
     if kind == "image":

@@ -60,7 +60,7 @@ def test_a_csv_is_answered_as_predict_answers_it(exported: Path) -> None:
     answers = model.run(model.read_rows((exported / "new.csv").read_bytes()))
     said = pd.read_csv(exported / "said.csv")
     assert [one["prob"]["2"] for one in answers] == pytest.approx(said["prob_2"].tolist(), abs=1e-6)
-    assert [one["pred"] for one in answers] == said["pred"].tolist()  # whole numbers in both
+    assert [one["pred"] for one in answers] == said["pred"].astype(str).tolist()
     assert [len(one.get("notes", [])) for one in answers] == [0, 0, 0, 0, 2]
     alone = model.run([model.read(dict(zip(COLUMNS, ROWS[1], strict=True)))])[0]
     assert alone["prob"]["2"] == pytest.approx(said["prob_2"][1], abs=1e-6)
