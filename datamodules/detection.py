@@ -78,7 +78,8 @@ class Detection(BaseDataModule):
 
     def readers(self) -> dict[str, Reader]:
         """Images in the pool's size."""
-        return {"image": image_reader(self._reading, self.samples("pool"))}
+        exact = self.image_size is None and self.clean.size != "fix"
+        return {"image": image_reader(self._reading, self.samples("pool"), exact)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

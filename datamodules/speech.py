@@ -119,8 +119,7 @@ class Speech(BaseDataModule):
 
     def readers(self) -> dict[str, Reader]:
         """Sounds of the sample rate."""
-        whole = self.samples("pool").inputs.dtype == np.int16
-        return {"sound": SoundReader(self.sample_rate, self.preprocess.longest, whole)}
+        return {"sound": SoundReader(self.sample_rate, self.preprocess.longest)}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

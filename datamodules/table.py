@@ -12,6 +12,7 @@ from lightning_base.data.features import table_features
 from lightning_base.data.readers import row_reader
 from lightning_base.errors import ConfigError, NoSourceError
 from lightning_base.preprocess import Preprocess, TablePreprocess
+from lightning_base.runtime.notation import Notation
 from lightning_base.runtime.readers import Reader
 from lightning_base.samples.feature import Feature
 from lightning_base.sources.columns import Layout, Task
@@ -160,7 +161,11 @@ class Table(BaseDataModule):
 
     def readers(self) -> dict[str, Reader]:
         """Rows of the table's inputs."""
-        return {"row": row_reader(self.samples("pool"), self.rows("train"), self.preprocess, self.na_values)}
+        notation = Notation(self.decimal, self.thousands or "")
+        truths = dict.fromkeys(self.true_values, "true") | dict.fromkeys(self.false_values, "false")
+        rows, samples = self.rows("train"), self.samples("pool")
+        reader = row_reader(samples, rows, self.preprocess, self.na_values, notation=notation, truths=truths)
+        return {"row": reader}
 
     def own_test(self) -> str | None:
         """What names test samples of their own, where something does."""

@@ -1,12 +1,13 @@
 """Readers of new inputs, one by one, as a source's samples are: what an exported model reads with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lightning_base.errors import ConfigError
 from lightning_base.preprocess.base import Preprocess
 from lightning_base.preprocess.table import TablePreprocess
+from lightning_base.runtime.notation import PLAIN, Notation, written
 from lightning_base.runtime.readers import ArrayReader, Reader, TextReader
 from lightning_base.runtime.rows import Column, RowReader
 from lightning_base.samples.payload import Rows, is_ragged
@@ -37,7 +38,13 @@ def array_reader(samples: Samples) -> ArrayReader:
 
 
 def row_reader(
-    samples: Samples, rows: Rows, preprocess: Preprocess, na_values: Sequence[str] = ("",), needed: Sequence[str] = ()
+    samples: Samples,
+    rows: Rows,
+    preprocess: Preprocess,
+    na_values: Sequence[str] = ("",),
+    needed: Sequence[str] = (),
+    notation: Notation = PLAIN,
+    truths: Mapping[str, str] | None = None,
 ) -> RowReader:
     """What reads rows of a table.
 
@@ -47,8 +54,11 @@ def row_reader(
         preprocess: fitted on it.
         na_values: texts of a CSV that mean "missing".
         needed: columns that each row must have.
+        notation: how texts write numbers, of columns that have no notation of their own.
+        truths: texts that are booleans beside "true" and "false", by what they are.
     """
     assert isinstance(preprocess, TablePreprocess)
+    declared = "" if notation == PLAIN else written(notation)
     state, at = preprocess.state(), {feature.name: i for i, feature in enumerate(samples.features)}
     x = np.asarray(samples.inputs[rows])
     columns = []
@@ -63,8 +73,10 @@ def row_reader(
         elif feature.is_date:
             columns.append(Column(feature.name, "date", feature.written, (), feature.name in needed))
         else:
-            columns.append(Column(feature.name, "number", feature.written, (), feature.name in needed, low, high))
-    return RowReader(tuple(columns), tuple(na_values))
+            own = feature.written or declared  # predict reads plain numbers, too, where a file's are declared otherwise
+            plain_too = bool(declared) and not feature.written
+            columns.append(Column(feature.name, "number", own, (), feature.name in needed, low, high, plain_too))
+    return RowReader(tuple(columns), tuple(na_values), tuple((truths or {}).items()))
 
 
 def default_readers(samples: Samples, rows: Rows, preprocess: Preprocess) -> dict[str, Reader]:

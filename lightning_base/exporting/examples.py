@@ -117,7 +117,8 @@ def _picture(raw: Picture) -> str | None:
 
 def _wave(reader: SoundReader, raw: Any) -> str:
     file = BytesIO()
-    subtype = "PCM_16" if reader.whole else "FLOAT"
+    fits = bool((raw == np.rint(raw)).all() and (abs(np.asarray(raw, np.float64)) <= 32767).all())
+    subtype = "PCM_16" if fits else "FLOAT"
     soundfile.write(file, (raw / 32768).astype(np.float32), reader.rate, subtype=subtype, format="WAV")
     return base64.b64encode(file.getvalue()).decode()
 

@@ -41,6 +41,7 @@ class ImageReader:
         size: height and width.
         deep: whether the pixels that it was trained on were float32, or else uint8.
         limits, clip: as `PixelForm` has them.
+        exact: whether images of another size are refused, or else resized.
     """
 
     mode: Any
@@ -48,6 +49,7 @@ class ImageReader:
     deep: bool = False
     limits: tuple[float, float] | None = None
     clip: bool = False
+    exact: bool = False
     kind: ClassVar[str] = "image"
 
     def read(self, given: Any, field: str) -> Picture:
@@ -58,7 +60,8 @@ class ImageReader:
         """The image of a file's content; of several images in it the first.
 
         Raises:
-            InputError: for what is no image, is damaged, or has too many pixels by its header.
+            InputError: for what is no image, is damaged, has too many pixels by its header, or another size than is
+                wanted exactly.
         """
         from .formats import open_image
         from .pictures import PixelForm, own_limits, to_pixels
@@ -70,6 +73,13 @@ class ImageReader:
             if width * height > MOST_PIXELS:
                 raise InputError(field, f"has {width}×{height} pixels, where {MOST_PIXELS} are the most")
             frame = next(pillow_frames(BytesIO(content), [0], counted=False))
+            if self.exact and frame.size != self.size:
+                (height, width), (high, wide) = frame.size, self.size
+                raise InputError(
+                    field,
+                    f"has {width}×{height} pixels, where the model was trained on {wide}×{high}; give it so, or train "
+                    "with data.image_size, which resizes",
+                )
             scaled = frame.image is None and (self.limits or own_limits(frame)) is not None
             deep = self.deep or frame.image is None
             pixels = to_pixels(frame, PixelForm(self.mode, self.size, deep, self.limits, self.clip))
@@ -94,12 +104,10 @@ class SoundReader:
     Args:
         rate: values per second.
         longest: values that the model takes at most; what follows is not decoded.
-        whole: round to whole numbers, as the samples were that it was trained on.
     """
 
     rate: int
     longest: int | None = None
-    whole: bool = False
     kind: ClassVar[str] = "sound"
 
     def read(self, given: Any, field: str) -> npt.NDArray[np.float32]:
@@ -139,7 +147,7 @@ class SoundReader:
             raise InputError(field, "has no sound")
         if not np.isfinite(wave).all():
             raise InputError(field, "has values that are not finite")
-        return np.rint(wave) if self.whole else wave
+        return wave
 
     def schema(self) -> dict[str, Any]:
         """A string in base64."""

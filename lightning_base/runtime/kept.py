@@ -36,7 +36,8 @@ def reader_of(settings: Mapping[str, Any]) -> Reader:
         return SoundReader(**given)
     if kind == "table":
         columns = tuple(Column(**{**one, "known": tuple(one["known"])}) for one in given["columns"])
-        return RowReader(columns, tuple(given["na_values"]))
+        truths = tuple((text, truth) for text, truth in given["truths"])
+        return RowReader(columns, tuple(given["na_values"]), truths)
     raise ValueError(f"no kind of input {kind!r}")
 
 

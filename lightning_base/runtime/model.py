@@ -94,7 +94,10 @@ class Model:
 def _opened(path: Path, threads: int | None, device: str) -> Any:
     """A graph of onnxruntime's, or a program of torch's."""
     if path.suffix == ".pt2":
-        from .program import Program
+        try:
+            from .program import Program
+        except ModuleNotFoundError as error:
+            raise ExportError(f"{path}: is torch's to run; install torch, as requirements.txt says") from error
 
         return Program(path, threads)
     from .graphs import Graph

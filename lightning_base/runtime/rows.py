@@ -32,6 +32,7 @@ class Column:
         known: the categories that training has seen.
         needed: whether each row must have a value.
         low, high: of numbers, the least and the greatest in training, for forms; not a limit.
+        plain_too: whether a number that is not written so is taken where it is written plainly.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Column:
     needed: bool = False
     low: float | None = None
     high: float | None = None
+    plain_too: bool = False
 
     def value(self, given: Any, field: str) -> float | str | None:
         """A number, days since 1970-01-01, or a category; None where it is missing.
@@ -48,7 +50,8 @@ class Column:
         Raises:
             InputError: for what is none.
         """
-        if given is None or (isinstance(given, str) and not given.strip()):
+        given = given.strip() if isinstance(given, str) else given
+        if given is None or given == "":
             if self.needed:
                 raise InputError(field, "is missing; give it a value")
             return None
@@ -74,6 +77,7 @@ class Column:
         notation: Notation = from_written(self.written) if self.written else PLAIN
         if isinstance(given, str):
             found = number(given, notation)
+            found = number(given) if self.plain_too and math.isnan(found) else found
             if math.isnan(found):
                 raise InputError(field, f"{_short(given)} is no number, such as {notation}")
         else:
@@ -108,10 +112,12 @@ class RowReader:
     Args:
         columns: of the model's inputs.
         na_values: texts of a CSV that mean "missing".
+        truths: texts that are booleans beside "true" and "false": pairs of one and what it is.
     """
 
     columns: tuple[Column, ...]
     na_values: tuple[str, ...] = ("",)
+    truths: tuple[tuple[str, str], ...] = ()
     kind: ClassVar[str] = "table"
 
     def read(self, given: Any, field: str) -> dict[str, float | str | None]:
@@ -126,9 +132,10 @@ class RowReader:
         for name in given:
             if name not in names:
                 raise InputError(_within(field, name), f"is no column of the model; its columns are {_listed(names)}")
-        found = {
-            column.name: column.value(given.get(column.name), _within(field, column.name)) for column in self.columns
-        }
+        truths, found = dict(self.truths), dict[str, float | str | None]()
+        for column in self.columns:
+            value = column.value(given.get(column.name), _within(field, column.name))
+            found[column.name] = truths.get(value, value) if isinstance(value, str) else value
         if all(value is None for value in found.values()):
             raise InputError(field, "has no value in any column; give some")
         return found
@@ -151,7 +158,8 @@ class RowReader:
         """
         names = [column.name for column in self.columns]
         for line, cells in csv_rows(content, names):
-            values = {name: None if cells[name].strip() in self.na_values else cells[name] for name in names}
+            trimmed = {name: cells[name].strip() for name in names}
+            values = {name: None if cell in self.na_values else cell for name, cell in trimmed.items()}
             yield self.read(values, f"line {line}")
 
 

@@ -233,11 +233,17 @@ def reason(error: Exception) -> str:
     return one_line(error) or type(error).__name__
 
 
-def image_reader(reading: Reading, samples: Samples) -> ImageReader:
-    """What reads a new image as these samples (N, C, H, W) are."""
+def image_reader(reading: Reading, samples: Samples, exact: bool) -> ImageReader:
+    """What reads a new image as these samples (N, C, H, W) are.
+
+    Args:
+        reading: theirs.
+        samples: of the pool.
+        exact: whether one of another size is refused, as `predict` does where nothing resizes.
+    """
     _, _, height, width = samples.inputs.shape
     form = Form(reading, (height, width), samples.inputs.dtype != np.uint8).pixels
-    return ImageReader(form.mode, (height, width), form.deep, form.limits, form.clip)
+    return ImageReader(form.mode, (height, width), form.deep, form.limits, form.clip, exact)
 
 
 class ImageFiles:

@@ -334,7 +334,8 @@ def load(directory: Path) -> CrossValidation | Fitted:
     if (directory / RESULT).is_file():
         return Fitted(directory)
     found = [path for path in (directory / "crossval",) if (path / "identity.json").is_file()]
-    found += sorted(path.parent for path in directory.glob("fit/version_*/" + RESULT))
+    runs = (*directory.glob("fit/version_*/" + RESULT), *directory.glob("version_*/" + RESULT))
+    found += sorted(path.parent for path in runs)
     if len(found) == 1:
         return load(found[0])
     mend = f"name one of {', '.join(map(str, found))}" if found else "name one, as runs/NAME/crossval"
