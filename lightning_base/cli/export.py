@@ -18,6 +18,7 @@ def main(arguments: Sequence[str]) -> None:
 
     export(
         options.run,
+        config=options.config,
         out=options.out,
         samples=options.samples,
         overwrite=options.overwrite == "true",
@@ -40,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("run", help="a crossval directory (the ensemble), a fold's or fit's directory, or a checkpoint")
+    parser.add_argument(
+        "--config",
+        action="append",
+        metavar="FILE",
+        help="the configuration that it was trained with, and overlays; by default the one that stands beside it",
+    )
     parser.add_argument("--out", metavar="FOLDER", help="the folder to write; by default `export` beside the run's")
     parser.add_argument("--samples", type=int, default=100, help="real samples that are compared; default 100")
     parser.add_argument("--overwrite", choices=["true", "false"], default="false", help="replace an exported folder")

@@ -86,6 +86,7 @@ def export(
     with running.guarded(verbose, RUN):
         running.flags(overwrite=overwrite)
         exported.demand_possible(precision, format, samples)
+        exported.demand_a_run(run)
         experiment, path = running.reopened("predict", run, config, overrides)
         return exported.export(
             experiment, path, None if out is None else Path(out), samples, overwrite, precision, format

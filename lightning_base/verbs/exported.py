@@ -24,6 +24,7 @@ from lightning_base.folds.search import tuned
 from lightning_base.runtime.command import EXAMPLES
 from lightning_base.runtime.drift import REFERENCE
 from lightning_base.runtime.errors import InputError
+from lightning_base.runtime.folder import MANIFEST
 from lightning_base.runtime.model import Model, load
 from lightning_base.runtime.program import COMPILED
 from lightning_base.samples.payload import Rows
@@ -290,6 +291,16 @@ def demand_possible(precision: str, format: str, samples: object) -> None:
         raise ConfigError(f"precision: {precision} is of format onnx alone; leave one of them out")
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
         raise ConfigError(f"samples: {samples!r} is no number of 2 or more")
+
+
+def demand_a_run(run: object) -> None:
+    """Refuses an exported folder in a run's place.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if isinstance(run, str | Path) and (Path(run) / MANIFEST).is_file():
+        raise ConfigError(f"export: {run} is an exported folder; name the run that it was made of")
 
 
 def demand_choice(value: str, kind: Any, key: str) -> None:

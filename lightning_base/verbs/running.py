@@ -269,7 +269,9 @@ def _reopened(verb: str, run: Any, config: Any, overrides: Mapping[str, Any]) ->
         if path.is_dir() and not (path / "config.yaml").is_file():
             path = load_run(path).directory
         if (saved := saved_config(path.absolute())) is None:
-            raise ConfigError(f"{path}: no config.yaml stands beside it; give config=…")
+            raise ConfigError(
+                f"{path}: no config.yaml stands beside it; name the configuration that it was trained with (config)"
+            )
         read_saved(saved)
         return open_files(verb, [saved], overrides), path
     return open_files(verb, as_paths(config), overrides), path

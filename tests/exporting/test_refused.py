@@ -85,6 +85,14 @@ def test_mistakes_are_one_line(work: Path, capsys: pytest.CaptureFixture[str]) -
         assert_one_line(main(arguments), capsys, part)
 
 
+def test_what_is_exported_already_is_no_run(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (work / "out").mkdir()
+    (work / "out" / "manifest.json").write_text("{}")
+    assert_one_line(main(["export", "out"]), capsys, "out is an exported folder")
+    (work / "last.ckpt").write_bytes(b"")
+    assert_one_line(main(["export", "last.ckpt"]), capsys, "name the configuration")
+
+
 def test_an_unfinished_run_is_none(work: Path) -> None:
     (work / "runs/x/crossval/fold_0").mkdir(parents=True)
     with pytest.raises(UserError):
