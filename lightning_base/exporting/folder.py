@@ -39,9 +39,9 @@ def placed(out: Path, overwrite: bool) -> Iterator[Path]:
     """
     if out.exists():
         if not overwrite:
-            raise ConfigError(f"export: {out} is there already; give --overwrite true, or another --out")
+            raise ConfigError(f"export: {out} is there already; replace it (overwrite), or name another folder (out)")
         if not (out / MANIFEST).is_file():
-            raise ConfigError(f"export: {out} is no exported folder, and is not replaced; give another --out")
+            raise ConfigError(f"export: {out} is no exported folder, and is not replaced; name another (out)")
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     old = out.with_name(f".{out.name}.{os.getpid()}.old")
