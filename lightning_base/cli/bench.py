@@ -8,9 +8,9 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
-from typing import NoReturn
 
-from lightning_base.errors import ConfigError, ProcessFailed, near_file, one_line
+from lightning_base.cli.arguments import Parser
+from lightning_base.errors import ConfigError, ProcessFailed, near_file
 from lightning_base.serving.bench.processes import KEY
 from lightning_base.serving.settings import Settings
 from lightning_base.tools.console import Level, console
@@ -82,19 +82,13 @@ def _last(serves: Sequence[str], name: str) -> int | None:
     return int(words[-1]) if words and words[-1].isascii() and words[-1].isdigit() else None
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"bench: {one_line(message)}; `lightning-base bench --help` shows the options")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="lightning-base bench",
+    parser = Parser(
+        "bench",
         usage="lightning-base bench EXPORT|URL [options] [-- options of serve]",
         description="How long answers take. Of an exported folder: the bare model in a loop, start-up, memory, "
         "then `serve` on it under load by clients in a process of their own, with batches, one by one, and an empty "
         "handler beside them; answers are held against the export's examples. Of a URL: the load alone.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "target",

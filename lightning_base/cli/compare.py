@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
-from typing import NoReturn
 
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.cli.arguments import Parser
+from lightning_base.errors import ConfigError
 from lightning_base.results.compare import ROPE, compare, show
 from lightning_base.tools.console import Level, console
 from lightning_base.tools.files import replace, to_json
@@ -33,18 +33,12 @@ def main(arguments: Sequence[str]) -> None:
         out.print(f"results: {path}", soft_wrap=True)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"compare: {one_line(message)}; `lightning-base compare --help` shows the options")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="lightning-base compare",
+    parser = Parser(
+        "compare",
         description="Tests the differences between finished crossval directories of one split: the corrected resampled "
         "t-test (Nadeau & Bengio 2003), the Bayesian correlated t-test (Corani & Benavoli 2015) and, for classes, "
         "McNemar's test on the out-of-fold predictions. With more than one test of a kind, p values are Holm's.",
-        allow_abbrev=False,
     )
     parser.add_argument("directory", nargs="+", help="crossval directories, two or more: runs/NAME/crossval")
     parser.add_argument(

@@ -3,11 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from lightning_base.cli.arguments import Parser
 from lightning_base.cli.early import check
 from lightning_base.doctor.look import look
-from lightning_base.errors import ConfigError, one_line, suggest
+from lightning_base.errors import ConfigError, suggest
 from lightning_base.verbs.words import configs
 
 if TYPE_CHECKING:  # help needs no torch
@@ -46,20 +47,14 @@ def _open(words: Sequence[str]) -> "Experiment":
     return open_experiment(["crossval", *words])
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"doctor: {one_line(message)}; `lightning-base doctor --help` shows the options")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="lightning-base doctor",
+    parser = Parser(
+        "doctor",
         usage="lightning-base doctor [--config FILE.yaml … --key.sub value …] [--nodes] [--batch_sizes] [--json FILE]",
         description="Looks at libraries, devices, memory, disks, limits and launchers. With --config, and overrides as "
         "for the other verbs: builds the configuration and trains one process of it for some batches in a temporary "
         "folder, and says what memory, disk and time the run will take; the data it declares is fetched and packed, "
         "as by every verb. The exit status is 1 where there is trouble.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--nodes",

@@ -2,9 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
 
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.cli.arguments import Parser
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,17 +27,11 @@ def main(arguments: Sequence[str]) -> None:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"export: {one_line(message)}; `lightning-base export --help` shows the options")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="lightning-base export",
+    parser = Parser(
+        "export",
         description="Makes a run stand alone: a folder with its graph, its fitted preprocessing, examples, a model "
         "card and a small runtime that needs neither torch nor this package; checked against the run on real samples.",
-        allow_abbrev=False,
     )
     parser.add_argument("run", help="a crossval directory (the ensemble), a fold's or fit's directory, or a checkpoint")
     parser.add_argument(

@@ -4,9 +4,9 @@ import argparse
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.cli.arguments import Parser
+from lightning_base.errors import ConfigError
 from lightning_base.tools.files import replace
 from lightning_base.tools.shipped import shipped
 
@@ -75,18 +75,13 @@ def refuse_obstacles(folder: Path, names: Iterable[str]) -> None:
                 raise ConfigError(f"init: {place} is no {wanted}; move it, or name another folder")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"init: {one_line(message)}; `lightning-base init --help` shows what it takes")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="lightning-base init",
+    parser = Parser(
+        "init",
+        shows="what it takes",
         description="Lays out a folder to work in: configs/ (the demo, an experiment per kind of data, overlays), "
         "models/mine.py and datamodules/mine.py with configs/mine.yaml, which run and are yours to change, "
         "test_mine.py, launch/ and a README. Files that are there are kept as they are.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "directory", nargs="?", default=".", help="the folder, made where it is missing; by default the one you are in"

@@ -8,9 +8,10 @@ from dataclasses import fields
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from lightning_base.errors import ConfigError, one_line
+from lightning_base.cli.arguments import Parser
+from lightning_base.errors import ConfigError
 from lightning_base.serving.settings import MIB, Settings
 
 if TYPE_CHECKING:
@@ -59,11 +60,6 @@ def _recording(options: argparse.Namespace, log: "Log") -> "Recording":
     return Recording(store_of(Path(options.log_predictions)), options.log_share, options.log_inputs, log)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"serve: {one_line(message)}; `lightning-base serve --help` shows the options")
-
-
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
         """The help, with the default where there is one."""
@@ -72,13 +68,12 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
-    parser = _Parser(
-        prog="lightning-base serve",
+    parser = Parser(
+        "serve",
         description="Answers over HTTP from exported folders: /predict, /predict/batch, /predict/stream, a page to try "
         "them at /, what there is to ask at /docs, /health, /ready and /metrics. It ends on SIGTERM when all accepted "
         "requests are answered.",
         formatter_class=_Help,
-        allow_abbrev=False,
     )
     parser.add_argument("export", nargs="+", metavar="EXPORT", help="folders that `lightning-base export` has made")
     add = parser.add_argument

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lightning_base.errors import ConfigError
+from lightning_base.errors import ConfigError, one_line
 from lightning_base.runtime.comparing import TOLERANCE, chosen, difference, scale_of
 from lightning_base.runtime.inputs import Encoded
 from lightning_base.runtime.model import Model
@@ -55,7 +55,7 @@ def compare(model: Model, items: Sequence[Encoded], expected: Sequence[Mapping[s
         alone = [model.run([items[i]])[0] for i in some]
         beside = [model.run([items[i], items[some[-1]]])[0] for i in some]
     except Exception as error:  # onnxruntime's kinds have no common base
-        told = " ".join(str(error).split())[:300]
+        told = one_line(error)[:300]
         raise ConfigError(
             f"export: the graph cannot be run on the data's own samples ({told}); export with --format safetensors"
         ) from error

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,12 @@ import torch
 
 from lightning_base.errors import ConfigError
 from lightning_base.exporting import onnx
-from lightning_base.exporting.examples import raw_of
 from lightning_base.exporting.members import Member
 from lightning_base.exporting.precision import Precision, quantized_nodes, reduce
 from lightning_base.runtime.answers import Outputs
 from lightning_base.runtime.graphs import Graph
 from lightning_base.runtime.inputs import Encoded, Inputs
 from lightning_base.samples.nested import Nested, joined
-from lightning_base.samples.payload import Rows
 from lightning_base.training import evaluate
 from lightning_base.training.evaluate import Predictions
 
@@ -51,27 +50,16 @@ class Loss:
         return {"precision": self.precision, "n": self.n, "lead": self.lead, "metrics": self.metrics}
 
 
-def spread(rows: Rows, n: int) -> Rows:
-    """At most n of the rows, evenly from the first to the last: they may stand by class."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(np.int64))]
-
-
-def read(member: Member, inputs: Inputs, rows: Sequence[int]) -> list[Encoded]:
-    """Samples of the pool as a model takes them."""
-    return [inputs.encoded(raw_of(inputs.readers, member.pool, row)) for row in rows]
-
-
 def batches(inputs: Inputs, items: Sequence[Encoded], graph: Graph) -> list[dict[str, Any]]:
     """What a graph is fed, so many at a time."""
     fed = (inputs.feeds(items[i : i + BATCH]) for i in range(0, len(items), BATCH))
     return [{name: one[name] for name in graph.inputs} for one in fed]
 
 
-def calibrating(members: Sequence[Member], inputs: Inputs, graph: Graph) -> list[dict[str, Any]]:
-    """Training samples as the graph takes them, that all members have trained on, or else the first."""
-    train = members[0].data.rows("train")
-    some = spread(train, CALIBRATED)
-    return batches(inputs, read(members[0], inputs, some.tolist()), graph)
+def calibrating(member: Member, inputs: Inputs, graph: Graph) -> list[dict[str, Any]]:
+    """Some of a member's training samples as the graph takes them."""
+    some = onnx.spread(member.data.rows("train"), CALIBRATED)
+    return batches(inputs, onnx.items_of(member, inputs, some), graph)
 
 
 def measured(members: Sequence[Member], precision: Precision, folder: Path) -> Loss:
@@ -90,30 +78,25 @@ def measured(members: Sequence[Member], precision: Precision, folder: Path) -> L
     share = max(MOST // len(members), 1)
     rows, before, after = list[Any](), list[Nested](), list[Nested]()
     for member in members:
-        held = spread(member.rows, share)
+        held = onnx.spread(member.rows, share)
         if not len(held):
             raise ConfigError(
                 f"export: what {precision} costs is measured on held-out samples, and a refit has none; export a fold, "
                 "or the cross-validation"
             )
-        home = folder / "measured"
-        home.mkdir()
-        try:
+        with TemporaryDirectory(dir=folder) as temporary:
+            home = Path(temporary)
             onnx.write_preprocessing([member], home)
             inputs = onnx.read_inputs(home, {"kind": ""})
-            items = read(member, inputs, held.tolist())
+            items = onnx.items_of(member, inputs, held)
             onnx.write_graphs([member], inputs, items[:20] if len(items) > 1 else items * 2, home)
             path = home / "model.onnx"
             graph = Graph(path)
             before.append(_answers(graph, inputs, items))
-            reduce(path, precision, calibrating([member], inputs, graph) if precision == "int8-static" else [])
+            reduce(path, precision, calibrating(member, inputs, graph) if precision == "int8-static" else [])
             if not quantized_nodes(path):
                 raise ConfigError(f"export: nothing in the network is brought to {precision}; leave --precision out")
             after.append(_answers(Graph(path), inputs, items))
-        finally:
-            for one in home.iterdir():
-                one.unlink()
-            home.rmdir()
         rows.append(held)
     task, pool, every = members[0].task, members[0].pool, np.concatenate(rows)
     scores = [evaluate.scores(task, Predictions(pool, every, joined(one))) for one in (before, after)]

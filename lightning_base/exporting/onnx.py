@@ -20,9 +20,11 @@ from lightning_base.runtime.files import ImageReader
 from lightning_base.runtime.folder import read_json
 from lightning_base.runtime.inputs import Encoded, Inputs
 from lightning_base.runtime.kept import settings_of
-from lightning_base.runtime.model import PREPROCESSING, WRITE
+from lightning_base.runtime.model import PREPROCESSING
 from lightning_base.runtime.writing import WritingOptions
+from lightning_base.samples.payload import Rows
 from lightning_base.tasks.language_model import LanguageModel
+from lightning_base.tasks.predictor import Predictor
 from lightning_base.tasks.translation import Translation
 
 
@@ -58,11 +60,11 @@ def answer_settings(member: Member, folder: Path) -> dict[str, Any]:
     return answer_of(member.task, None if reader is None else reader.size, folder)
 
 
-def items_of(member: Member, inputs: Inputs, rows: Sequence[int], ids: Sequence[str]) -> list[Encoded]:
-    """Samples of the pool as a model takes them, by these ids where something is drawn."""
-    found = []
-    for row, id_ in zip(rows, ids, strict=True):
-        options = {} if inputs.options is None else inputs.options.take({"id": id_})
+def items_of(member: Member, inputs: Inputs, rows: Rows) -> list[Encoded]:
+    """Samples of the pool as a model takes them, by their ids where something is drawn."""
+    found, ids = [], member.pool.table["id"]
+    for row in rows.tolist():
+        options = {} if inputs.options is None else inputs.options.take({"id": str(ids.iloc[row])})
         found.append(inputs.encoded(raw_of(inputs.readers, member.pool, row), options))
     return found
 
@@ -74,13 +76,9 @@ def tensors(feeds: Mapping[str, Any]) -> Named:
 
 def whole_of(members: Sequence[Member], inputs: Inputs) -> Whole:
     """The members as one module of what the graph is fed."""
-    named = [{name: inputs.named(m, name) for name in one} for m, one in enumerate(_names(inputs, len(members)))]
+    named = [{name: inputs.named(m, name) for name in inputs.readers} for m in range(len(members))]
     tasks = [one.task.eval() for one in members]
     return Whole(tasks, [one.preprocess for one in members], named).eval()
-
-
-def _names(inputs: Inputs, n: int) -> list[list[str]]:
-    return [list(inputs.readers) for _ in range(n)]
 
 
 def write_graphs(
@@ -99,7 +97,7 @@ def write_graphs(
         ConfigError: for what no graph can be made of.
     """
     task = members[0].task
-    if isinstance(task, LanguageModel | Translation):
+    if writes(task):
         if len(members) > 1:
             raise ConfigError(
                 f"export: {type(task).__name__} writes texts, of which several folds' are not one graph; name one "
@@ -109,6 +107,7 @@ def write_graphs(
             example: Tensor = torch.full((2, 9), 4, dtype=torch.int64)
             example[:, 0] = 2
             return export_language_model(task, folder, example, ending)
+        assert isinstance(task, Translation)
         given = tensors(inputs.feeds(items[:2]))
         named = {name: inputs.named(0, name) for name in inputs.readers}
         return export_translation(task, members[0].preprocess, named, given, inputs.ragged, folder, ending)
@@ -126,6 +125,11 @@ def _longest(items: Sequence[Encoded]) -> list[Encoded]:
     return [order[-1], order[len(order) // 2]]
 
 
-def writes(answer: Mapping[str, Any]) -> bool:
+def writes(task: Predictor) -> bool:
     """Whether answers are texts that are written token by token."""
-    return answer["kind"] in WRITE
+    return isinstance(task, LanguageModel | Translation)
+
+
+def spread(rows: Rows, n: int) -> Rows:
+    """At most n of the rows, evenly from the first to the last: they may stand by class."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(np.int64))]

@@ -10,21 +10,18 @@ import torch
 from lightning_base.errors import DataError
 from lightning_base.preprocess.base import Preprocess, Unseen, inputs_of
 from lightning_base.runtime.date_columns import PARTS, DateColumn
+from lightning_base.runtime.spelling import spelling_of
 from lightning_base.samples.batch import Batch, Encoder
 from lightning_base.samples.moments import far, moments
 from lightning_base.samples.payload import Rows
 from lightning_base.samples.samples import Feature, Samples
 
 MOST_UNSEEN, FEWEST = 0.5, 20  # share of a column's values, and how many there must be
-TRUTHS = {"false": "0", "true": "1"}
 
 
 def as_fitted(given: Sequence[str], fitted: Sequence[str]) -> list[str]:
     """Categories in the spelling of the fitted ones: 0 and 1 are booleans where those are, and the reverse."""
-    if fitted and set(fitted) <= TRUTHS.keys():
-        spelling = {number: truth for truth, number in TRUTHS.items()}
-    else:
-        spelling = TRUTHS if fitted and set(fitted) <= set(TRUTHS.values()) else {}
+    spelling = spelling_of(fitted)
     return [spelling.get(one, one) for one in given]
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .date_columns import DateColumn
 from .errors import InputError
 from .folder import inside
-from .spelling import TRUTHS
+from .spelling import spelling_of
 from .tokens import Tokens
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -181,7 +181,7 @@ class Cells:
             name: {one: code for code, (one, has) in enumerate(zip(known, seen[name], strict=True)) if has}
             for name, known in categories.items()
         }
-        self.spelling = {name: _spelling(known) for name, known in categories.items()}
+        self.spelling = {name: spelling_of(known) for name, known in categories.items()}
         self.dates = {name: DateColumn(**dict(state)) for name, state in dates.items()}
 
     def encode(self, given: Any, field: str) -> dict[str, Array]:
@@ -206,14 +206,6 @@ class Cells:
             for name in self.codes
             if given[name] is not None and self._code(name, given[name]) < 0
         ]
-
-
-def _spelling(fitted: Sequence[str]) -> dict[str, str]:
-    """What 0 and 1, or false and true, are among categories that are the others."""
-    numbers = {"false": "0", "true": "1"}
-    if fitted and set(fitted) <= TRUTHS.keys():
-        return {number: truth for truth, number in numbers.items()}
-    return numbers if fitted and set(fitted) <= set(numbers.values()) else {}
 
 
 def encoder_of(settings: Mapping[str, Any], folder: Path) -> Encoder:

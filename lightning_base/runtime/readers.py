@@ -20,6 +20,11 @@ MARKS = (  # of byte order; UTF-32's before UTF-16's, which the former begins wi
 )
 
 
+def mark_of(content: bytes) -> tuple[str, int] | None:
+    """The encoding that a byte-order mark says, and how many bytes the mark has; None where there is none."""
+    return next(((name, len(mark)) for mark, name in MARKS if content.startswith(mark)), None)
+
+
 class Reader(Protocol):
     """What reads one input.
 
@@ -132,7 +137,7 @@ class TextReader:
 
     def read_file(self, content: bytes, field: str) -> Any:
         """The text of a file's content: by its byte-order mark, else UTF-8."""
-        name, skip = next(((name, len(mark)) for mark, name in MARKS if content.startswith(mark)), ("utf-8", 0))
+        name, skip = mark_of(content) or ("utf-8", 0)
         try:
             return self.read(content[skip:].decode(name), field)
         except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ import numpy as np
 from .days import to_days
 from .errors import InputError
 from .notation import PLAIN, Notation, from_written, number
-from .readers import MARKS
+from .readers import mark_of
 from .spelling import spelt
 
 FLOAT32 = float(np.finfo(np.float32).max)
@@ -173,7 +173,7 @@ def csv_rows(content: bytes, names: list[str]) -> Iterator[tuple[int, dict[str, 
     Raises:
         InputError: for what is no CSV with these columns, or a line with another number of cells.
     """
-    name, skip = next(((name, len(mark)) for mark, name in MARKS if content.startswith(mark)), ("utf-8", 0))
+    name, skip = mark_of(content) or ("utf-8", 0)
     try:
         text = content[skip:].decode(name)
     except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 """One spelling of a name, whatever it came as: 7, 7.0 and "7" are one, True and "TRUE" are "true"."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -24,3 +25,11 @@ def spelt(value: Any) -> str | None:
     """A category or a class: as `text_of`, and booleans as "true" and "false", however they are written."""
     text = text_of(value)
     return text.lower() if text is not None and text.lower() in TRUTHS else text
+
+
+def spelling_of(fitted: Collection[str]) -> dict[str, str]:
+    """What a category is called among fitted ones: 0 and 1 are booleans where those are, and the reverse."""
+    numbers = {"false": "0", "true": "1"}
+    if fitted and set(fitted) <= numbers.keys():
+        return {number: truth for truth, number in numbers.items()}
+    return numbers if fitted and set(fitted) <= set(numbers.values()) else {}

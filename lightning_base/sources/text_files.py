@@ -9,19 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lightning_base.errors import one_line
+from lightning_base.runtime.readers import mark_of
 from lightning_base.sources.archive import MAX_RATIO, RATIO_FROM
 from lightning_base.sources.csv_file import mend
 
 SUFFIXES = (".txt", ".text", ".txt.gz", ".text.gz")
 MOST = 1 << 32  # bytes of a file, unpacked
 STEP = 1 << 20
-MARKS = (  # UTF-32's before UTF-16's, which the former begins with
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 LINE = re.compile("\r\n|\n|\r")  # str.splitlines would also break at form feeds, U+0085 and U+2028, which texts hold
 BYTE_LINE = re.compile(b"\r\n|\n|\r")
 STATEFUL = ("iso2022", "utf-7", "hz")  # a line's bytes mean what those before them say
@@ -101,9 +95,8 @@ def _split(parts: list[str] | list[bytes]) -> list:  # type: ignore[type-arg]
 
 def _codec(raw: bytes, encoding: str) -> tuple[str, int]:
     """The encoding of a file, and how many bytes its mark has."""
-    for mark, name in MARKS:
-        if raw.startswith(mark):
-            return name, len(mark)
+    if (marked := mark_of(raw)) is not None:
+        return marked
     known = codecs.lookup(encoding).name
     if known in ("utf-16", "utf-32") and raw:
         raise ValueError(f"it has no byte-order mark; give data.encoding: {known}-le or {known}-be")

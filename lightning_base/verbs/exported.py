@@ -25,6 +25,7 @@ from lightning_base.runtime.command import EXAMPLES
 from lightning_base.runtime.drift import REFERENCE
 from lightning_base.runtime.errors import InputError
 from lightning_base.runtime.folder import MANIFEST
+from lightning_base.runtime.inputs import Encoded, Inputs
 from lightning_base.runtime.model import Model, load
 from lightning_base.runtime.program import COMPILED
 from lightning_base.samples.payload import Rows
@@ -184,11 +185,10 @@ def with_graphs(made: Made, n: int, precision: Precision, ending: str) -> tuple[
     folder, members, first = made.folder, made.members, made.members[0]
     onnx.write_preprocessing(members, folder)
     answer = onnx.answer_settings(first, folder)
-    if precision != "float32" and onnx.writes(answer):
+    if precision != "float32" and onnx.writes(first.task):
         raise ConfigError(f"export: what {precision} costs is not measured of texts; leave --precision out")
     inputs = onnx.read_inputs(folder, answer)
-    rows, ids = sampled(first.pool, n, onnx.writes(answer)), first.predictions.samples.table["id"].tolist()
-    items = items_read(first, inputs, rows, ids)
+    items = items_read(first, inputs, sampled(first.pool, n, onnx.writes(first.task)))
     made.begin(answer, onnx.write_graphs(members, inputs, items, folder, ending), precision)
     folders.write_runtime(folder, inputs.kinds, ending)
     wanted = expected.expected_answers(members, answer, items)
@@ -198,7 +198,7 @@ def with_graphs(made: Made, n: int, precision: Precision, ending: str) -> tuple[
     more: tuple[str, ...] = ()
     if precision != "float32":
         lost = loss.measured(members, precision, folder)
-        fed = loss.calibrating(members, inputs, model.graphs["model"]) if precision == "int8-static" else []
+        fed = loss.calibrating(first, inputs, model.graphs["model"]) if precision == "int8-static" else []
         reduce(folder / "model.onnx", precision, fed)
         model = Model(folder, made.manifest)
         done, made.manifest["loss"], more = check.compare(model, items, wanted), lost.as_json(), (str(lost),)
@@ -217,17 +217,17 @@ def sampled(pool: Samples, n: int, writes: bool) -> Rows:
     n = min(WRITTEN if writes else n, len(pool))
     if n < 2:
         raise ConfigError(f"export: {n} samples to compare by; give --samples 2 or more, of a pool that has as many")
-    return np.unique(np.linspace(0, len(pool) - 1, n).round().astype(np.int64))
+    return onnx.spread(np.arange(len(pool)), n)
 
 
-def items_read(member: Member, inputs: Any, rows: Rows, ids: Sequence[str]) -> Any:
+def items_read(member: Member, inputs: Inputs, rows: Rows) -> list[Encoded]:
     """The samples as the model takes them.
 
     Raises:
         DataError: for one that it would not take.
     """
     try:
-        return onnx.items_of(member, inputs, rows.tolist(), ids)
+        return onnx.items_of(member, inputs, rows)
     except InputError as error:
         raise DataError(f"{member.pool.origin}: {error}") from error
 
@@ -247,7 +247,7 @@ def opened(experiment: Experiment, paths: Sequence[Path], n: int, asked: bool) -
                 "export the weights with --format safetensors, or write it as a data module with `readers`"
             )
         pool = data.samples("pool")
-        rows = sampled(pool, n, type(task).__name__ in ("LanguageModel", "Translation"))
+        rows = sampled(pool, n, onnx.writes(task))
         held_out = isinstance(data, AnyDataset) and fold != WHOLE  # whose items are read by code of their own
         if not held_out:
             data.pool.give(unlabelled(pool, rows))

@@ -8,13 +8,14 @@ import pytest
 from sklearn.datasets import load_digits
 
 from lightning_base.exporting import loss
+from lightning_base.exporting.onnx import spread
 from tests.helpers import CONFIGS, run_in
 
 
 @pytest.mark.parametrize("n", [1, 2, 60, 99, 100, 101, 500])
 def test_samples_that_stand_by_class_are_taken_of_every_class(n: int) -> None:
     rows = np.arange(100, 200)
-    found = loss.spread(rows, n)
+    found = spread(rows, n)
     assert len(found) == min(n, 100)
     assert set(found) <= set(rows)
     assert found[0] == 100
