@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     _demand_log(options)
     try:
         from lightning_base.serving.app import Application
+        from lightning_base.serving.cores import at_once
         from lightning_base.serving.loading import load
         from lightning_base.serving.logs import Log
         from lightning_base.serving.server import bind, run
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         read = partial(load, threads=options.threads, programs=options.programs)
         models = [(path, read(path)) for path in paths]
+        if options.concurrency is None:
+            settings = replace(settings, concurrency=at_once([model for _, model in models]))
         log = Log(_format(options.log_format))
         watching = Watching(options.watch_window) if options.watch_window else None
         kept = [] if options.log_predictions is None else [_recording(options, log).begin]
@@ -93,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-inputs", type=_whole("--max-inputs"), default=defaults.max_inputs, help="of one request; 413 above")
     add("--max-memory", type=_size, default="512MiB", metavar="SIZE", help="of all bodies and inputs held; 503 above")
     add(
-        *("--concurrency",), type=_whole("--concurrency"), default=defaults.concurrency,
-        help="batches, and beside them streams, computed at once",
+        *("--concurrency",), type=_whole("--concurrency"),
+        help="batches, and beside them streams, computed at once; one a core if not given, for fast models",
     )  # fmt: skip
     add(
         *("--queue",), type=_whole("--queue"), default=defaults.queue,
@@ -103,7 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", type=_number("--rate"), default=0.0, help="requests a second of one client; 429 above; 0: any number")
     add("--api-key-file", metavar="FILE", help=f"keys, one a line; without it ${KEY}, without that none is asked for")
     add("--cors", action="append", default=[], metavar="ORIGIN", help="a page's origin that may ask; may be repeated")
-    add("--threads", type=_whole("--threads"), help="of one computation; as many as there are cores if not given")
+    add(
+        "--threads",
+        type=_whole("--threads"),
+        help="of one computation; if not given one for fast models, else all cores",
+    )
     add(
         "--programs",
         action="store_true",
@@ -143,7 +150,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         if origin != "*" and not (scheme in ("http", "https") and separator and rest and "/" not in rest):
             raise ConfigError(f"--cors: {origin!r} is no origin; give SCHEME://HOST[:PORT], or * for any")
     same = {field.name for field in fields(Settings)} & vars(options).keys() - {"cors"}
-    values = {name: getattr(options, name) for name in same}
+    values = {name: value for name in same if (value := getattr(options, name)) is not None}
     return Settings(keys=_keys(options.api_key_file), cors=tuple(options.cors), **values)
 
 

@@ -65,14 +65,14 @@ class ImageReader:
         """
         from .formats import open_image
         from .pictures import PixelForm, own_limits, to_pixels
-        from .pixels import pillow_frames
+        from .pixels import opened_frames
 
         try:
             with open_image(BytesIO(content)) as image:
                 width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise InputError(field, f"has {width}×{height} pixels, where {MOST_PIXELS} are the most")
-            frame = next(pillow_frames(BytesIO(content), [0], counted=False))
+                if width * height > MOST_PIXELS:
+                    raise InputError(field, f"has {width}×{height} pixels, where {MOST_PIXELS} are the most")
+                frame = next(opened_frames(image, [0]))
             if self.exact and frame.size != self.size:
                 (height, width), (high, wide) = frame.size, self.size
                 raise InputError(
@@ -87,7 +87,7 @@ class ImageReader:
             raise
         except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
             raise InputError(field, f"is no image that can be read; give {IMAGES}") from error
-        if not np.isfinite(pixels).all():
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise InputError(field, "has values that are not finite")
         white = (1.0 if deep else 255.0) if frame.image is not None or scaled else 0.0
         return Picture(pixels, white, frame.size)

@@ -28,7 +28,7 @@ class Model:
     def __init__(
         self, folder: Path, manifest: Mapping[str, Any], threads: int | None = None, device: str = "cpu"
     ) -> None:
-        self.folder, self.manifest = folder, manifest
+        self.folder, self.manifest, self.threads = folder, manifest, threads
         settings = manifest["answer"]
         self.name, self.version, self.task = manifest["name"], manifest["version"], settings["kind"]
         self.streams = self.task == "language_model"

@@ -74,15 +74,19 @@ def pillow_frames(path: "str | BinaryIO", wanted: Sequence[int], counted: bool =
         ValueError: for what is no image of the listed formats, or is too large; Pillow's decoders raise a dozen others.
     """
     with open_image(path) as image:
-        count = frames_in(image) if counted else 1
-        for number in wanted:
-            if number or count > 1:
-                image.seek(number)
-            check_pixels(*image.size)
-            if image.format == "TIFF":  # a tile is decoded as a whole, however small the image
-                tags: Any = image.tag_v2  # type: ignore[attr-defined]
-                check_pixels(int(tags.get(TILE_WIDTH, 1)), int(tags.get(TILE_LENGTH, 1)))
-            yield _frame(image, count)
+        yield from opened_frames(image, wanted, frames_in(image) if counted else 1)
+
+
+def opened_frames(image: Image.Image, wanted: Sequence[int], count: int = 1) -> Iterator[Frame]:
+    """As `pillow_frames`, of an opened image that is said to have so many frames."""
+    for number in wanted:
+        if number or count > 1:
+            image.seek(number)
+        check_pixels(*image.size)
+        if image.format == "TIFF":  # a tile is decoded as a whole, however small the image
+            tags: Any = image.tag_v2  # type: ignore[attr-defined]
+            check_pixels(int(tags.get(TILE_WIDTH, 1)), int(tags.get(TILE_LENGTH, 1)))
+        yield _frame(image, count)
 
 
 def frames_in(image: Image.Image) -> int:

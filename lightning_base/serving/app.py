@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Scope
 
 from lightning_base.runtime.answering import Answering
 from lightning_base.serving.batcher import Computers
@@ -36,6 +38,8 @@ from lightning_base.serving.streaming import Streaming
 from lightning_base.serving.watching import Watching, as_text
 
 Load = Callable[[Path], Answering]
+Endpoint = Callable[[Request], Awaitable[Response]]
+ASKED = re.compile("(?:/models/([^/]+)(?:/versions/([^/]+))?)?/predict(/batch|/stream)?")
 
 
 class Application:
@@ -71,17 +75,19 @@ class Application:
         self._load, self._watching = load, watching
         self._makers = [*observers, *([] if watching is None else [watching.begin])]
         self.state, self.metrics = State(), Metrics()
+        self._asked: dict[str, Endpoint] = {}
         self._page, self._docs = Folder("page"), Folder("docs")
         self.catalogue: Catalogue | None = None
-        self.asgi = FastAPI(
+        self.routes = FastAPI(
             title="lightning-base", openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._living,
             redirect_slashes=False, exception_handlers={HTTPException: _plain, Refused: _refused},
         )  # fmt: skip
         self._routes()
-        self.asgi.add_middleware(Gate, settings=settings, state=self.state, metrics=self.metrics, log=log)
-        if settings.cors:  # the last is the outermost: a browser's question before its request has no key
-            self.asgi.add_middleware(
-                CORSMiddleware,
+        # around FastAPI and not within: requests for predictions do without its layers
+        self.asgi: ASGIApp = Gate(self.routes, self._direct, settings, self.state, self.metrics, log)
+        if settings.cors:  # the outermost: a browser's question before its request has no key
+            self.asgi = CORSMiddleware(
+                self.asgi,
                 allow_origins=settings.cors,
                 allow_methods=["GET", "POST"],
                 allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
@@ -116,18 +122,18 @@ class Application:
             await asyncio.to_thread(observers.close)
 
     def _routes(self) -> None:
-        def add(path: str, answer: Callable[[Request], Awaitable[Response]], method: str) -> None:
+        def add(path: str, answer: Endpoint, method: str) -> Endpoint:
             async def endpoint(request: Request) -> Response:
                 call_of(request.scope).route = path
                 return await answer(request)
 
-            self.asgi.add_route(path, endpoint, [method], include_in_schema=False)
+            self.routes.add_route(path, endpoint, [method], include_in_schema=False)
+            return endpoint
 
         for path in ("", "/models/{name}", "/models/{name}/versions/{version}"):
-            add(f"{path}/predict", self._one, "POST")
-            add(f"{path}/predict/batch", self._batch, "POST")
-            add(f"{path}/predict/stream", self._stream, "POST")
-        for path, answer in (
+            for ending, answer in (("", self._one), ("/batch", self._batch), ("/stream", self._stream)):
+                self._asked[f"{path}/predict{ending}"] = add(f"{path}/predict{ending}", answer, "POST")
+        pages: tuple[tuple[str, Endpoint], ...] = (
             ("/", self._index),
             ("/page/{path:path}", self._page_file),
             ("/docs", self._docs_index),
@@ -139,8 +145,18 @@ class Application:
             ("/metrics", self._metrics),
             ("/health", self._health),
             ("/ready", self._ready),
-        ):
-            add(path, answer, "GET")
+        )
+        for path, page in pages:
+            add(path, page, "GET")
+
+    def _direct(self, scope: Scope) -> Endpoint | None:
+        """The endpoint of a request for a prediction: FastAPI's layers around it take longer than HTTP."""
+        if scope["method"] != "POST" or (found := ASKED.fullmatch(scope["path"])) is None:
+            return None
+        name, version, ending = found.groups()
+        scope["path_params"] = {"name": name, "version": version}
+        path = "" if name is None else "/models/{name}" if version is None else "/models/{name}/versions/{version}"
+        return self._asked[f"{path}/predict{ending or ''}"]
 
     async def _one(self, request: Request) -> Response:
         return await self._predicting.one(request)

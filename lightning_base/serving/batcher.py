@@ -9,16 +9,17 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from lightning_base.runtime.answering import Answer, Answering, Item
+from lightning_base.runtime.answering import Answering, Item
 from lightning_base.runtime.errors import InputError
-from lightning_base.serving.computing import Slice, compute
+from lightning_base.serving.computing import Answered, Slice, compute
 from lightning_base.serving.metrics import Metrics
 from lightning_base.serving.observer import Observers
+from lightning_base.serving.readers import Read, Readers
 from lightning_base.serving.refused import Gone, Refused
 from lightning_base.serving.settings import Settings
 
@@ -52,10 +53,10 @@ class Group:
 
     place: Place
     items: Sequence[Item]
-    done: asyncio.Future[list[Answer]]
+    done: asyncio.Future[list[Answered]]
     taken: int = 0
     running: int = 0
-    answers: list[Answer | None] = field(default_factory=list)
+    answers: list[Answered | None] = field(default_factory=list)
     fault: Exception | None = None
 
 
@@ -81,12 +82,13 @@ class Computers:
         self.streams = asyncio.Semaphore(concurrency)
         self.computing = ThreadPoolExecutor(concurrency, thread_name_prefix="compute")
         self.streaming = ThreadPoolExecutor(concurrency, thread_name_prefix="stream")
-        self.reading = ThreadPoolExecutor(readers, thread_name_prefix="read")
+        self.reading = Readers(readers)
 
     def close(self, wait: bool = True) -> None:
         """Ends the threads, where asked once they have done what they were given."""
-        for pool in (self.reading, self.computing, self.streaming):
+        for pool in (self.computing, self.streaming):
             pool.shutdown(wait=wait, cancel_futures=True)
+        self.reading.close(wait)
 
 
 class Batcher:
@@ -113,6 +115,7 @@ class Batcher:
         self._enough, self._last = 1, 1
         # texts are written one by one: what others have left must not be written behind the first of them
         self._most = 1 if model.streams else settings.max_batch
+        self._free = settings.concurrency  # workers that compute nothing
         self._workers = [asyncio.create_task(self._work()) for _ in range(settings.concurrency)]
 
     @property
@@ -153,7 +156,7 @@ class Batcher:
                 self._filled.clear()
             self._end(group)
 
-    async def answer(self, place: Place, read: Callable[[], Sequence[Item]], is_quick: bool) -> list[Answer]:
+    def answer(self, place: Place, read: Read, is_quick: bool) -> "asyncio.Future[list[Answered]]":
         """The answers to what a request gives, in its order; the place is given back when nothing is computed any more.
 
         Args:
@@ -161,29 +164,47 @@ class Batcher:
             read: reads the inputs.
             is_quick: so fast that a thread for it would take longer.
 
-        Raises:
-            Refused, InputError: for inputs that cannot be answered.
-            Gone: where the place was left meanwhile.
+        Returns:
+            what ends with the answers, or with Refused or InputError for inputs that cannot be answered, or with Gone
+            where the place was left meanwhile.
         """
-        try:
-            loop = asyncio.get_running_loop()
-            if is_quick:
-                items = read()
-            else:
-                items = await loop.run_in_executor(self._computers.reading, lambda: [] if place.is_left else read())
+        group = place.group = Group(place, (), asyncio.get_running_loop().create_future())
+        group.done.add_done_callback(lambda _: self.leave(place))
+
+        def wanted() -> Sequence[Item]:
             if place.is_left:
                 raise Gone
-            if not items:
-                return []
-            group = place.group = Group(place, items, loop.create_future(), answers=[None] * len(items))
-            self._groups.append(group)
-            self._waiting += len(items)
-            self._filled.set()
-            if self._waiting >= self._enough:
-                self._full.set()
-            return await group.done
-        finally:
-            self.leave(place)
+            return read()
+
+        def queue(found: Sequence[Item] | Exception) -> None:
+            if place.is_left:
+                found = Gone()
+            if isinstance(found, Exception):
+                group.done.set_exception(found)
+            elif not found:
+                group.done.set_result([])
+            else:
+                self._queue(group, found)
+
+        if is_quick:
+            try:
+                items = read()
+            except Exception as error:
+                group.done.set_exception(error)
+            else:
+                queue(items)
+        else:
+            self._computers.reading.read(wanted, queue)
+        return group.done
+
+    def _queue(self, group: "Group", items: Sequence[Item]) -> None:
+        """Has inputs wait to be computed."""
+        group.items, group.answers = items, [None] * len(items)
+        self._groups.append(group)
+        self._waiting += len(items)
+        self._filled.set()
+        if self._waiting >= self._enough:
+            self._full.set()
 
     def wrote(self, item: Item, text: str, request: str) -> None:
         """Tells observers of a text that was streamed; threads may call it."""
@@ -204,7 +225,11 @@ class Batcher:
             await self._gathered()
             async with self._computers.free:
                 if batch := self._take():
-                    await self._compute(batch)
+                    self._free -= 1
+                    try:
+                        await self._compute(batch)
+                    finally:
+                        self._free += 1
 
     async def _gathered(self) -> None:
         """Waits a moment for as many inputs as the last batch had, where others ask as well."""
@@ -216,9 +241,12 @@ class Batcher:
             await asyncio.wait_for(self._full.wait(), self._settings.max_wait_ms / 1000)
 
     def _take(self) -> list[Slice]:
-        """Slices of requests, `max_batch` inputs at most; a request that has more goes to the end of the queue."""
+        """Slices of requests; a request that has more goes to the end of the queue.
+
+        `max_batch` inputs at most, and no more than this worker's share, where others are free as well.
+        """
         batch: list[Slice] = []
-        room = self._most
+        room = min(self._most, -(-self._waiting // self._free))
         for _ in range(len(self._groups)):
             if not room:
                 break
@@ -259,7 +287,8 @@ class Batcher:
                 group.fault = group.fault or _placed(outcome, one)
             else:
                 group.answers[one.start : one.start + len(outcome)] = outcome
-                self._observers.seen(self.model, one.items, outcome, group.place.request, one.start)
+                answers = [found.answer for found in outcome]
+                self._observers.seen(self.model, one.items, answers, group.place.request, one.start)
             self._end(group)
 
     def _end(self, group: Group) -> None:

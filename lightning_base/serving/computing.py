@@ -3,11 +3,18 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning_base.runtime.answering import Answer, Answering, Item
 from lightning_base.runtime.answers import NOT_FINITE
 from lightning_base.runtime.errors import InputError
+
+
+class Answered(NamedTuple):
+    """An answer, and the JSON of it."""
+
+    answer: Answer
+    json: bytes
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class ModelFault(Exception):
     """A model that failed, or answered something that cannot be sent."""
 
 
-def compute(model: Answering, requests: Sequence[Sequence[Item]]) -> list[list[Answer] | Exception]:
+def compute(model: Answering, requests: Sequence[Sequence[Item]]) -> list[list[Answered] | Exception]:
     """By request the answers to its inputs, or why there are none.
 
     All are computed together; where that fails, each request alone.
@@ -44,7 +51,7 @@ def compute(model: Answering, requests: Sequence[Sequence[Item]]) -> list[list[A
         if len(requests) == 1:
             return [error]
         return [compute(model, [request])[0] for request in requests]
-    found: list[list[Answer] | Exception] = []
+    found: list[list[Answered] | Exception] = []
     at = 0
     for request in requests:
         mine = answers[at : at + len(request)]
@@ -60,13 +67,31 @@ def _checked(answers: list[Answer], count: int) -> list[Answer]:
     return answers
 
 
-def _finite(answers: list[Answer]) -> list[Answer] | Exception:
-    """The answers, or a refusal where one is no number: JSON has none for it, and nobody should act on it."""
+def _finite(answers: list[Answer]) -> list[Answered] | Exception:
+    """The answers and their JSON, or a refusal where one is no number: nobody should act on it."""
+    found = []
     for place, answer in enumerate(answers):
         try:
-            json.dumps(answer, allow_nan=False)
+            found.append(Answered(answer, as_json(answer)))
         except ValueError:
             return InputError(f"[{place}]" if len(answers) > 1 else "", NOT_FINITE)
         except (TypeError, RecursionError):
             return ModelFault("an answer that is no JSON")
-    return answers
+    return found
+
+
+def as_json(value: object) -> bytes:
+    """A value as JSON.
+
+    Raises:
+        ValueError: for a number that is not finite.
+        TypeError: for what is no JSON.
+    """
+    text = _ENCODER.encode(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which a text may end in
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -5,11 +5,15 @@ import contextlib
 import hmac
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from itertools import count
 from time import perf_counter
+from typing import TypeAlias
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lightning_base.serving.budget import Rate
@@ -20,6 +24,7 @@ from lightning_base.serving.refused import Gone, Refused, cannot_answer
 from lightning_base.serving.settings import Settings
 from lightning_base.serving.state import State
 
+Direct: TypeAlias = Callable[[Scope], Callable[[Request], Awaitable[Response]] | None]
 OPEN = ("/", "/health", "/ready", "/docs")  # no key: they tell nothing of the models
 OPEN_FOLDERS = ("/page/", "/docs/")
 UNCOUNTED = ("/health", "/ready", "/metrics")  # no rate: those who watch ask often
@@ -41,13 +46,16 @@ class Gate:
 
     Args:
         app: what answers.
+        direct: the endpoint of a request that most are, without the layers of `app`; None for others.
         settings: keys and rate.
         state: whether the server is shutting down.
         metrics, log: are told of each request.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, state: State, metrics: Metrics, log: Log) -> None:
-        self.app, self.state, self.metrics, self.log = app, state, metrics, log
+    def __init__(
+        self, app: ASGIApp, direct: Direct, settings: Settings, state: State, metrics: Metrics, log: Log
+    ) -> None:
+        self.app, self.direct, self.state, self.metrics, self.log = app, direct, state, metrics, log
         self._keys = [sha256(key.encode()).digest() for key in settings.keys]
         self._rate = Rate(settings.rate)
         self._start, self._numbers = f"{secrets.token_hex(4)}-", count(1)
@@ -72,7 +80,11 @@ class Gate:
         try:
             try:
                 self._admit(scope, headers)
-                await self.app(scope, wire.receive, wire.send)
+                if (endpoint := self.direct(scope)) is None:
+                    await self.app(scope, wire.receive, wire.send)
+                else:
+                    response = await endpoint(Request(scope, wire.receive))
+                    await response(scope, wire.receive, wire.send)
             except Refused as refused:
                 await refused.response()(scope, wire.receive, wire.send)
             except Gone:

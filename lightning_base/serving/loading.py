@@ -10,6 +10,7 @@ from lightning_base.runtime.errors import ExportError, InputError
 from lightning_base.runtime.folder import read_manifest
 from lightning_base.runtime.model import Model
 from lightning_base.runtime.model import load as load_folder
+from lightning_base.serving.cores import SMALL, cores, is_short
 
 
 def load(path: Path, threads: int | None = None, programs: bool = False) -> Answering:
@@ -17,7 +18,7 @@ def load(path: Path, threads: int | None = None, programs: bool = False) -> Answ
 
     Args:
         path: the folder, or a link to it.
-        threads: of one computation; by default what ONNX Runtime takes.
+        threads: of one computation; by default one where that is fast, else as many as there are cores.
         programs: load programs of torch's too, which are code.
 
     Raises:
@@ -37,10 +38,14 @@ def load(path: Path, threads: int | None = None, programs: bool = False) -> Answ
                 f"serve: {path} holds {named[0]}, a program that torch runs, which may do anything; if it is your own, "
                 "give --programs, or export it with --format onnx"
             )
-        model = load_folder(folder, threads=threads)
+        size = sum((folder / name).stat().st_size for name in graphs.values() if (folder / name).is_file())
+        tries_one = threads is None and size <= SMALL and all(name.endswith(".onnx") for name in graphs.values())
+        model = load_folder(folder, threads=1 if tries_one else threads or cores())
     except ExportError as error:
         raise ArtefactError(f"serve: {path}: {error}") from error
     check_examples(path, model)
+    if tries_one and not is_short(model):
+        model = load_folder(folder, threads=cores(), verify=False)
     return cast(Answering, model)
 
 

@@ -1,24 +1,26 @@
 """The endpoints that answer: one input, several, and a text written piece by piece."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lightning_base.runtime.answering import Answer, Item
+from lightning_base.runtime.answering import Item
 from lightning_base.runtime.errors import InputError
 from lightning_base.serving.body import read_body
 from lightning_base.serving.budget import Memory, Share
 from lightning_base.serving.call import Call, call_of
 from lightning_base.serving.catalogue import Catalogue, Served
+from lightning_base.serving.computing import Answered
 from lightning_base.serving.logs import Log
 from lightning_base.serving.reading import Body, check_type, is_quick, read_batch, read_one
 from lightning_base.serving.refused import Gone, Refused, cannot_answer
 from lightning_base.serving.rows import as_csv
 from lightning_base.serving.settings import Settings
 from lightning_base.serving.sizes import size_of
+
+WATCH_AFTER = 0.1  # seconds from which on it is watched whether a client still waits
 
 
 class Predicting:
@@ -41,7 +43,7 @@ class Predicting:
             body, share = await self.body(request, served, is_batch=False)
             quick = is_quick(served.model, body)
             answers = await self.answers(request, served, call, share, lambda: read_one(served.model, body), quick)
-            return Response(_json(answers[0]), headers=_headers(served), media_type="application/json")
+            return Response(answers[0].json, headers=_headers(served), media_type="application/json")
 
     async def batch(self, request: Request) -> Response:
         """The answers to several inputs, as JSON or CSV."""
@@ -51,9 +53,9 @@ class Predicting:
             most = self.settings.max_inputs
             answers = await self.answers(request, served, call, share, lambda: read_batch(served.model, body, most))
             if "text/csv" in request.headers.get("accept", "").lower():
-                table = await asyncio.to_thread(as_csv, answers)
+                table = await asyncio.to_thread(as_csv, [one.answer for one in answers])
                 return Response(table, headers=_headers(served), media_type="text/csv; charset=utf-8")
-            content = await asyncio.to_thread(_json, {"answers": answers})
+            content = b'{"answers":[' + b",".join(one.json for one in answers) + b"]}"
             return Response(content, headers=_headers(served), media_type="application/json")
 
     def find(self, request: Request) -> tuple[Served, Call]:
@@ -93,7 +95,7 @@ class Predicting:
         share: Share,
         read: Callable[[], list[Item]],
         is_quick: bool = False,
-    ) -> list[Answer]:
+    ) -> list[Answered]:
         """The answers to what a request sends.
 
         A request that is answered late, or whose client has gone, keeps its place with the model, and its memory, until
@@ -115,24 +117,43 @@ class Predicting:
         except Refused:
             share.release()
             raise
-        work = asyncio.ensure_future(served.batcher.answer(place, counted, is_quick))
+        work = served.batcher.answer(place, counted, is_quick)
         work.add_done_callback(_ignore)
         work.add_done_callback(lambda _: share.release())
-        gone = asyncio.ensure_future(is_gone(request))
         try:
-            await asyncio.wait((work, gone), timeout=self.settings.timeout, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
+            if not await self._ended(work, request):
                 served.batcher.abandon(place)
-                raise Gone if gone.done() else self.late(call)
+                raise self.late(call)
             call.batch = place.batch
             return work.result()
-        except (Refused, Gone):
+        except Refused:
             raise
-        except asyncio.CancelledError:
+        except (Gone, asyncio.CancelledError):
             served.batcher.abandon(place)
             raise
         except Exception as error:
             raise self.refusal(error, call) from error
+
+    async def _ended(self, work: "asyncio.Future[list[Answered]]", request: Request) -> bool:
+        """Whether work has ended within the timeout.
+
+        A client that goes away is noticed after a moment: most have their answer by then, and a task for each that
+        watches would take as long as half of the answer.
+
+        Raises:
+            Gone: where the client has gone away.
+        """
+        moment = min(WATCH_AFTER, self.settings.timeout)
+        await asyncio.wait((work,), timeout=moment)
+        if work.done() or self.settings.timeout <= moment:
+            return work.done()
+        gone = asyncio.ensure_future(is_gone(request))
+        try:
+            left = self.settings.timeout - moment
+            await asyncio.wait((work, gone), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and gone.done():
+                raise Gone
+            return work.done()
         finally:
             gone.cancel()
 
@@ -156,7 +177,7 @@ async def is_gone(request: Request) -> None:
         pass
 
 
-def _ignore(work: "asyncio.Future[list[Answer]]") -> None:
+def _ignore(work: "asyncio.Future[list[Answered]]") -> None:
     """Takes what came of work that nobody waits for."""
     if not work.cancelled():
         work.exception()
@@ -164,10 +185,3 @@ def _ignore(work: "asyncio.Future[list[Answer]]") -> None:
 
 def _headers(served: Served) -> dict[str, str]:
     return {"X-Model": served.label}
-
-
-def _json(value: object) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which a text may end in
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()

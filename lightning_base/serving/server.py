@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
 import socket
+import sys
 from types import FrameType
 from typing import Any
 
@@ -18,6 +20,7 @@ from lightning_base.serving.logs import Handler
 from lightning_base.serving.protocol import Protocol
 
 BACKLOG = 2048
+SWITCH = 0.001  # seconds until a thread that computes in Python lets another on: of five, answers wait for readers
 KEEP_ALIVE = 60  # seconds in which a client may ask again on its connection
 
 
@@ -131,6 +134,9 @@ def run(application: Application, listening: socket.socket) -> int:
         logging.CRITICAL
     )  # forms that cannot be read are refused, and logged
     server = Server(application, listening)
+    sys.setswitchinterval(SWITCH)
+    gc.collect()
+    gc.freeze()  # what was loaded stays: it is not looked through again while requests are answered
     try:
         server.run(sockets=[listening])
     finally:

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -139,7 +139,7 @@ class Writing:
         """Reads the input and writes behind it."""
         model = self._served.model
         try:
-            item = await self._loop.run_in_executor(self._computers.reading, self._read, model, body)
+            item = await self._reading(model, body)
             async with self._computers.streams:
                 if not self._stopped.is_set():
                     await self._loop.run_in_executor(self._computers.streaming, self._write, model, item)
@@ -148,6 +148,17 @@ class Writing:
         finally:
             self._share.release()
             self._served.batcher.leave(self._place)
+
+    async def _reading(self, model: Answering, body: Body) -> Item:
+        """The input, read in a thread."""
+        read = self._loop.create_future()
+
+        def take(found: Sequence[Item] | Exception) -> None:
+            if not read.done():
+                read.set_exception(found) if isinstance(found, Exception) else read.set_result(found[0])
+
+        self._computers.reading.read(lambda: [self._read(model, body)], take)
+        return cast(Item, await read)
 
     def _read(self, model: Answering, body: Body) -> Item:
         if self._stopped.is_set():

@@ -47,7 +47,7 @@ async def serving(
     application = Application(folders, Settings(**options), log, load, observers)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(application.asgi)
     async with (
-        application.asgi.router.lifespan_context(application.asgi),
+        application.routes.router.lifespan_context(application.routes),
         httpx.AsyncClient(transport=transport, base_url="http://server") as client,
     ):
         yield Asked(application, client, written)

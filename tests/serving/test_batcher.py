@@ -147,6 +147,21 @@ def test_no_more_are_computed_at_once_than_allowed_and_one_more_than_the_queue_i
     run(claim)
 
 
+def test_what_waits_is_shared_by_all_that_are_free() -> None:
+    async def claim() -> None:
+        hold = threading.Event()
+        fake = Fake(hold=hold)
+        async with serving(fake, concurrency=4, max_batch=16, max_inputs=100) as asked:
+            given = {"inputs": rows(40)}
+            answer = asyncio.create_task(asked.client.post("/predict/batch", json=given))
+            await until(lambda: len(fake.batches) == 4)
+            assert fake.batches == [10, 10, 10, 10]
+            hold.set()
+            assert (await answer).json() == {"answers": [risk(row) for row in rows(40)]}
+
+    run(claim)
+
+
 def test_decoding_does_not_hold_up_other_requests() -> None:
     async def claim() -> None:
         async with serving(Pictures(seconds=0.5), Fake()) as asked:
