@@ -16,9 +16,12 @@ from lightning_base.preprocess.tokenizer import Tokenizer
 from lightning_base.runtime.tokens import BEGIN, END, PADDING
 from lightning_base.samples.batch import Batch, Inputs, Sequences, Texts, targets
 from lightning_base.samples.nested import Nested
+from lightning_base.samples.payload import Rows
+from lightning_base.samples.samples import Samples
 from lightning_base.tasks import sums
 from lightning_base.tasks.agreement import consensus
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.beside_texts import TRIVIAL, by_share, parts, shares, spread, typical
 from lightning_base.tasks.columns import objects, table_columns
 from lightning_base.tasks.decoding import beam_search
 from lightning_base.tasks.given import Change
@@ -214,6 +217,31 @@ class Translation(BaseModule):
     def scorer(self, preds: Nested, target: Nested) -> Scorer:
         """The metrics of samples drawn from these, as a function of their rows (n,), from what each sample adds."""
         return sums.scorer(dict(self.metrics().items()), preds, target)  # type: ignore[arg-type]
+
+    def beside(
+        self, pool: Samples, train: Rows, samples: Samples, rows: Rows, preds: Nested
+    ) -> tuple[Nested, str] | None:
+        """The training part's most typical target for every input; each token by its share in the training part."""
+        own = targets(samples, rows)
+        if not isinstance(own, Sequences) or "tokens" not in preds or not len(train):
+            return None
+        scored = self._ended(own)
+        size = max(int(part.max()) for part in scored) + 1 if self.tokenizer is None else self.tokenizer.size
+        seen = shares((token for at in parts(train) for token in self._ended(targets(pool, at))), size)
+        found = by_share(seen, scored)
+        if not torch.equal(found["tokens"], preds["tokens"].double()):
+            return None  # an ensemble of folds that divide texts otherwise
+        one = typical(targets(pool, spread(train)), RUNS_OF_TOKENS if self.tokenizer is None else RUNS_OF_BYTES)
+        same = type(own)(one.values.expand(len(rows), -1), one.lengths.expand(len(rows)))
+        return {"pred": same, **found}, TRIVIAL
+
+    def _ended(self, found: Nested) -> list[Tensor]:
+        """The tokens of targets as they were read, (T,) int64 each, with their ends."""
+        if self.tokenizer is None:
+            every = [row[:n].long() for row, n in zip(found.values, found.lengths.tolist(), strict=True)]
+        else:
+            every = [torch.from_numpy(one.astype("int64")) for one in self.tokenizer.encode(sums.texts_of(found))]
+        return [torch.cat([one, torch.tensor([END])]) for one in every]
 
     def combine(self, members: Nested) -> Nested:
         """The sequence that agrees most with the other members'; the mean probability of each target."""

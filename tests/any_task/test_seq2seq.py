@@ -1,6 +1,7 @@
 """Texts to texts: sequence to sequence with the shipped task, by data of a user's own."""
 
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,39 @@ def test_scores_are_sacrebleus_of_the_stored_texts(journey: Journey) -> None:
         loss = -found["log_prob"].sum() / found["tokens"].sum()
         assert metrics["loss"].folds[fold] == pytest.approx(loss, rel=1e-5)
         assert metrics["perplexity"].folds[fold] == pytest.approx(math.exp(loss), rel=1e-5)
+
+
+def agreement(one: str, other: str) -> float:
+    """The mean F1 of both texts' runs of 1 to 6 letters, over the orders that either has."""
+    found = []
+    for n in range(1, 7):
+        a, b = (Counter(text[i : i + n] for i in range(len(text) - n + 1)) for text in (one, other))
+        if a or b:
+            found.append(2 * sum((a & b).values()) / (sum(a.values()) + sum(b.values())))
+    return float(np.mean(found))
+
+
+def test_beside_them_stands_the_most_typical_text_and_each_tokens_share(journey: Journey) -> None:
+    summary = read_summary(journey.directory())
+    assert summary.trivial is not None
+    assert summary.trivial.startswith("the training target that agrees most with others")
+    folds = [read_table(journey.directory() / f"fold_{fold}" / "predictions.parquet") for fold in (0, 1)]
+    expected: dict[str, list[float]] = {"chrf": [], "bleu": [], "exact": [], "loss": [], "token_accuracy": []}
+    for held, other in (folds, folds[::-1]):
+        known, true = other["target"].tolist(), held["target"].tolist()
+        assert len(known) <= 50  # all of them are compared
+        one = max(known, key=lambda text: round(sum(agreement(text, another) for another in known), 10))
+        expected["chrf"].append(sacrebleu.corpus_chrf([one] * len(true), [true]).score)
+        expected["bleu"].append(sacrebleu.corpus_bleu([one] * len(true), [true], force=True).score)
+        expected["exact"].append(float(np.mean([text == one for text in true])))
+        size = 4 + len(set("".join(known)))  # padding, unknown, begin, end, and letters
+        count = Counter(letter for text in known for letter in [*text, "end"])
+        letters = [letter for text in true for letter in [*text, "end"]]
+        expected["token_accuracy"].append(np.mean([letter == count.most_common(1)[0][0] for letter in letters]))
+        share = [(count[letter] + 1) / (sum(count.values()) + size) for letter in letters]
+        expected["loss"].append(-np.mean(np.log(share)))
+    for name in expected:
+        assert summary.metrics[name].trivial == pytest.approx(np.mean(expected[name]), rel=1e-5), name
 
 
 def test_it_learns_letters(journey: Journey) -> None:

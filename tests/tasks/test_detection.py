@@ -113,6 +113,27 @@ def test_reported_scores_are_those_pycocotools_computes_from_the_predictions(fin
     assert summary["metrics"]["map50"]["ci95"] == [None, None], "what one covers was not simulated"
 
 
+def test_beside_them_stand_each_classes_median_boxes(finished: Path) -> None:
+    oof, summary = pd.read_parquet(finished / "oof.parquet"), read_json(finished / "summary.json")
+    assert summary["trivial"] == "each class's median box in the training part, in every image"
+    expected = []
+    for fold, part in oof.groupby("fold"):
+        train = oof[oof["fold"] != fold]
+        boxes = np.concatenate([np.stack(one) for one in train["target_boxes"] if len(one)])
+        labels = np.concatenate(train["target_labels"].to_list())
+        same = torch.zeros(len(part), 2, 6)
+        for place, label in enumerate(np.argsort(-np.bincount(labels), kind="stable")):
+            own = np.sort(boxes[labels == label], axis=0)
+            same[:, place, :4] = torch.from_numpy(own[(len(own) - 1) // 2].astype(np.float32))
+            same[:, place, 4], same[:, place, 5] = float((labels == label).mean()), float(label)
+        expected.append(judge(same, tensors(part)[1], 2))
+    for name in ("map", "map50", "recall"):
+        trivial = summary["metrics"][name]["trivial"]
+        assert trivial == pytest.approx(np.mean([one[name] for one in expected]), abs=1e-6)
+        assert trivial < summary["metrics"][name]["mean"]
+    assert summary["metrics"]["recall"]["trivial"] > 0
+
+
 def test_a_small_network_learns_to_find_rectangles_in_seconds(finished: Path) -> None:
     assert read_json(finished / "summary.json")["metrics"]["map50"]["mean"] > 0.6
 
