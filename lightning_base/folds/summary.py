@@ -85,8 +85,8 @@ def estimates(
     beside = None if lines is None else held_out(plan.data, lines, oof["id"].tolist(), split.ordinary)
     trivial, name_of_it = (None, None) if beside is None else beside
     found = estimate(by_metric, design, lines, trivial)
-    if trivial is None and all(result.trivial for result in results):
-        found = beside_own(found, [result.trivial or {} for result in results])
+    if all(result.trivial for result in results) and name_of_it in (None, results[0].trivial_name):
+        found = beside_own(found, [result.trivial or {} for result in results], name_of_it is not None)
         name_of_it = results[0].trivial_name
     values = {name: one.folds for name, one in found.items()}
     drawn = oof_intervals(oof, values, group)

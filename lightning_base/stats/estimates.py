@@ -96,17 +96,22 @@ def estimate(
     return found
 
 
-def beside_own(found: Mapping[str, Score], trivial: Sequence[Mapping[str, float]]) -> dict[str, Score]:
+def beside_own(
+    found: Mapping[str, Score], trivial: Sequence[Mapping[str, float]], others: bool = False
+) -> dict[str, Score]:
     """The scores beside those of a task's own trivial model: means over folds, as these are, without an interval.
 
     Args:
         found: the scores.
         trivial: of each fold what the trivial model scores, by metric.
+        others: whether they stand beside the same model's already, but for metrics that are no matter of classes or
+            values alone: these alone are looked at then.
     """
     beside = {}
     for name, one in found.items():
         theirs = [fold[name] for fold in trivial if name in fold and np.isfinite(fold[name])]
-        if not theirs or not np.isfinite(one.score):
+        is_there = others and (one.trivial is not None or kind_of(name) != "other")
+        if is_there or not theirs or not np.isfinite(one.score):
             beside[name] = one
             continue
         other = float(np.mean(theirs))

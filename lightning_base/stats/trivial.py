@@ -10,6 +10,8 @@ import numpy.typing as npt
 from lightning_base.stats.intervals import Floats, Rows
 from lightning_base.stats.linear import Lines
 
+CLASSES = "the training part's majority class and class shares"
+
 
 @dataclass(frozen=True)
 class Known:
@@ -33,7 +35,7 @@ class Known:
     def name(self) -> str:
         """What the trivial model predicts."""
         if self.classes:
-            return "the training part's majority class and class shares"
+            return CLASSES
         if self.key is not None:
             return "the training part's mean of the same item"
         if self.time is not None:

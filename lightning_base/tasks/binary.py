@@ -13,6 +13,7 @@ from lightning_base.data.datamodule import BaseDataModule
 from lightning_base.errors import ConfigError, suggest
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
+from lightning_base.stats.trivial import CLASSES
 from lightning_base.tasks import binary_scores as scores
 from lightning_base.tasks.classification import Classification
 from lightning_base.tasks.given import Change
@@ -124,6 +125,10 @@ class Binary(Classification):
             },
             compute_groups=False,
         )
+
+    def trivial(self, train: Nested, n: int) -> tuple[Nested, str]:
+        """The training part's class shares and, at a threshold of a half, its majority class."""
+        return {"prob": self._shares(train, n), "threshold": torch.full((n,), 0.5, dtype=torch.float64)}, CLASSES
 
     def details(self) -> MetricCollection:
         """The confusion matrix (2, 2) at the threshold; its rows are true classes."""

@@ -16,6 +16,7 @@ from lightning_base.errors import ConfigError
 from lightning_base.samples.batch import Batch, Inputs, Lengths
 from lightning_base.samples.nested import Nested
 from lightning_base.samples.sampling import rates_of
+from lightning_base.stats.trivial import CLASSES, class_shares
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tasks.given_losses import demand_loss, demand_taken, tried, values_of
 from lightning_base.tasks.network import outputs_key
@@ -167,6 +168,14 @@ class Classification(BaseModule):
         # nothing scores a training batch, and of a small network's step this would take a fortieth
         prob = None if self.training else torch.softmax(logits.detach().double(), dim=1)
         return Output(loss, prob, batch.y, weight)
+
+    def trivial(self, train: Nested, n: int) -> tuple[Nested, str] | None:
+        """The training part's class shares, for metrics that are given; those of its own the framework knows."""
+        return (self._shares(train, n), CLASSES) if self.given_metrics else None
+
+    def _shares(self, train: Nested, n: int) -> Tensor:
+        """(n, C) float64, the classes' shares in the training part."""
+        return torch.from_numpy(class_shares(train.numpy(), len(self.classes))).expand(n, -1)
 
     def check(self, batch: Batch) -> None:
         """One forward pass, as BaseModule does it; also that the network gives one logit per class."""

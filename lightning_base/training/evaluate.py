@@ -1,6 +1,8 @@
 """Exact predictions of a role, their scores, and the ensemble of several runs' predictions."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -165,7 +167,21 @@ def trivial_scores(
     if type(task).trivial is BaseModule.trivial and type(task).beside is BaseModule.beside:
         return None
     found = task.beside(pool, train, predictions.samples, predictions.rows, predictions.preds)
-    return None if found is None else (_scored(task, found[0], predictions.target), found[1])
+    return None if found is None else (_where_possible(task, found[0], predictions.target), found[1])
+
+
+def _where_possible(task: BaseModule, preds: Nested, target: Nested) -> dict[str, float]:
+    """The metrics of a trivial model, but for those that its predictions break: metrics of others may not know such."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the trivial model nobody has asked
+        try:
+            return _scored(task, preds, target)
+        except Exception:
+            found = {}
+            for name, metric in task.all_metrics().items():
+                with suppress(Exception):
+                    found[name] = metric(preds, target)
+            return _numbers(found)
 
 
 def details(task: BaseModule, predictions: Predictions) -> dict[str, Any]:

@@ -37,8 +37,9 @@ def report(
     task, data, out = run.model, run.datamodule, console(Level.QUIET)
     scores = scores or evaluate.scores(task, predictions)
     found, trivial = evaluate.estimates(task, predictions, scores, lambda lines: sealed(data, lines, fold))
-    if trivial is None and (own := own_trivial(task, data, predictions, fold)) is not None:
-        found, trivial = beside_own(found, [own[0]]), own[1]
+    own = own_trivial(task, data, predictions, fold)
+    if own is not None and trivial in (None, own[1]):
+        found, trivial = beside_own(found, [own[0]], trivial is not None), own[1]
     table, n = evaluate.frame(task, predictions), len(predictions.rows)
     shown, more = first_shown(found, level() == Level.VERBOSE)
     out.print(score_table(samples, shown, n, out.width))

@@ -49,6 +49,22 @@ def test_the_scores_are_scikit_learns_of_the_positive_class(work: Path) -> None:
     assert run.summary.metrics["accuracy"].ci95[0] < run.summary.metrics["accuracy"].score
 
 
+def test_beside_the_positive_classes_scores_stands_the_majority_class(work: Path) -> None:
+    run = result("beside", threshold=0.3)
+    metrics = run.summary.metrics
+    assert run.summary.trivial == "the training part's majority class and class shares"
+    shares = [(run.oof.loc[run.oof["fold"] == fold, "target_class"] == "ill").mean() for fold in range(3)]
+    assert metrics["average_precision"].trivial == pytest.approx(np.mean(shares))  # of equal probabilities
+    assert metrics["average_precision"].better is None  # no interval of the difference is known
+    assert metrics["positive_recall"].trivial == metrics["positive_f1"].trivial == 0  # most are well
+    assert metrics["accuracy"].trivial == pytest.approx(1 - np.mean(shares), abs=1e-3)
+    assert metrics["ece"].trivial is None
+    found = run.test()
+    assert found.metrics.loc["average_precision", "trivial"] == pytest.approx(
+        (found.predictions["target_class"] == "ill").mean()
+    )
+
+
 def test_calibration_is_that_of_the_class_which_the_threshold_chooses_per_fold_and_pooled(work: Path) -> None:
     run = result("calibrated", threshold=0.2)
     metric, expected = run.summary.metrics["ece"], []

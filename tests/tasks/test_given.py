@@ -35,10 +35,42 @@ def test_a_metric_of_torchmetrics_stands_beside_the_tasks_own(run: Run, work: Pa
     expected = [cohen_kappa_score(part["target"], part["pred"]) for _, part in oof.groupby("fold")]
     assert metrics["cohen_kappa"]["folds"] == pytest.approx(expected, abs=1e-6)
     assert metrics["accuracy"]["score"] > 0.9
+    assert (metrics["cohen_kappa"]["trivial"], metrics["accuracy"]["better"]) == (0.0, True)  # of the majority class
     run("test", "--ckpt_path", str(crossval("breast_cancer_mlp")))
     table = pd.read_parquet(crossval("breast_cancer_mlp") / "test.parquet")
     found = read_json(crossval("breast_cancer_mlp") / "test.json")["metrics"]["cohen_kappa"]["value"]
     assert found == pytest.approx(cohen_kappa_score(table["target"], table["pred"]), abs=1e-6)
+
+
+class Varied(MeanSquaredError):
+    """Knows no predictions that are all the same."""
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        if len(preds) > 10 and preds.std(dim=0).max() == 0:
+            raise ValueError("all the same")
+        super().update(preds[:, 0], target.float())
+
+
+def test_a_metric_that_the_trivial_models_predictions_break_is_left_out_beside_it(work: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32), np.arange(60) % 2
+    found = lb.crossval(
+        task=lambda: Classification(Linear(num_outputs=2), metrics={"varied": Varied(), "squares": Squares()}),
+        x=x,
+        y=y,
+        data={"split": KFold(3)},
+        trainer={"max_epochs": 1, "logger": False, "accelerator": "cpu"},
+        name="own",
+    ).summary.metrics
+    assert found["varied"].trivial is None
+    assert np.isfinite(found["varied"].score)
+    assert found["squares"].trivial == pytest.approx(0.25, abs=0.02)
+
+
+class Squares(MeanSquaredError):
+    """Of the first class's probability."""
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        super().update(preds[:, 0], 1 - target.double())
 
 
 def test_a_metric_with_a_name_can_be_followed_by_a_callback(run: Run, work: Path) -> None:
