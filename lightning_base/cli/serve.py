@@ -51,7 +51,9 @@ def main(arguments: Sequence[str]) -> int:
         log = Log(_format(options.log_format))
         watching = Watching(options.watch_window) if options.watch_window else None
         kept = [] if options.log_predictions is None else [_recording(options, log).begin]
-        return run(Application(models, settings, log, read, kept, watching), listening)
+        application = Application(models, settings, log, read, kept, watching)
+        del models  # of which one may be replaced, and is to be forgotten then
+        return run(application, listening)
     finally:
         listening.close()
 

@@ -100,6 +100,7 @@ class Application:
         computers = Computers(self.settings.concurrency, max(2, min(8, os.cpu_count() or 2)))
         observers = Observers(self._makers, self.metrics, self.log)
         self.catalogue = Catalogue(self._models, self.settings, computers, self.metrics, observers)
+        self._models = []  # a model that another one replaces is to be forgotten
         predicting = Predicting(self.catalogue, self.settings, Memory(self.settings.max_memory), self.log)
         self._predicting, self._streaming = predicting, Streaming(predicting, computers)
         watching = None
@@ -118,6 +119,7 @@ class Application:
                 await asyncio.sleep(0.02)
             self.state.is_stuck = is_busy
             await self.catalogue.close()
+            self._models = [(one.path, one.model) for one in self.catalogue.models]
             computers.close(wait=not is_busy)
             await asyncio.to_thread(observers.close)
 

@@ -16,7 +16,7 @@ from time import perf_counter
 
 from lightning_base.runtime.answering import Answering, Item
 from lightning_base.runtime.errors import InputError
-from lightning_base.serving.computing import Answered, Slice, compute
+from lightning_base.serving.computing import Answered, Slice, as_fault, compute
 from lightning_base.serving.metrics import Metrics
 from lightning_base.serving.observer import Observers
 from lightning_base.serving.readers import Read, Readers
@@ -189,8 +189,8 @@ class Batcher:
         if is_quick:
             try:
                 items = read()
-            except Exception as error:
-                group.done.set_exception(error)
+            except BaseException as error:
+                group.done.set_exception(as_fault(error))
             else:
                 queue(items)
         else:

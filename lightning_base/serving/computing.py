@@ -35,6 +35,15 @@ class ModelFault(Exception):
     """A model that failed, or answered something that cannot be sent."""
 
 
+def as_fault(error: BaseException) -> Exception:
+    """What was raised, as a future takes it: no StopIteration, and no panic of a library in Rust."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    fault = ModelFault(type(error).__name__)
+    fault.__traceback__ = error.__traceback__
+    return fault
+
+
 def compute(model: Answering, requests: Sequence[Sequence[Item]]) -> list[list[Answered] | Exception]:
     """By request the answers to its inputs, or why there are none.
 
@@ -47,9 +56,9 @@ def compute(model: Answering, requests: Sequence[Sequence[Item]]) -> list[list[A
     items = [item for request in requests for item in request]
     try:
         answers = _checked(model.run(items), len(items))
-    except Exception as error:
+    except BaseException as error:  # whatever it is, its requests are told, and the queue goes on
         if len(requests) == 1:
-            return [error]
+            return [as_fault(error)]
         return [compute(model, [request])[0] for request in requests]
     found: list[list[Answered] | Exception] = []
     at = 0

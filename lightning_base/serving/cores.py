@@ -26,7 +26,7 @@ def cores(quota: Path = QUOTA) -> int:
     try:
         most, period = quota.read_text(encoding="ascii").split()
         return max(1, min(there, math.ceil(int(most) / int(period))))
-    except (OSError, ValueError):  # "max 100000" where there is no quota
+    except (OSError, ValueError, ArithmeticError):  # "max 100000" where there is no quota
         return there
 
 

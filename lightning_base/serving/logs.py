@@ -47,6 +47,18 @@ class Log:
         where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
         self.say("error", event, kind=type(error).__name__, where=where[-8:], **more)
 
+    def warned(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        """Adds a line on a warning, as `warnings.showwarning` is told it; its text may hold what was given, too."""
+        self.say("warning", "warning", kind=category.__name__, where=[f"{filename}:{lineno}"])
+
     def close(self) -> None:
         """Writes what there is, for two seconds at most."""
         self._closed.set()

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from lightning_base.runtime.answering import Item
+from lightning_base.serving.computing import as_fault
 
 Read: TypeAlias = Callable[[], Sequence[Item]]
 Then: TypeAlias = Callable[[Sequence[Item] | Exception], None]
@@ -50,8 +51,8 @@ class Readers:
             read, then = asked
             try:
                 found: Sequence[Item] | Exception = read()
-            except Exception as error:
-                found = error
+            except BaseException as error:  # a panic of a library in Rust is no Exception, and must not end the thread
+                found = as_fault(error)
             self._found.append((then, found))
             if not self._is_told:
                 self._is_told = True

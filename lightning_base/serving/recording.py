@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,8 +75,13 @@ class Recording(Collector):
             return
         now = time()
         for place, (item, answer) in enumerate(zip(items, answers, strict=True), start):
-            given = json.dumps(plain(item), ensure_ascii=False) if self.inputs else None
-            said = json.dumps(answer, ensure_ascii=False)
+            try:
+                given = json.dumps(asked(model, item), ensure_ascii=False, allow_nan=False) if self.inputs else None
+                said = json.dumps(answer, ensure_ascii=False)
+            except Exception:
+                with self._lock:
+                    self.failed += 1
+                raise  # is logged
             row = Record(now, model.name, model.version, request, place, said, given)
             with self._lock:
                 if self._bytes + row.size > MOST_BYTES:
@@ -135,7 +141,9 @@ class Recording(Collector):
         try:
             self.kept += write()
         except Exception as error:  # a full disk, a folder that is gone: answers go on
-            self.failed += self._store.forget()
+            lost = self._store.forget()
+            with self._lock:
+                self.failed += lost
             if self._log is not None:
                 self._log.fault("recording", error)
 
@@ -146,8 +154,16 @@ def is_chosen(request: str, share: float) -> bool:
     return int.from_bytes(digest, "big") < share * 2**64
 
 
+def asked(model: Answering, item: Item) -> Any:
+    """An input as it was asked, in JSON: of a table the row; of others the inputs by name, and how to write."""
+    given = {name: plain(item[name]) for name in item}
+    if list(model.kinds.values()) == ["table"] and list(given) == list(model.kinds):
+        return given[next(iter(given))]
+    return given | plain(getattr(item, "options", {}))
+
+
 def plain(value: Any) -> Any:
-    """An input as JSON holds it; arrays as dtype, shape and their bytes in base64."""
+    """A value as JSON holds it: arrays as dtype, shape and bytes in base64; numbers that are not finite as null."""
     if hasattr(value, "pixels"):
         value = value.pixels
     if isinstance(value, np.ndarray):
@@ -159,4 +175,5 @@ def plain(value: Any) -> Any:
         return [plain(one) for one in value]
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode("ascii")}
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from types import FrameType
 from typing import Any
 
@@ -138,7 +139,9 @@ def run(application: Application, listening: socket.socket) -> int:
     gc.collect()
     gc.freeze()  # what was loaded stays: it is not looked through again while requests are answered
     try:
-        server.run(sockets=[listening])
+        with warnings.catch_warnings():
+            warnings.showwarning = application.log.warned
+            server.run(sockets=[listening])
     finally:
         logger.removeHandler(handler)
     state = application.state

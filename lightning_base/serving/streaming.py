@@ -3,12 +3,13 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from time import monotonic
 from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from lightning_base.runtime.answering import Answering, Item
 from lightning_base.runtime.errors import InputError
@@ -16,6 +17,7 @@ from lightning_base.serving.batcher import Computers, Place
 from lightning_base.serving.budget import Share
 from lightning_base.serving.call import Call
 from lightning_base.serving.catalogue import Served
+from lightning_base.serving.computing import as_fault
 from lightning_base.serving.predicting import Predicting, is_gone
 from lightning_base.serving.reading import Body, read_one
 from lightning_base.serving.refused import Gone, Refused, said
@@ -65,7 +67,7 @@ class Streaming:
             raise self._refusal(value, call)
         headers = {"X-Model": served.label, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         events = self._events(writing, (kind, value), call)
-        return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+        return Events(events, writing, headers)
 
     def _enter(self, served: Served, share: Share, call: Call) -> Place:
         try:
@@ -78,18 +80,15 @@ class Streaming:
         """What is sent, from the first piece on."""
         kind, value = first
         pieces: list[str] = []
-        try:
-            while kind == "piece":
-                pieces.append(value)
-                yield f"data: {json.dumps({'text': value})}\n\n".encode()
-                kind, value = await writing.next()
-            if kind == "fault":
-                call.reason = "stream"
-                yield b"event: error\ndata: " + said(self._refusal(value, call).message) + b"\n\n"
-            else:
-                yield f"event: done\ndata: {json.dumps({'pred': ''.join(pieces)})}\n\n".encode()
-        finally:
-            writing.stop()
+        while kind == "piece":
+            pieces.append(value)
+            yield f"data: {json.dumps({'text': value})}\n\n".encode()
+            kind, value = await writing.next()
+        if kind == "fault":
+            call.reason = "stream"
+            yield b"event: error\ndata: " + said(self._refusal(value, call).message) + b"\n\n"
+        else:
+            yield f"event: done\ndata: {json.dumps({'pred': ''.join(pieces)})}\n\n".encode()
 
     def _refusal(self, error: Exception, call: Call) -> Refused:
         if isinstance(error, Refused):
@@ -97,6 +96,21 @@ class Streaming:
         if isinstance(error, TimeoutError):
             return self._predicting.late(call)
         return self._predicting.refusal(error, call)
+
+
+class Events(StreamingResponse):
+    """The events of a text, which is written no further once they are sent, or have nobody to go to."""
+
+    def __init__(self, events: AsyncIterator[bytes], writing: "Writing", headers: Mapping[str, str]) -> None:
+        super().__init__(events, headers=headers, media_type="text/event-stream")
+        self._writing = writing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends them; a generator that has not begun, as the client left before, would end nothing by itself."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._writing.stop()
 
 
 class Writing:
@@ -169,16 +183,29 @@ class Writing:
         return items[0]
 
     def _write(self, model: Answering, item: Item) -> None:
-        """Hands on pieces until there are no more, or nobody wants them."""
+        """Hands on pieces until there are no more, nobody wants them, or one cannot be written."""
+        try:
+            text = self._written(model, item)
+        except BaseException as error:
+            self._hand_on("fault", as_fault(error))
+            return
+        if text is not None:
+            self._hand_on("done", None)
+            self._served.batcher.wrote(item, text, self._call.id)
+
+    def _written(self, model: Answering, item: Item) -> str | None:
+        """The whole text; None where nobody wants it any more."""
         pieces, written = iter(model.stream(item)), list[str]()
         try:
             for piece in pieces:
                 if self._stopped.is_set():
-                    return
+                    return None
                 written.append(piece)
-                self._loop.call_soon_threadsafe(self._pieces.put_nowait, ("piece", piece))
+                self._hand_on("piece", piece)
         finally:
             if (close := getattr(pieces, "close", None)) is not None:
                 close()
-        self._loop.call_soon_threadsafe(self._pieces.put_nowait, ("done", None))
-        self._served.batcher.wrote(item, "".join(written), self._call.id)
+        return "".join(written)
+
+    def _hand_on(self, kind: str, value: Any) -> None:
+        self._loop.call_soon_threadsafe(self._pieces.put_nowait, (kind, value))

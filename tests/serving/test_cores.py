@@ -17,7 +17,7 @@ def test_a_quota_is_rounded_up(tmp_path: Path, quota: str, expected: int) -> Non
     assert cores.cores(tmp_path / "cpu.max") == min(expected, len(os.sched_getaffinity(0)))
 
 
-@pytest.mark.parametrize("quota", [None, "max 100000", "what"])
+@pytest.mark.parametrize("quota", [None, "max 100000", "what", "", "100000", "100000 0"])
 def test_without_a_quota_all_cores_count_that_the_process_may_use(tmp_path: Path, quota: str | None) -> None:
     if quota is not None:
         (tmp_path / "cpu.max").write_text(quota)

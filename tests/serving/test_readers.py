@@ -3,13 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from lightning_base.runtime.answering import Item
 from lightning_base.runtime.errors import InputError
 from lightning_base.serving.readers import Readers
-from tests.serving.conftest import run, until
+from tests.serving.conftest import run, serving, until
+from tests.support.answering import Fake, Pictures, Writer
 
 
 def test_thousands_of_outcomes_arrive_once_each_in_the_loop() -> None:
@@ -69,3 +71,43 @@ def test_what_is_read_when_the_loop_has_ended_disturbs_nobody(wait: bool) -> Non
     asyncio.run(claim())
     hold.set()
     kept[0].close(wait)
+
+
+class Panic(BaseException):
+    """What a library in Rust raises where it panics (pyo3's PanicException): no Exception."""
+
+
+@pytest.mark.parametrize("kind", [Panic, StopIteration])
+@pytest.mark.parametrize("place", ["read", "read_file", "run", "stream"])
+def test_whatever_is_raised_is_answered_and_the_next_request_too(
+    kind: type[BaseException], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread or a queue that had ended with it would leave all that follow without an answer."""
+    model: Fake = Writer() if place == "stream" else Pictures() if place == "read_file" else Fake()
+    path = "/predict/stream" if place == "stream" else "/predict"
+    whole = getattr(model, place)
+    broken = True
+
+    def breaks(given: Any) -> Any:
+        if broken:
+            raise kind("/secret/place")
+        return whole(given)
+
+    monkeypatch.setattr(model, place, breaks)
+    sent: dict[str, Any] = {"json": {"text": "one"} if place == "stream" else {"age": 30, "job": "clerk"}}
+    if place == "read_file":
+        sent = {"content": b"pixels", "headers": {"Content-Type": "image/png"}}
+
+    async def claim() -> None:
+        nonlocal broken
+        async with serving(model, concurrency=1, timeout=2) as asked:
+            for _ in range(10):  # more than there are threads
+                answer = await asked.client.post(path, **sent)
+                assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+                assert "secret" not in answer.text
+            broken = False
+            assert (await asked.client.post(path, **sent)).status_code == 200
+            assert asked.application.catalogue is not None
+            await until(lambda: asked.application.catalogue.models[0].batcher.held == 0)  # type: ignore[union-attr]
+
+    run(claim)

@@ -15,6 +15,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from lightning_base.errors import ConfigError
+from lightning_base.runtime.inputs import Encoded
+from lightning_base.runtime.model import load
 from lightning_base.serving import recording, stores
 from lightning_base.serving.app import Application
 from lightning_base.serving.logs import Log
@@ -22,6 +24,7 @@ from lightning_base.serving.recording import Recording, is_chosen, plain, store_
 from lightning_base.serving.settings import Settings
 from tests.helpers import refused
 from tests.support.answering import Fake, Writer, risk
+from tests.support.small_export import WIDE, write
 
 
 def rows_in(path: Path) -> list[tuple[Any, ...]]:
@@ -212,3 +215,31 @@ def test_places_that_hold_something_else_are_refused_in_one_line(
             store_of(work / place)
     refused(capsys, ["serve", "nowhere", "--log-inputs"], "need --log-predictions")
     refused(capsys, ["serve", "nowhere", "--log-predictions", "x.sqlite", "--log-share", "1.5"], "--log-share", "1.5")
+
+
+def test_inputs_of_exported_models_are_kept_as_they_were_asked(work: Path) -> None:
+    """Of exports an input is no plain dictionary, but what graphs take beside what was read."""
+    sums = load(write(work / "export"))
+    numbers = [[float(i + j) for j in range(WIDE)] for i in range(3)]
+    kept = Recording(store_of(work / "log.sqlite"), inputs=True)
+    with TestClient(Application([(work, sums)], Settings(), Log(), observers=[kept.begin]).asgi) as client:  # type: ignore[list-item]
+        for x in numbers:
+            assert client.post("/predict", json={"x": x}).status_code == 200
+    found = [json.loads(row[-1])["x"] for row in rows_in(work / "log.sqlite")]
+    back = [np.frombuffer(base64.b64decode(x["base64"]), x["dtype"]).reshape(x["shape"]).tolist() for x in found]
+    assert sorted(back) == numbers
+    assert (kept.kept, kept.dropped, kept.failed) == (3, 0, 0)
+    row = {"age": 41.0, "job": "clerk"}
+    assert recording.asked(Fake(), Encoded({"row": row}, {"row": np.ones(2)})) == row  # type: ignore[arg-type]
+    text = Encoded({"text": "one"}, {}, options={"new": 5, "top_k": None})
+    assert recording.asked(Writer(), text) == {"text": "one", "new": 5, "top_k": None}  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_written_is_counted_as_failed_and_not_a_number_is_null(work: Path) -> None:
+    kept = Recording(store_of(work / "log.sqlite"), inputs=True)
+    with pytest.raises(TypeError):  # which a server logs
+        kept.seen(Fake(), [{"age": object()}], [risk({"age": 1})], "one")
+    kept.seen(Fake(), [{"age": float("nan"), "job": "none"}], [risk({"age": 1})], "two")
+    kept.close()
+    assert (kept.kept, kept.dropped, kept.failed) == (1, 0, 1)
+    assert rows_in(work / "log.sqlite")[0][-1] == '{"age": null, "job": "none"}'

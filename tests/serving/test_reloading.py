@@ -1,12 +1,18 @@
 """Claims about new versions: taken without a dropped request, refused where they are broken."""
 
 import asyncio
+import gc
+import io
 import os
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
 from lightning_base.errors import ArtefactError
+from lightning_base.serving.app import Application
+from lightning_base.serving.logs import Log
+from lightning_base.serving.settings import Settings
 from tests.serving.conftest import Asked, run, serving, until
 from tests.support.answering import Fake, risk
 from tests.support.clients import ROW
@@ -109,5 +115,25 @@ def test_a_folder_that_is_gone_or_is_touched_changes_nothing(work: Path) -> None
             await asyncio.sleep(0.5)
             assert await served(asked, "v1")
         assert [line["outcome"] for line in said(asked)] == ["unchanged", "refused"]
+
+    run(claim)
+
+
+def test_a_model_that_was_replaced_is_forgotten() -> None:
+    async def claim() -> None:
+        model = Fake(version="a")
+        there = weakref.ref(model)
+        application = Application([(Path("exported"), model)], Settings(), Log("json", io.StringIO()))
+        async with application.routes.router.lifespan_context(application.routes):
+            del model
+            catalogue = application.catalogue
+            assert catalogue is not None
+            old = catalogue.models[0]
+            catalogue.swap(old, Fake(version="b"))
+            await catalogue.retire(old)
+            del old
+            await asyncio.sleep(0.05)
+            gc.collect()
+            assert there() is None
 
     run(claim)

@@ -83,3 +83,29 @@ def test_a_client_that_goes_away_ends_the_writing(process: Callable[..., Process
     run(claim)  # all of it would take eight seconds
     assert server.end() == 0
     assert max(line.get("ms", 0) for line in server.lines()) < 5000
+
+
+def test_a_client_that_goes_away_before_the_first_piece_is_sent_ends_the_writing() -> None:
+    async def claim() -> None:
+        model = Writer(seconds=0.02)
+        async with serving(model) as asked:
+            body = b'{"text": "%s"}' % b" ".join([b"a"] * 400)
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            scope = {"type": "http", "method": "POST", "path": PATH, "headers": headers}
+            scope |= {"asgi": {"spec_version": "2.3"}}
+            told = [{"type": "http.request", "body": body, "more_body": False}]
+
+            async def receive() -> dict[str, object]:
+                if told:
+                    return told.pop()
+                await until(lambda: model.written > 0)  # gone in the moment in which there is something to send
+                return {"type": "http.disconnect"}
+
+            async def send(_: object) -> None:
+                await asyncio.sleep(0.01)  # as where what was sent before has not been taken
+
+            await asked.application.asgi(scope, receive, send)  # type: ignore[arg-type]
+            await until(lambda: model.ended == 1, seconds=2)
+            assert model.written < 100
+
+    run(claim)

@@ -1,10 +1,14 @@
 """Claims about what an exported model tells others: nothing."""
 
+import io
+import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+from lightning_base.serving.logs import Log
 from tests.helpers import ROOT
 from tests.support.small_export import write
 
@@ -36,3 +40,17 @@ def test_a_model_that_answers_keeps_no_id_and_reports_nothing_to_the_maker_of_it
     assert done.returncode == 0, done.stderr
     assert "pred" in done.stdout
     assert not [path for path in home.rglob("*") if path.is_file()]
+
+
+def test_a_warning_is_a_line_of_the_log_without_its_words() -> None:
+    """Decoders warn of damaged files, by default in lines of their own between those of the log."""
+    written = io.StringIO()
+    log = Log("json", written)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = log.warned
+        warnings.warn("of what was given", UserWarning, stacklevel=1)
+    log.close()
+    (line,) = [json.loads(one) for one in written.getvalue().splitlines()]
+    assert (line["level"], line["event"], line["kind"]) == ("warning", "warning", "UserWarning")
+    assert "given" not in written.getvalue()
