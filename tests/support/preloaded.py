@@ -207,8 +207,10 @@ def preload() -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
     preload()
     gc.freeze()  # else a child's first collection copies all that it shares with this process
+    gc.enable()
     asked = Server(sys.argv[1]).serve()
     if asked is not None:
         become(asked)
