@@ -1,5 +1,6 @@
 """Fixtures: a working directory a test, small real data, what runs commands, and a guard against what is left."""
 
+import gc
 import os
 import shutil
 import sys
@@ -26,11 +27,21 @@ from tests.support.cluster import running
 from tests.support.forks import Forks
 from tests.support.preloaded import Preloaded
 
+gc.disable()  # what is collected before the first test stays, and is looked through neither now nor later
+
 # in the order in which they begin; the two that start a cluster, of which there is but one, do not meet
 LONGEST = (
-    *("test_launch.py", "test_strategies.py", "test_resume.py", "test_configs.py", "test_process.py", "test_slurm.py"),
-    *("test_preempt.py", "test_loop.py", "test_search.py", "test_wheel.py", "test_functions.py"),
+    *("test_launch.py", "test_strategies.py", "test_configs.py", "test_resume.py", "test_formats.py", "test_habits.py"),
+    *("test_process.py", "test_wheel.py", "test_own.py", "test_search.py", "test_elsewhere.py", "test_executor.py"),
+    *("test_loop.py", "test_slurm.py", "test_refit.py", "test_preempt.py", "test_tables.py", "test_functions.py"),
+    *("test_several_steps.py", "test_page_errors.py", "test_blocks.py"),
 )
+
+
+def pytest_collection_finish() -> None:
+    """Lets the collector of garbage look at what tests leave, and at that alone."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -33,12 +33,6 @@ def bccd(work: Path) -> list[object]:
 
 
 def polarity(work: Path) -> list[object]:
-    folder = shared("rt-polarity")
-    files = {c: str(folder / f"rt-polarity.{c}") for c in ("neg", "pos")}
-    return ["--data.files", json.dumps(files)]
-
-
-def some_polarity(work: Path) -> list[object]:
     """Every eighth sentence."""
     files = {}
     for c in ("neg", "pos"):
@@ -79,14 +73,14 @@ SHARED_DATA: dict[str, Callable[[Path], list[object]]] = {
     "german_credit_binary": lambda work: ["--data.path", shared("german-credit/german.data")],
     "german_credit_mlp": lambda work: ["--data.path", shared("german-credit/german.data")],
     "ml100k_mf": lambda work: ["--data.path", shared("ml-100k/u.data")],
-    "rt_polarity_bag": polarity,
-    **{f"rt_polarity_{name}": some_polarity for name in ("transformer", "rnn", "gru", "lstm")},
+    **{f"rt_polarity_{name}": polarity for name in ("bag", "transformer", "rnn", "gru", "lstm")},
     "fsdd_cnn": fsdd,
     "bccd_centre": bccd,
     "multi30k_gru": captions,
     "tinyshakespeare": verses,
     "woz2_slots": dialogues,
 }
+LONG = ("woz2_slots", "rt_polarity_transformer", "rt_polarity_rnn", "rt_polarity_gru", "rt_polarity_lstm")  # 5 folds
 PARTLY = ("ml100k_mf", "multi30k_gru", "tinyshakespeare")  # some samples are held out by no fold
 WITHOUT_TEST = ("linear_regression_gd", "fsdd_cnn", "ml100k_mf")
 
@@ -109,6 +103,8 @@ def test_every_config_runs(name: str, run: Run, work: Path, images: Path) -> Non
             options += ["--model.init_from", weights, "--data.per_class", 8, "--data.image_size", "[32, 32]"]
     elif name in SHARED_DATA:
         options += SHARED_DATA[name](work)
+        if name in LONG:
+            options += ["--data.split.n_splits", 3]
     run("crossval", *options)
     directory = crossval(name, work)
     summary = read_json(directory / "summary.json")

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from lightning_base import __version__
 from lightning_base.errors import ConfigError, UserError, suggest
+from lightning_base.tools.collector import uncollected
 from lightning_base.tools.console import Level, speaking
 from lightning_base.tools.output import tolerant
 from lightning_base.verbs.words import given, only_directory, with_saved_config, without_level
@@ -152,7 +153,8 @@ def run(arguments: list[str]) -> int:
         from lightning_base.cli.early import check
 
         check(with_saved_config(arguments))
-        from lightning_base.cli.command import run_verb
+        with uncollected():
+            from lightning_base.cli.command import run_verb
 
         run_verb(arguments)
     except UserError as error:

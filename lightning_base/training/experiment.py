@@ -5,6 +5,7 @@ import warnings
 from argparse import ArgumentError
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from lightning_base.errors import ConfigError, UserError
 from lightning_base.finetune.given import InitFrom, as_init_from
 from lightning_base.tasks.base import BaseModule
 from lightning_base.tools.files import write_json, write_text
+from lightning_base.tools.yaml_file import LOADER
 from lightning_base.training.config_errors import explain
 from lightning_base.training.limits import CHECKED, demand_end, demand_sensible
 from lightning_base.training.objects import Objects
@@ -225,11 +227,17 @@ class Experiment:
 
     def dump(self) -> dict[str, Any]:
         """The whole configuration as plain values, without the options of one verb."""
+        shown = deepcopy(self._written)
+        return shown if self.objects is None else {**shown, "objects": dict(self.objects.identity)}
+
+    @cached_property
+    def _written(self) -> dict[str, Any]:
+        """What the parser writes of the configuration; a command asks for it four times."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=rf"\s*{UNSAVED}")
-            everything = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, skip_validation=True))
-        shown = {key: saved(everything[key], self.config.get(key), key) for key in SHARED_KEYS if key in everything}
-        return shown if self.objects is None else {**shown, "objects": dict(self.objects.identity)}
+            text = self.parser.dump(self.config, skip_unset=False, skip_validation=True)
+        everything = yaml.load(text, Loader=LOADER)  # noqa: S506  # a safe one
+        return {key: saved(everything[key], self.config.get(key), key) for key in SHARED_KEYS if key in everything}
 
     def save(self, path: Path) -> None:
         """Writes the configuration as YAML that `--config` takes, and beside it what tells own code that changes."""

@@ -355,7 +355,7 @@ def test_a_mistake_in_the_options_is_one_line(
 
 
 @pytest.mark.slow
-def test_processes_of_torchrun_sum_right_and_say_how_fast(work: Path) -> None:
+def test_processes_of_torchrun_sum_right_and_say_how_fast(preloaded: None, work: Path) -> None:
     command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29561", "-m", "lightning_base"]
     done = subprocess.run(
         [sys.executable, *command, "doctor", "--nodes", "--json", "out.json"],

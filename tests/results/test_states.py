@@ -87,7 +87,9 @@ def test_a_state_of_a_process_whose_number_another_one_has_now_is_interrupted(wo
 
 
 @pytest.mark.slow
-def test_processes_train_what_a_state_of_another_machine_or_an_earlier_start_names(run: Run, work: Path) -> None:
+def test_processes_train_what_a_state_of_another_machine_or_an_earlier_start_names(
+    run: Run, preloaded: None, work: Path
+) -> None:
     for fold, left in enumerate(({"pid": 1}, {"host": "elsewhere"})):
         (DIRECTORY / f"fold_{fold}").mkdir(parents=True)
         (DIRECTORY / f"fold_{fold}" / "state.json").write_text(json.dumps({**running(), **left}))

@@ -24,6 +24,7 @@ from tests.helpers import CONFIGS, Run, crossval, read_json, refused
 from tests.training.test_sizes import words
 
 DIGITS = ("--config", CONFIGS / "digits_cnn.yaml", "--trainer.max_epochs", 1, "--trainer.logger", "false")
+DIGITS += ("--trainer.limit_train_batches", 4)  # nothing here is of what they learn
 TWO = ("--data.split.n_splits", 2)
 RESNET = "torchvision.models.resnet18"
 BERT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}

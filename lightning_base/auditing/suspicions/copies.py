@@ -1,6 +1,7 @@
 """Changed copies: table rows that agree when rounded, texts that agree without punctuation, on both sides."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,7 @@ def bare(samples: Samples) -> Keys:
     return keys
 
 
+@lru_cache(maxsize=1 << 16)  # words come again and again
 def _plain(word: str) -> str:
     """The word without capitals and punctuation."""
     return "".join(c for c in word.casefold() if c.isalnum())

@@ -39,9 +39,10 @@ def test_folds_in_processes_of_their_own_give_what_one_process_gives_bit_for_bit
 @pytest.mark.slow
 def test_twenty_kills_of_fold_processes_lose_nothing(run: Run, preloaded: None, work: Path) -> None:
     """One command; whenever folds run, one of their processes is killed: mostly somewhere in its second epoch."""
-    slow = ("--trainer.callbacks+", "tests.support.faults.SlowEpoch", "--trainer.max_epochs", 8)
-    run("crossval", *OPTIONS, *slow, "--name", "whole")
-    command = [sys.executable, "-m", "lightning_base", "crossval", *map(str, (*OPTIONS, *slow)), "--name", "killed"]
+    options = (*OPTIONS, "--trainer.max_epochs", 8)
+    run("crossval", *options, "--name", "whole")
+    slow = (*options, "--trainer.callbacks+", "tests.support.faults.SlowEpoch")
+    command = [sys.executable, "-m", "lightning_base", "crossval", *map(str, slow), "--name", "killed"]
     command += ["--executor", "process", "--jobs", "2"]
     process = subprocess.Popen(command, cwd=work, env=environment(OMP_NUM_THREADS="1"))
     rng, kills = random.Random(0), 0
