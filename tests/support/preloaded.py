@@ -6,11 +6,9 @@ signals, exit status. It becomes the real interpreter for anything but the modul
 """
 
 import array
-import atexit
 import contextlib
 import gc
 import importlib
-import io
 import json
 import os
 import runpy
@@ -21,7 +19,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -29,12 +26,6 @@ from typing import Any, Self
 from tests.helpers import ROOT, environment
 
 MODULES = ("lightning_base", "lightning_base.cli.worker", "torch.distributed.run")
-LATER = (  # what a command imports when it comes to it
-    *("sklearn.datasets", "sklearn.model_selection", "torch._dynamo", "torch.utils.tensorboard", "pyarrow.dataset"),
-    *("lightning_base.auditing", "lightning_base.tasks", "lightning_base.cli.help", "lightning_base.cli.early"),
-    *("lightning_base.cli.command", "lightning_base.verbs.others", "lightning_base.verbs.scoring"),
-    *("lightning_base.folds.loop", "lightning_base.stats.bootstrap"),
-)
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # where Lightning looks when it is imported
 STAND_IN = """#!{python} -IS
 import array, json, os, signal, socket, sys
@@ -168,49 +159,20 @@ def become(request: dict[str, Any]) -> None:
     sys.path[:] = [*first, *filter(None, os.environ.get("PYTHONPATH", "").split(":")), *sys.path[1:]]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     rank_zero_only.rank = next((int(os.environ[key]) for key in RANKS if key in os.environ), 0)
-    try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-        status: object = 0
-    except SystemExit as stop:
-        status = 0 if stop.code is None else stop.code
-    if not isinstance(status, int):
-        sys.exit(status)
-    leave(status)
-
-
-def leave(status: int) -> None:
-    """Ends this process as a child of multiprocessing's ends itself.
-
-    Python would take what it shares with its parent apart, object by object, and copy it to do so: half a second.
-    """
-    threading._shutdown()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status & 0xFF)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def preload() -> None:
-    """Imports what a training command does, but nothing that a working directory may hold its own of.
-
-    And reads the signatures that every command asks for, which takes as long.
-    """
-    for name in (*MODULES[1:], *LATER):
+    """Imports what a training command does, but nothing that a working directory may hold its own of."""
+    for name in ("sklearn.datasets", "sklearn.model_selection", "torch._dynamo", *MODULES[1:]):
         importlib.import_module(name)
-    before = list(sys.path)
-    with contextlib.redirect_stdout(io.StringIO()):
-        from lightning_base.cli.entry import main
-
-        task = ("--model", "lightning_base.tasks.Classification", "--model.optimizer", "torch.optim.Adam")
-        assert main(["fit", *task, "--print_config"]) == 0
-    sys.path[:] = before
+    importlib.import_module("lightning_base.auditing")
+    importlib.import_module("lightning_base.tasks")
 
 
 if __name__ == "__main__":
-    gc.disable()
     preload()
     gc.freeze()  # else a child's first collection copies all that it shares with this process
-    gc.enable()
     asked = Server(sys.argv[1]).serve()
     if asked is not None:
         become(asked)
