@@ -99,7 +99,8 @@ def test_the_second_of_two_runs_that_are_tested_on_one_seal_is_told_of_the_first
     with pytest.warns(UserWarning, match=said):
         lb.test(other.directory / "fold_0")
     # both may have been in one second
-    said = r"read by other runs 2 times, .*, by runs/(seen/crossval/fold_0, runs/other|other/crossval/fold_0, runs/seen)"
+    seen, other_run = (f"runs/{name}/crossval/fold_0" for name in ("seen", "other"))
+    said = rf"read by other runs 2 times, .*, by ({seen}, {other_run}|{other_run}, {seen})"
     with pytest.warns(UserWarning, match=said):
         lb.audit("seen.yaml", overrides={"name": "third"})
     with warnings.catch_warnings():  # another seal
