@@ -87,8 +87,7 @@ def test_the_wheel_holds_all_that_is_shipped_and_an_editable_one_copies_nothing(
 
 def test_the_demo_trains_in_processes_of_their_own(installed: Installed) -> None:
     short = ("--trainer.max_epochs", 2, "--data.split.n_splits", 2, "--model.network.widths", "[8]", "--threads", 1)
-    own = ("--executor", "process", "--jobs", 1)
-    installed("lightning-base", "crossval", "--config", "configs/digits_cnn.yaml", *own, *short)
+    installed("lightning-base", "crossval", "--config", "configs/digits_cnn.yaml", "--executor", "process", *short)
     work = Path(installed("python", "-c", "import os; print(os.getcwd())").strip())
     summary = read_json(crossval("digits_cnn", work) / "summary.json")
     assert (summary["n"], summary["k"]) == (1437, 2)

@@ -17,6 +17,7 @@ from lightning_base.runtime.answers import Outputs
 from lightning_base.runtime.graphs import Graph
 from lightning_base.runtime.inputs import Encoded, Inputs
 from lightning_base.samples.nested import Nested, joined
+from lightning_base.samples.payload import spread
 from lightning_base.training import evaluate
 from lightning_base.training.evaluate import Predictions
 
@@ -58,7 +59,7 @@ def batches(inputs: Inputs, items: Sequence[Encoded], graph: Graph) -> list[dict
 
 def calibrating(member: Member, inputs: Inputs, graph: Graph) -> list[dict[str, Any]]:
     """Some of a member's training samples as the graph takes them."""
-    some = onnx.spread(member.data.rows("train"), CALIBRATED)
+    some = spread(member.data.rows("train"), CALIBRATED)
     return batches(inputs, onnx.items_of(member, inputs, some), graph)
 
 
@@ -78,7 +79,7 @@ def measured(members: Sequence[Member], precision: Precision, folder: Path) -> L
     share = max(MOST // len(members), 1)
     rows, before, after = list[Any](), list[Nested](), list[Nested]()
     for member in members:
-        held = onnx.spread(member.rows, share)
+        held = spread(member.rows, share)
         if not len(held):
             raise ConfigError(
                 f"export: what {precision} costs is measured on held-out samples, and a refit has none; export a fold, "

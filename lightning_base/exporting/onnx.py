@@ -128,8 +128,3 @@ def _longest(items: Sequence[Encoded]) -> list[Encoded]:
 def writes(task: Predictor) -> bool:
     """Whether answers are texts that are written token by token."""
     return isinstance(task, LanguageModel | Translation)
-
-
-def spread(rows: Rows, n: int) -> Rows:
-    """At most n of the rows, evenly from the first to the last: they may stand by class."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(np.int64))]

@@ -41,11 +41,11 @@ def load(path: Path, threads: int | None = None, programs: bool = False) -> Answ
         size = sum((folder / name).stat().st_size for name in graphs.values() if (folder / name).is_file())
         tries_one = threads is None and size <= SMALL and all(name.endswith(".onnx") for name in graphs.values())
         model = load_folder(folder, threads=1 if tries_one else threads or cores())
+        check_examples(path, model)
+        if tries_one and not is_short(model):
+            model = load_folder(folder, threads=cores(), verify=False)
     except ExportError as error:
         raise ArtefactError(f"serve: {path}: {error}") from error
-    check_examples(path, model)
-    if tries_one and not is_short(model):
-        model = load_folder(folder, threads=cores(), verify=False)
     return cast(Answering, model)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,11 +19,6 @@ def parts(rows: Rows) -> Iterator[Rows]:
     """Rows, some at a time."""
     for start in range(0, len(rows), AT_ONCE):
         yield rows[start : start + AT_ONCE]
-
-
-def spread(rows: Rows) -> Rows:
-    """MOST of the rows, spread evenly; all where there are fewer."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, MOST).round().astype(np.int64))]
 
 
 def typical(known: Nested, orders: int) -> Sequences:

@@ -22,6 +22,7 @@ from lightning_base.samples.samples import Samples
 from lightning_base.samples.texts import texts_of
 from lightning_base.tasks import sums
 from lightning_base.tasks.base import BaseModule
+from lightning_base.tasks.beside_texts import shares
 from lightning_base.tasks.columns import objects, table_columns
 from lightning_base.tasks.decoding import sample, uniforms
 from lightning_base.tasks.predictor import Output, Scorer
@@ -191,8 +192,7 @@ class LanguageModel(BaseModule):
             return None  # an ensemble of folds that divide texts otherwise
         seen = known.values[known.inside]
         size = int(max(seen.max(), own.values.max())) + 1 if self.tokenizer is None else self.tokenizer.size
-        count = torch.bincount(seen, minlength=size).double() + 1
-        prob = torch.where(own.inside, (count / count.sum())[own.values], 0.0)
+        prob = torch.where(own.inside, shares([seen], size)[own.values], 0.0)
         return Sequences(prob, own.lengths), "each token's share in the training part, whatever stands before it"
 
     def _tokens(self, samples: Samples, rows: Rows) -> Sequences:

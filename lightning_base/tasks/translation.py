@@ -16,12 +16,12 @@ from lightning_base.preprocess.tokenizer import Tokenizer
 from lightning_base.runtime.tokens import BEGIN, END, PADDING
 from lightning_base.samples.batch import Batch, Inputs, Sequences, Texts, targets
 from lightning_base.samples.nested import Nested
-from lightning_base.samples.payload import Rows
+from lightning_base.samples.payload import Rows, spread
 from lightning_base.samples.samples import Samples
 from lightning_base.tasks import sums
 from lightning_base.tasks.agreement import consensus
 from lightning_base.tasks.base import BaseModule
-from lightning_base.tasks.beside_texts import TRIVIAL, by_share, parts, shares, spread, typical
+from lightning_base.tasks.beside_texts import MOST, TRIVIAL, by_share, parts, shares, typical
 from lightning_base.tasks.columns import objects, table_columns
 from lightning_base.tasks.decoding import beam_search
 from lightning_base.tasks.given import Change
@@ -223,7 +223,8 @@ class Translation(BaseModule):
     ) -> tuple[Nested, str] | None:
         """The training part's most typical target for every input; each token by its share in the training part."""
         own = targets(samples, rows)
-        if not isinstance(own, Sequences) or "tokens" not in preds or not len(train):
+        unfitted = self.tokenizer is not None and not self.tokenizer.fitted
+        if unfitted or not isinstance(own, Sequences) or "tokens" not in preds or not len(train):
             return None
         scored = self._ended(own)
         size = max(int(part.max()) for part in scored) + 1 if self.tokenizer is None else self.tokenizer.size
@@ -231,7 +232,7 @@ class Translation(BaseModule):
         found = by_share(seen, scored)
         if not torch.equal(found["tokens"], preds["tokens"].double()):
             return None  # an ensemble of folds that divide texts otherwise
-        one = typical(targets(pool, spread(train)), RUNS_OF_TOKENS if self.tokenizer is None else RUNS_OF_BYTES)
+        one = typical(targets(pool, spread(train, MOST)), RUNS_OF_TOKENS if self.tokenizer is None else RUNS_OF_BYTES)
         same = type(own)(one.values.expand(len(rows), -1), one.lengths.expand(len(rows)))
         return {"pred": same, **found}, TRIVIAL
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -144,8 +144,11 @@ def scores(task: BaseModule, predictions: Predictions) -> dict[str, float]:
 
 
 def _scored(task: BaseModule, preds: Nested, target: Nested) -> dict[str, float]:
-    whole = [value if value is None else mapped(value, Tensor.contiguous) for value in (preds, target)]
-    return _numbers(task.all_metrics()(*whole))
+    return _numbers(task.all_metrics()(*_contiguous(preds, target)))
+
+
+def _contiguous(*values: Nested) -> list[Nested]:
+    return [value if value is None else mapped(value, Tensor.contiguous) for value in values]
 
 
 def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
@@ -171,16 +174,16 @@ def trivial_scores(
 
 
 def _where_possible(task: BaseModule, preds: Nested, target: Nested) -> dict[str, float]:
-    """The metrics of a trivial model, but for those that its predictions break: metrics of others may not know such."""
+    """The metrics of a trivial model, but for those that were given and that its predictions break."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the trivial model nobody has asked
         try:
             return _scored(task, preds, target)
         except Exception:
-            found = {}
+            whole, found = _contiguous(preds, target), {}
             for name, metric in task.all_metrics().items():
-                with suppress(Exception):
-                    found[name] = metric(preds, target)
+                with suppress(Exception) if name in task.given_metrics else nullcontext():
+                    found[name] = metric(*whole)
             return _numbers(found)
 
 

@@ -28,7 +28,7 @@ from lightning_base.runtime.folder import MANIFEST
 from lightning_base.runtime.inputs import Encoded, Inputs
 from lightning_base.runtime.model import Model, load
 from lightning_base.runtime.program import COMPILED
-from lightning_base.samples.payload import Rows
+from lightning_base.samples.payload import Rows, spread
 from lightning_base.samples.samples import Samples
 from lightning_base.splitters.split import WHOLE
 from lightning_base.tools.console import Level, console
@@ -217,7 +217,7 @@ def sampled(pool: Samples, n: int, writes: bool) -> Rows:
     n = min(WRITTEN if writes else n, len(pool))
     if n < 2:
         raise ConfigError(f"export: {n} samples to compare by; give --samples 2 or more, of a pool that has as many")
-    return onnx.spread(np.arange(len(pool)), n)
+    return spread(np.arange(len(pool)), n)
 
 
 def items_read(member: Member, inputs: Inputs, rows: Rows) -> list[Encoded]:

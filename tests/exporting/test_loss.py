@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from lightning_base.exporting import loss
-from lightning_base.exporting.onnx import spread
+from lightning_base.samples.payload import spread
 from tests.helpers import CONFIGS, run_in
 
 

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import json
+import os
 import re
 import shlex
 import shutil
@@ -22,6 +23,7 @@ from starlette.testclient import TestClient
 
 from lightning_base.cli.serve import _parser
 from lightning_base.serving.app import Application
+from lightning_base.serving.cores import cores
 from lightning_base.serving.logs import Log
 from lightning_base.serving.settings import Settings
 from tests.helpers import ROOT
@@ -218,11 +220,12 @@ def test_the_pod_runs_what_the_image_holds_as_the_images_user() -> None:
     assert secret["defaultMode"] == 0o440  # YAML 1.1, as kubectl reads it
 
 
-def test_the_pods_limits_and_times_fit_the_options() -> None:
+def test_the_pods_limits_and_times_fit_the_options(tmp_path: Path) -> None:
     asked = options([*entry(), *SERVE["args"]])
     limits = SERVE["resources"]["limits"]
-    assert int(limits["cpu"]) > 0
-    assert asked.threads is asked.concurrency is None  # serve takes what the limit allows
+    (tmp_path / "cpu.max").write_text(f"{int(limits['cpu']) * 100_000} 100000")  # what the pod's limit is in it
+    assert cores(tmp_path / "cpu.max") == min(int(limits["cpu"]), len(os.sched_getaffinity(0)))
+    assert asked.threads is asked.concurrency is None
     assert int(limits["memory"].removesuffix("Gi")) * 2**30 >= asked.max_memory + 512 * MIB
     assert POD["terminationGracePeriodSeconds"] >= asked.drain + asked.grace + 10
     ready = SERVE["readinessProbe"]

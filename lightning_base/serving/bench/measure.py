@@ -48,7 +48,7 @@ class Plan:
         timeout: seconds after which a client gives up.
         starts: how often start-up is measured.
         largest: inputs of the bare model's largest batch.
-        threads: of one computation of the bare model, as of the server's; None for as many as there are cores.
+        threads: of one computation of the bare model, as the server was told; None for as many as there are cores.
         options: of `serve`.
         headers: of each request.
     """
